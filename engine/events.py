@@ -1,0 +1,120 @@
+"""The closed union of events. An event is stored in the transaction of the change that it tells of, and shown after it.
+
+A new event is one class here and in `Event`; every `match` that forgot it fails the type check (`assert_never`).
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from .model import JSON
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+    at: float
+
+
+class RunStarted(_Event, frozen=True, tag="run_started"):
+    run: str
+    workflow: str
+    lineage: str
+    parent: str | None = None
+    model: str = ""
+    offline: bool = False
+
+
+class PhaseStarted(_Event, frozen=True, tag="phase_started"):
+    title: str
+    scope: int
+
+
+class StepStarted(_Event, frozen=True, tag="step_started"):
+    """A live step got its slot and begins."""
+
+    number: int
+    step: str
+    label: str
+    phase: str
+    kind: str
+    model: str = ""
+
+
+class StepRetried(_Event, frozen=True, tag="step_retried"):
+    number: int
+    step: str
+    attempt: int
+    wait_s: float
+    error: str
+
+
+class TurnFinished(_Event, frozen=True, tag="turn_finished"):
+    number: int
+    step: str
+    turn: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_microusd: int | None = None
+    tools: tuple[str, ...] = ()
+
+
+class StepFinished(_Event, frozen=True, tag="step_finished"):
+    """A step is over, live or from the store; `status` is a StepStatus."""
+
+    number: int
+    step: str
+    label: str
+    phase: str
+    status: str
+    stored: bool = False
+    model: str = ""
+    tokens: int = 0
+    cost_microusd: int | None = None
+    duration_s: float = 0.0
+    error: str = ""
+
+
+class Logged(_Event, frozen=True, tag="log"):
+    """A line of the script: `log(message, **fields)`, or `print`."""
+
+    message: str
+    phase: str = ""
+    fields: dict[str, JSON] = {}
+
+
+class Warned(_Event, frozen=True, tag="warning"):
+    """Something that a person should know and that stops nothing."""
+
+    message: str
+
+
+class RunFinished(_Event, frozen=True, tag="run_finished"):
+    run: str
+    status: str
+    live_steps: int
+    stored_steps: int
+    tokens: int
+    cost_microusd: int | None
+    paid_tokens: int
+    paid_microusd: int | None
+    error: str = ""
+
+
+Event: TypeAlias = (
+    RunStarted | PhaseStarted | StepStarted | StepRetried | TurnFinished | StepFinished | Logged | Warned | RunFinished
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+def encode_event(event: Event) -> bytes:
+    """The stored and printed form: one JSON object with an `event` tag."""
+    return _encoder.encode(event)
+
+
+def decode_event(data: bytes | str) -> Event:
+    """Inverse of `encode_event`; raises msgspec.DecodeError on anything else."""
+    return _decoder.decode(data)

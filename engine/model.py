@@ -1,0 +1,325 @@
+"""What a run is made of: frozen data, no I/O.
+
+Times are seconds since the epoch (float), durations end in ``_s``, money is integer micro-dollars and ``None`` where the
+price is unknown. Text that a column or a trace holds is plain ``str``; the store decides what becomes a blob.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType, TypeAlias, Union
+
+RunId = NewType("RunId", str)
+LineageId = NewType("LineageId", str)
+StepId = NewType("StepId", str)
+StepKey = NewType("StepKey", str)
+ScopeId = NewType("ScopeId", int)
+
+#: A JSON value. `object` at the leaves would lose the checks at the edges.
+JSON: TypeAlias = Union[None, bool, int, float, str, "list[JSON]", "dict[str, JSON]"]
+
+
+class RunStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the lineage ends here: a later run of the same file and arguments begins a new one."""
+        return self in (RunStatus.COMPLETED,)
+
+
+class StepStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CACHED = "cached"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class DeliveryMode(StrEnum):
+    """How a step came by its answer in one run."""
+
+    LIVE = "live"
+    STORED = "stored"  # answered from the store: its observations hold now
+
+
+class StepKind(StrEnum):
+    AGENT = "agent"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens and cost of one call, or a sum of several. `cached` and `reasoning` are parts of input and output."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_microusd: int | None = 0
+    estimated: bool = False
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        known = self.cost_microusd is not None and other.cost_microusd is not None
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            cost_microusd=(self.cost_microusd or 0) + (other.cost_microusd or 0) if known else None,
+            estimated=self.estimated or other.estimated,
+        )
+
+
+NO_USAGE = Usage()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """An error as data: what crosses the wire to a script, and what the store keeps. `type` is a class of errors.py."""
+
+    type: str
+    message: str
+    kind: str = ""
+    fields: dict[str, JSON] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------- what a step is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolVersion:
+    name: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSpec:
+    """All that shapes the answer of a step, and nothing else; `keys.canonical_spec` turns it into the key's input."""
+
+    kind: StepKind
+    prompt: str = ""
+    system: str = ""
+    context: str = ""
+    model: str = ""
+    effort: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None  # as requested, never as clamped by a budget
+    max_turns: int | None = None
+    schema: JSON = None
+    tools: tuple[ToolVersion, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()  # (path, digest)
+    grants: tuple[str, ...] = ()
+    salt: str = ""
+    tool: str = ""  # kind TOOL: the tool's name ...
+    arguments: JSON = None  # ... and its arguments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One look at the workspace: a read-only tool, its arguments, and the digest of what it gave (of an error too)."""
+
+    tool: str
+    arguments: str  # canonical JSON
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    step_id: StepId
+    turn: int
+    number: int  # within its turn, from 1
+    call_id: str
+    name: str
+    arguments: str
+    output: str
+    outcome: str  # ok | error | denied
+    started_at: float
+    finished_at: float
+    observation: Observation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One finished model call with the messages that it added to the conversation."""
+
+    step_id: StepId
+    number: int  # within its step, from 1
+    attempt: int
+    model: str
+    input: str  # JSON array of the messages added since the turn before
+    output: str  # JSON of the assistant message
+    outcome: str  # FinishReason, or the kind of the error
+    started_at: float
+    finished_at: float
+    usage: Usage = NO_USAGE
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    step_id: StepId
+    number: int  # within its step, from 1
+    status: StepStatus
+    started_at: float
+    finished_at: float
+    usage: Usage = NO_USAGE
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A piece of work and its outcome, independent of where a script asked for it."""
+
+    id: StepId
+    run_id: RunId  # the run that did the work
+    key: StepKey
+    spec: str  # canonical JSON, compared byte for byte on a hit
+    kind: StepKind
+    status: StepStatus
+    result: str | None  # JSON
+    usage: Usage
+    started_at: float
+    finished_at: float
+    turns: int = 0
+    model: str = ""
+    fault: Fault | None = None
+    observations: tuple[Observation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One answer given to one call of one run: where the call stood, and which step answered it."""
+
+    run_id: RunId
+    number: int  # the call's id on the wire
+    step_id: StepId
+    mode: DeliveryMode
+    status: StepStatus
+    place: str
+    label: str
+    phase: str
+    scope: int
+    line: int
+    requested_at: float
+    delivered_at: float
+    reason: str = ""  # why it was reused, or why not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    id: RunId
+    lineage: LineageId
+    parent: RunId | None
+    workflow: str  # name
+    path: str  # of the file, as given
+    source_digest: str
+    args: str  # canonical JSON, after defaults
+    args_digest: str
+    status: RunStatus
+    started_at: float
+    finished_at: float | None
+    now: float  # what now() gives: the lineage's start
+    horizon: float | None  # results finished before it do not count; None: all do
+    seed: str
+    model: str
+    offline: bool
+    sandbox_level: str
+    version: str
+    result: str | None = None
+    fault: Fault | None = None
+    usage: Usage = NO_USAGE  # of all delivered steps
+    paid: Usage = NO_USAGE  # of this invocation
+    live_steps: int = 0
+    stored_steps: int = 0
+
+
+# ---------------------------------------------------------------- what crosses to a model and back
+
+
+class Role(StrEnum):
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+class FinishReason(StrEnum):
+    STOP = "stop"
+    TOOL_CALLS = "tool_calls"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRequest:
+    """A model asks for a tool. `arguments` is the text as it came: it may not even be JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    role: Role
+    text: str
+    tool_requests: tuple[ToolRequest, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    name: str
+    description: str
+    parameters: dict[str, JSON]
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    model: str
+    messages: tuple[Message, ...]
+    max_tokens: int
+    timeout_s: float
+    tools: tuple[ToolSpec, ...] = ()
+    schema: dict[str, JSON] | None = None  # an object schema, wrapped already where it was none
+    temperature: float | None = None
+    effort: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReply:
+    text: str
+    finish: FinishReason
+    usage: Usage | None  # None: the provider said nothing, or only zeros
+    tool_requests: tuple[ToolRequest, ...] = ()
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What a backend knows of a model; prices in micro-dollars per token, None where unknown."""
+
+    input_price: float | None
+    output_price: float | None
+    max_output_tokens: int | None = None
+    native_schema: bool = False

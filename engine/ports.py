@@ -1,0 +1,396 @@
+"""Every Protocol of the engine. Parts are put together in cli/wiring.py and nowhere else.
+
+`sandbox` does not import this module: it satisfies `ScriptHost` and `Checker` by shape, which the wiring type-checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from .events import Event
+from .model import (
+    JSON,
+    Attempt,
+    Delivery,
+    ModelInfo,
+    ModelReply,
+    ModelRequest,
+    Observation,
+    Run,
+    RunId,
+    Step,
+    StepId,
+    StepKey,
+    ToolCall,
+    ToolSpec,
+    Turn,
+    Usage,
+)
+
+# ---------------------------------------------------------------- models
+
+
+class ModelBackend(Protocol):
+    """Talks to one family of models. Errors of a call are AgentErrors or SetupErrors with their type set here."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def info(self, model: str) -> ModelInfo:
+        """What is known of `model`, without a network call. Raises SetupError where the name cannot be served."""
+        ...
+
+    async def count_tokens(self, request: ModelRequest) -> int:
+        """A local estimate of the prompt with its tools; no upper bound."""
+        ...
+
+    async def complete(self, request: ModelRequest, on_text: Callable[[str], None] | None = None) -> ModelReply:
+        """One model call, one HTTP request. Cancelled, its connection is closed before this returns.
+
+        A reply with finish LENGTH or CONTENT_FILTER is returned, not raised: the turn loop names it.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+# ---------------------------------------------------------------- tools
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    text: str  # what the model reads
+    data: JSON  # what a script gets from tool(...), and what is digested as the observation
+
+
+class Tool(Protocol):
+    """A function of the workspace. Raises ToolFailed (the model may mend it) or ToolDenied (a rule forbids it)."""
+
+    @property
+    def spec(self) -> ToolSpec: ...
+
+    @property
+    def group(self) -> str:
+        """The grant that it needs: read, write, command or web."""
+        ...
+
+    @property
+    def observes(self) -> bool:
+        """Whether it is a deterministic function of the workspace, so that its output can be verified by replay."""
+        ...
+
+    async def run(self, arguments: Mapping[str, JSON]) -> ToolResult: ...
+
+
+# ---------------------------------------------------------------- the store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEvent:
+    run_id: RunId
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The text of a workflow that ran, by its digest."""
+
+    digest: str
+    text: str
+
+
+#: One row to write: an insert, or the whole new state of the row with the same id.
+Record: TypeAlias = Run | Step | Attempt | Turn | ToolCall | Delivery | RunEvent | Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredStep:
+    """A completed step of the store, as far as reuse needs it."""
+
+    id: StepId
+    finished_seq: int  # store-wide order of finishing
+    finished_at: float
+    spec: str
+    result: str
+    usage: Usage
+    place: str  # of its latest delivery
+    model: str
+    turns: int
+    observations: tuple[Observation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredStep:
+    """A delivery with the step that answered it: a line of a trace."""
+
+    delivery: Delivery
+    step: Step
+
+
+class StoreReader(Protocol):
+    """Blocking reads of committed state, a few microseconds each. Text that became a blob comes back as text."""
+
+    def pool(self, key: StepKey) -> list[StoredStep]:
+        """Completed steps of one key, by order of finishing."""
+        ...
+
+    def run(self, run_id: RunId) -> Run | None: ...
+
+    def find_runs(self, prefix: str) -> list[Run]:
+        """Runs whose id begins with `prefix`, newest first."""
+        ...
+
+    def runs(self, limit: int) -> list[Run]:
+        """Newest first."""
+        ...
+
+    def latest_run(self, path: str, args_digest: str) -> Run | None:
+        """The newest run of one file and arguments."""
+        ...
+
+    def deliveries(self, run_id: RunId) -> list[DeliveredStep]:
+        """In order of delivery."""
+        ...
+
+    def steps_of_run(self, run_id: RunId) -> list[Step]:
+        """All steps that this run worked on, finished or not, in order of starting."""
+        ...
+
+    def turns(self, step_id: StepId) -> list[Turn]: ...
+
+    def tool_calls(self, step_id: StepId) -> list[ToolCall]: ...
+
+    def attempts(self, step_id: StepId) -> list[Attempt]: ...
+
+    def events(self, run_id: RunId, after: int = 0) -> list[tuple[int, Event]]:
+        """(number, event) in order, from the first number above `after`."""
+        ...
+
+    def source(self, digest: str) -> str | None: ...
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """The writer. Records of one call share a transaction; transactions commit in the order of the calls."""
+
+    @property
+    def reader(self) -> StoreReader: ...
+
+    @property
+    def reusable(self) -> bool:
+        """False for a store of unknown origin: it may be read for traces, and never answers a step."""
+        ...
+
+    def post(self, records: Sequence[Record], then: Callable[[], None] | None = None, *, lazy: bool = False) -> None:
+        """Queue records. `then` runs after their commit, in the order of posting, in the trio thread.
+
+        Lazy records wait for the next transaction, or at most about 50 ms, so that they cost no commit of their own.
+        """
+        ...
+
+    async def commit(self, records: Sequence[Record]) -> None:
+        """Return when the records are durable. Safe to repeat; cancelled, it leaves them queued."""
+        ...
+
+
+# ---------------------------------------------------------------- the script's process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Budget limits of one scope; None: no limit of its own."""
+
+    tokens: int | None = None
+    microusd: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptStart:
+    """What a child gets to run one script. It holds no secret."""
+
+    source: str
+    filename: str  # shown in errors
+    args: str  # JSON
+    now: float
+    seed: str
+    has_model: bool
+    limits: Limits = field(default_factory=Limits)
+
+
+class AnswerSink(Protocol):
+    """The engine's way back into the child. Never blocks; a child that does not read is killed."""
+
+    def answer(self, call: int, value: bytes, *, order: int | None, tokens: int, microusd: int, seconds: float) -> None:
+        """`value` is JSON. `order` ranks stored answers; None delivers as soon as the script is quiet."""
+        ...
+
+    def fault(
+        self,
+        call: int,
+        fault_type: str,
+        message: str,
+        kind: str,
+        fields: Mapping[str, JSON],
+        *,
+        tokens: int,
+        microusd: int,
+        seconds: float,
+    ) -> None: ...
+
+    def go(self) -> None:
+        """All calls sent before the last `idle` were looked up; the child may hand over stored answers now."""
+        ...
+
+
+class ScriptCalls(Protocol):
+    """What a running script may do to the engine: called in the order of its frames, never re-entered.
+
+    The host has checked types, sizes, that ids increase and that scopes are open. `params` is JSON.
+    Raises only VibeErrors, which end the run.
+    """
+
+    def started(self, sink: AnswerSink) -> None: ...
+
+    def call(self, call: int, scope: int, line: int, column: int, method: str, params: bytes) -> None: ...
+
+    def open(
+        self,
+        scope: int,
+        parent: int,
+        kind: str,
+        branches: int,
+        limits: Limits,
+        title: str | None,
+        model: str | None,
+        line: int,
+    ) -> None:
+        """Open scope `scope` below `parent`, with `branches` branches whose ids follow its own."""
+        ...
+
+    def close(self, scope: int) -> None:
+        """Close a scope and all below it; calls still open there are cancelled."""
+        ...
+
+    def cancel_call(self, call: int) -> None: ...
+
+    def log(self, scope: int, line: int, message: str, fields: Mapping[str, JSON]) -> None: ...
+
+    def idle(self, held: int) -> None:
+        """The script is quiet: all calls that it can make now were sent. `held` stored answers wait in the child."""
+        ...
+
+
+class ScriptProblem(Protocol):
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+    @property
+    def message(self) -> str: ...
+
+
+class ScriptEnd(Protocol):
+    """How a script ended.
+
+    `outcome` is "returned" (value), "raised" (error_type, message, line, and fault_type/kind/fields where the error is
+    one of the engine's), "refused" (problems: it did not compile), or "killed" (reason, message: the sandbox ended it).
+    """
+
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def value(self) -> bytes: ...
+    @property
+    def error_type(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+    @property
+    def fault_type(self) -> str: ...
+    @property
+    def fault_kind(self) -> str: ...
+    @property
+    def fault_fields(self) -> Mapping[str, JSON]: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def problems(self) -> Sequence[ScriptProblem]: ...
+
+
+class ScriptHost(Protocol):
+    """Runs one script in a locked process of its own."""
+
+    @property
+    def level(self) -> str:
+        """strong, good or weak: what the walls of this machine hold."""
+        ...
+
+    async def run(self, start: ScriptStart, calls: ScriptCalls) -> ScriptEnd:
+        """Returns when the child is gone. Never raises on behalf of the child; cancelled, it kills the child first."""
+        ...
+
+
+# ---------------------------------------------------------------- the locked worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHit:
+    path: str
+    line: int
+    text: str
+
+
+class Verdict(Protocol):
+    """`value` is the value with defaults filled in, as JSON; `problems` is empty where it fits the schema."""
+
+    @property
+    def value(self) -> bytes: ...
+    @property
+    def problems(self) -> Sequence[str]: ...
+
+
+class Checker(Protocol):
+    """Evaluates what a stranger may have written (schemas, patterns, globs) in a locked process, 2 s at most a call.
+
+    Time or memory exhausted, or a malformed pattern, raises ValueError with a message for its author.
+    """
+
+    async def check_schema(self, schema: JSON) -> Sequence[str]:
+        """Problems of the schema itself, none if it is usable. Only local references are."""
+        ...
+
+    async def validate(self, schema: JSON, value: JSON, *, fill_defaults: bool = False) -> Verdict: ...
+
+    async def match_paths(self, pattern: str, paths: Sequence[str]) -> Sequence[str]:
+        """The paths that a glob matches (`**` crosses folders), in their order."""
+        ...
+
+    async def ignored(self, rules: Mapping[str, str], paths: Sequence[str]) -> Sequence[str]:
+        """The paths that .gitignore files exclude; `rules` maps a folder ("" is the root) to its file's text.
+
+        A folder's path ends with a slash.
+        """
+        ...
+
+    async def search(
+        self, pattern: str, files: Sequence[tuple[str, str]], *, ignore_case: bool, limit: int
+    ) -> Sequence[tuple[str, int, str]]:
+        """(path, line from 1, text) of the first `limit` matching lines of (path, text) files."""
+        ...
+
+
+# ---------------------------------------------------------------- observers
+
+
+class EventSink(Protocol):
+    """Sees events after their commit. One that raises is disabled and logged; the run goes on."""
+
+    def handle(self, event: Event) -> None: ...
