@@ -1,0 +1,45 @@
+# All that a person or CI needs: every target sets up what it needs, in .venv, from the hashed lock file.
+PYTHON ?= python3
+BIN := .venv/bin
+SET_UP := .venv/.set-up
+
+.PHONY: demo test test-long lint bench lock clean
+
+## Install, and run a workflow on this repository itself; no key and no network model needed.
+demo: $(SET_UP)
+	$(BIN)/vibe run examples/workflows/todo_audit.py
+
+## Install, and pass the tests.
+test: $(SET_UP)
+	$(BIN)/python -m pytest -q
+
+## The same properties with many more cases (about half an hour).
+test-long: $(SET_UP)
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/properties
+
+lint: $(SET_UP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+## Measure what a run costs, as ratios beside plain alternatives on this machine.
+bench: $(SET_UP)
+	$(BIN)/python -m tests.benchmarks
+
+## Resolve the dependencies anew.
+lock:
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+		--no-emit-find-links pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+		--no-emit-find-links --constraint requirements.lock --group dev pyproject.toml --output-file requirements-dev.lock
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(SET_UP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
