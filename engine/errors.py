@@ -6,9 +6,10 @@ Scripts see the classes below `StepFault` by the same names (sandbox/script/erro
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from .model import JSON, Fault
+if TYPE_CHECKING:  # the command line imports this module at every start
+    from .model import JSON, Fault
 
 
 class ExitCode(IntEnum):
@@ -50,6 +51,8 @@ class StepFault(VibeError):
         return {}
 
     def to_fault(self) -> Fault:
+        from .model import Fault
+
         return Fault(type=type(self).__name__, message=self.message, kind=self.kind, fields=self.fields)
 
 
@@ -156,7 +159,7 @@ class ModelMissing(SetupError):
 
 
 class WorkflowError(VibeError):
-    """The script or its arguments are wrong: it did not compile, has no valid metadata, or got arguments that do not fit."""
+    """The script or its arguments are wrong: no valid syntax, metadata or arguments that fit."""
 
     exit_code = ExitCode.USAGE
 
@@ -185,12 +188,6 @@ class SandboxWeak(SandboxError):
 
 class StoreError(VibeError):
     exit_code = ExitCode.STORE
-
-
-class BackendError(VibeError):
-    """A backend could not be set up at all; failures of single calls are AgentErrors."""
-
-    exit_code = ExitCode.USAGE
 
 
 class InternalError(VibeError):

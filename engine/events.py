@@ -5,11 +5,9 @@ A new event is one class here and in `Event`; every `match` that forgot it fails
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
-
-from .model import JSON
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
@@ -81,7 +79,7 @@ class Logged(_Event, frozen=True, tag="log"):
 
     message: str
     phase: str = ""
-    fields: dict[str, JSON] = {}
+    fields: dict[str, Any] = {}
 
 
 class Warned(_Event, frozen=True, tag="warning"):

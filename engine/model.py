@@ -1,14 +1,15 @@
 """What a run is made of: frozen data, no I/O.
 
-Times are seconds since the epoch (float), durations end in ``_s``, money is integer micro-dollars and ``None`` where the
-price is unknown. Text that a column or a trace holds is plain ``str``; the store decides what becomes a blob.
+Times are seconds since the epoch (float), durations end in `_s`, money is integer micro-dollars and `None` where
+the price is unknown. Text that a column or a trace holds is plain ``str``; the store decides what becomes a blob.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType, TypeAlias, Union
+
+from msgspec import Struct, field
 
 RunId = NewType("RunId", str)
 LineageId = NewType("LineageId", str)
@@ -60,8 +61,7 @@ class StepKind(StrEnum):
     TOOL = "tool"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(Struct, frozen=True, kw_only=True):
     """Tokens and cost of one call, or a sum of several. `cached` and `reasoning` are parts of input and output."""
 
     input_tokens: int = 0
@@ -92,8 +92,7 @@ class Usage:
 NO_USAGE = Usage()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """An error as data: what crosses the wire to a script, and what the store keeps. `type` is a class of errors.py."""
 
     type: str
@@ -105,18 +104,17 @@ class Fault:
 # ---------------------------------------------------------------- what a step is
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolVersion:
+class ToolVersion(Struct, frozen=True, kw_only=True):
     name: str
     version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepSpec:
+class StepSpec(Struct, frozen=True, kw_only=True):
     """All that shapes the answer of a step, and nothing else; `keys.canonical_spec` turns it into the key's input."""
 
     kind: StepKind
     prompt: str = ""
+    prompts_version: int = 0  # of every sentence that the engine itself says to a model
     system: str = ""
     context: str = ""
     model: str = ""
@@ -133,8 +131,7 @@ class StepSpec:
     arguments: JSON = None  # ... and its arguments
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Struct, frozen=True, kw_only=True):
     """One look at the workspace: a read-only tool, its arguments, and the digest of what it gave (of an error too)."""
 
     tool: str
@@ -142,8 +139,7 @@ class Observation:
     digest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
+class ToolCall(Struct, frozen=True, kw_only=True):
     step_id: StepId
     turn: int
     number: int  # within its turn, from 1
@@ -157,8 +153,7 @@ class ToolCall:
     observation: Observation | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Turn(Struct, frozen=True, kw_only=True):
     """One finished model call with the messages that it added to the conversation."""
 
     step_id: StepId
@@ -174,8 +169,7 @@ class Turn:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     step_id: StepId
     number: int  # within its step, from 1
     status: StepStatus
@@ -185,8 +179,7 @@ class Attempt:
     fault: Fault | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """A piece of work and its outcome, independent of where a script asked for it."""
 
     id: StepId
@@ -205,8 +198,7 @@ class Step:
     observations: tuple[Observation, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True):
     """One answer given to one call of one run: where the call stood, and which step answered it."""
 
     run_id: RunId
@@ -224,8 +216,7 @@ class Delivery:
     reason: str = ""  # why it was reused, or why not
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     id: RunId
     lineage: LineageId
     parent: RunId | None
@@ -269,8 +260,7 @@ class FinishReason(StrEnum):
     CONTENT_FILTER = "content_filter"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolRequest:
+class ToolRequest(Struct, frozen=True, kw_only=True):
     """A model asks for a tool. `arguments` is the text as it came: it may not even be JSON."""
 
     id: str
@@ -278,24 +268,21 @@ class ToolRequest:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True):
     role: Role
     text: str
     tool_requests: tuple[ToolRequest, ...] = ()
     tool_call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolSpec:
+class ToolSpec(Struct, frozen=True, kw_only=True):
     name: str
     description: str
     parameters: dict[str, JSON]
     version: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRequest:
+class ModelRequest(Struct, frozen=True, kw_only=True):
     model: str
     messages: tuple[Message, ...]
     max_tokens: int
@@ -306,8 +293,7 @@ class ModelRequest:
     effort: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelReply:
+class ModelReply(Struct, frozen=True, kw_only=True):
     text: str
     finish: FinishReason
     usage: Usage | None  # None: the provider said nothing, or only zeros
@@ -315,8 +301,7 @@ class ModelReply:
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInfo:
+class ModelInfo(Struct, frozen=True, kw_only=True):
     """What a backend knows of a model; prices in micro-dollars per token, None where unknown."""
 
     input_price: float | None

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct, field
 
 from .events import Event
 from .model import (
@@ -59,8 +60,7 @@ class ModelBackend(Protocol):
 # ---------------------------------------------------------------- tools
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolResult:
+class ToolResult(Struct, frozen=True, kw_only=True):
     text: str  # what the model reads
     data: JSON  # what a script gets from tool(...), and what is digested as the observation
 
@@ -87,14 +87,12 @@ class Tool(Protocol):
 # ---------------------------------------------------------------- the store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunEvent:
+class RunEvent(Struct, frozen=True, kw_only=True):
     run_id: RunId
     event: Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """The text of a workflow that ran, by its digest."""
 
     digest: str
@@ -105,8 +103,7 @@ class Source:
 Record: TypeAlias = Run | Step | Attempt | Turn | ToolCall | Delivery | RunEvent | Source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredStep:
+class StoredStep(Struct, frozen=True, kw_only=True):
     """A completed step of the store, as far as reuse needs it."""
 
     id: StepId
@@ -121,8 +118,7 @@ class StoredStep:
     observations: tuple[Observation, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveredStep:
+class DeliveredStep(Struct, frozen=True, kw_only=True):
     """A delivery with the step that answered it: a line of a trace."""
 
     delivery: Delivery
@@ -199,8 +195,7 @@ class Store(Protocol):
 # ---------------------------------------------------------------- the script's process
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """Budget limits of one scope; None: no limit of its own."""
 
     tokens: int | None = None
@@ -209,8 +204,7 @@ class Limits:
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptStart:
+class ScriptStart(Struct, frozen=True, kw_only=True):
     """What a child gets to run one script. It holds no secret."""
 
     source: str
@@ -220,6 +214,19 @@ class ScriptStart:
     seed: str
     has_model: bool
     limits: Limits = field(default_factory=Limits)
+
+
+class LimitsShape(Protocol):
+    """Limits as they come out of a frame."""
+
+    @property
+    def tokens(self) -> int | None: ...
+    @property
+    def microusd(self) -> int | None: ...
+    @property
+    def steps(self) -> int | None: ...
+    @property
+    def seconds(self) -> float | None: ...
 
 
 class AnswerSink(Protocol):
@@ -239,11 +246,14 @@ class AnswerSink(Protocol):
         *,
         tokens: int,
         microusd: int,
+        steps: int,
         seconds: float,
-    ) -> None: ...
+    ) -> None:
+        """`steps` is 0 for a call that became no step."""
+        ...
 
-    def go(self) -> None:
-        """All calls sent before the last `idle` were looked up; the child may hand over stored answers now."""
+    def go(self, calls: int) -> None:
+        """All calls up to this id were looked up; the child may hand over stored answers until it makes another."""
         ...
 
 
@@ -264,7 +274,7 @@ class ScriptCalls(Protocol):
         parent: int,
         kind: str,
         branches: int,
-        limits: Limits,
+        limits: LimitsShape | None,
         title: str | None,
         model: str | None,
         line: int,
@@ -280,8 +290,8 @@ class ScriptCalls(Protocol):
 
     def log(self, scope: int, line: int, message: str, fields: Mapping[str, JSON]) -> None: ...
 
-    def idle(self, held: int) -> None:
-        """The script is quiet: all calls that it can make now were sent. `held` stored answers wait in the child."""
+    def idle(self, taken: int) -> None:
+        """The script is quiet: all calls it can make now were sent. It was handed `taken` stored answers so far."""
         ...
 
 
@@ -341,13 +351,6 @@ class ScriptHost(Protocol):
 # ---------------------------------------------------------------- the locked worker
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchHit:
-    path: str
-    line: int
-    text: str
-
-
 class Verdict(Protocol):
     """`value` is the value with defaults filled in, as JSON; `problems` is empty where it fits the schema."""
 
@@ -384,6 +387,23 @@ class Checker(Protocol):
         self, pattern: str, files: Sequence[tuple[str, str]], *, ignore_case: bool, limit: int
     ) -> Sequence[tuple[str, int, str]]:
         """(path, line from 1, text) of the first `limit` matching lines of (path, text) files."""
+        ...
+
+
+# ---------------------------------------------------------------- executors
+
+Item = TypeVar("Item", contravariant=True)
+
+
+class Executor(Protocol[Item]):
+    """Runs work items, so many at a time, the others in the order of submission."""
+
+    def submit(self, number: int, item: Item) -> None:
+        """Start `item` now or when its turn comes. `number` is unique among the open ones."""
+        ...
+
+    def cancel(self, number: int) -> None:
+        """Cancel an item. One that has not begun never does; a running one ends by itself, cancelled."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""The run: steps, keys, reuse, budget, events, store, agents, executors."""
