@@ -1,0 +1,82 @@
+"""Long texts, content-addressed: a column holds a short text itself, or the digest of a long one.
+
+A digest is BLAKE2b-256 of the text's UTF-8, since strangers may choose the text; the data is compressed with zlib.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import zlib
+from typing import TypeAlias
+
+#: A text up to this many bytes of UTF-8 stays in its column.
+INLINE_BYTES = 2048
+
+#: Favours speed: level 6 gives 15 % less data for three times the time.
+_LEVEL = 1
+
+#: What a column of type ANY holds.
+Cell: TypeAlias = str | bytes
+
+#: Compresses only what is not there yet: `deflate` is called for the row that passed the WHERE.
+INSERT_BLOB = """
+INSERT INTO blobs (digest, size, data)
+SELECT ?1, length(?2), deflate(?2) WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)
+"""
+
+
+def deflate(data: bytes) -> bytes:
+    """The SQL function of `INSERT_BLOB`."""
+    return zlib.compress(data, _LEVEL)
+
+
+def plain(text: str) -> str:
+    """The text as the store can hold it: a lone surrogate, which UTF-8 has no form for, becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+class BlobWriter:
+    """Turns the long texts of one transaction into digests, and remembers what they stand for."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[bytes, bytes] = {}
+
+    def cell(self, text: str) -> Cell:
+        if len(text) <= INLINE_BYTES and text.isascii():
+            return text
+        data = text.encode("utf-8", "replace")
+        if len(data) <= INLINE_BYTES:
+            return data.decode()
+        digest = _digest(data)
+        self._blobs[digest] = data
+        return digest
+
+    def rows(self) -> list[tuple[bytes, bytes]]:
+        """Parameters of `INSERT_BLOB`. To be read after the last `cell`."""
+        return list(self._blobs.items())
+
+
+class BlobReader:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def text(self, cell: Cell) -> str:
+        """Raises sqlite3.DatabaseError where the blob is missing or is not what its digest says."""
+        if isinstance(cell, str):
+            return cell
+        row = self._connection.execute("SELECT size, data FROM blobs WHERE digest = ?", (cell,)).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError(f"the blob {cell.hex()} is missing")
+        size, compressed = row
+        try:
+            data = zlib.decompressobj().decompress(compressed, size)
+        except zlib.error as error:
+            raise sqlite3.DatabaseError(f"the blob {cell.hex()} cannot be read: {error}") from error
+        if _digest(data) != cell:
+            raise sqlite3.DatabaseError(f"the blob {cell.hex()} is not what was written")
+        return data.decode()
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=32).digest()

@@ -1,0 +1,36 @@
+"""What went wrong with a database file, in words: the one place that reads SQLite's error codes."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from ..errors import StoreError
+
+_WORDS = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space and run again: what was committed is safe",
+    sqlite3.SQLITE_READONLY: "it cannot be written; check the permissions of the file and its folder, or use --db",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the permissions of the file and its folder, or use --db",
+    sqlite3.SQLITE_PERM: "it cannot be opened; check the permissions of the file and its folder, or use --db",
+    sqlite3.SQLITE_BUSY: "another program keeps it locked; close that program (a database browser?) and run again",
+    sqlite3.SQLITE_LOCKED: "another program keeps it locked; close that program (a database browser?) and run again",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; move it away to start anew, or use --db",
+    sqlite3.SQLITE_NOTADB: "it is not a vibe store; move it away, or name another file with --db",
+    sqlite3.SQLITE_IOERR: "the disk reports an error; check its space and its health: what was committed is safe",
+}
+
+
+def store_error(path: Path, error: Exception) -> StoreError:
+    """The StoreError to raise from `error`: what, which file, and the next move."""
+    if isinstance(error, StoreError):
+        return error
+    code = getattr(error, "sqlite_errorcode", None)  # absent on errors of the sqlite3 module's own
+    if isinstance(error, OSError):
+        words = f"{error.strerror or error}; check the permissions of the file and its folder, or use --db"
+    elif code is not None:
+        words = _WORDS.get(code & 0xFF) or f"SQLite reports: {error}; please report it"
+    elif type(error) is sqlite3.DatabaseError:
+        words = f"it is damaged: {error}; move it away to start anew, or use --db"
+    else:
+        words = f"{type(error).__name__}: {error}; please report it"
+    return StoreError(f"store {path}: {words}")

@@ -1,0 +1,226 @@
+"""Reads of a store: blocking, read-only, a few microseconds each. Needs neither trio nor asyncio."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from ..errors import StoreError
+from ..events import Event
+from ..model import Attempt, Observation, Run, RunId, RunStatus, Step, StepId, StepKey, ToolCall, Turn
+from ..ports import DeliveredStep, StoredStep
+from . import rows, tables
+from .blobs import BlobReader, plain
+from .failures import store_error
+from .locks import RunLocks
+from .migrate import latest_schema, schema_of
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_BUSY_TIMEOUT_S = 15.0
+
+#: A step that was written again may have seen less than before: what it saw is the first `observed` rows.
+_OBSERVATIONS = "SELECT tool, arguments, digest FROM observations WHERE step_id = ? AND number <= ? ORDER BY number"
+_DELIVERIES = (
+    f"SELECT {tables.DELIVERIES.names}, {tables.STEPS.names} FROM deliveries "  # noqa: S608
+    "JOIN steps ON steps.id = deliveries.step_id WHERE deliveries.run_id = ? ORDER BY deliveries.seq"
+)
+
+
+class StoreNotReady(StoreError):
+    """There is no store yet, or its schema is older than this vibe's. Opening it for writing mends both."""
+
+
+def open_reader(path: Path) -> SqliteReader:
+    """A reader of the store at `path`; works while others write. Raises StoreNotReady and other StoreErrors."""
+    if not path.exists():
+        raise StoreNotReady(f"store {path}: there is none yet; run a workflow first, or name another file with --db")
+    if not path.is_file():  # a pipe would be waited for
+        raise StoreError(f"store {path}: it is no file; name another one with --db")
+    try:
+        connection = _connect(path)
+    except (sqlite3.Error, OSError) as error:
+        raise store_error(path, error) from error
+    return SqliteReader(connection, path)
+
+
+def store_id(path: Path) -> str:
+    """The random id of the store at `path`. Raises StoreError."""
+    reader = open_reader(path)
+    try:
+        return reader.store_id()
+    finally:
+        reader.close()
+
+
+def _reading(
+    method: Callable[Concatenate[SqliteReader, _P], _T],
+) -> Callable[Concatenate[SqliteReader, _P], _T]:
+    """What a damaged or strange file does to a read becomes a StoreError."""
+
+    @functools.wraps(method)
+    def wrapped(self: SqliteReader, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return method(self, *args, **kwargs)
+        except sqlite3.Error as error:
+            raise store_error(self.path, error) from error
+        except (ValueError, TypeError, LookupError, msgspec.MsgspecError) as error:
+            raise StoreError(
+                f"store {self.path}: it holds what this vibe cannot read ({error}); move it away, or use --db"
+            ) from error
+
+    return wrapped
+
+
+class SqliteReader:
+    """The port `StoreReader`, for one thread. Made by `open_reader`."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.path = path
+        self._connection = connection
+        self._execute = connection.execute
+        self._text = BlobReader(connection).text
+        self._locks = RunLocks(path)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @_reading
+    def store_id(self) -> str:
+        (value,) = self._execute("SELECT value FROM meta WHERE name = 'store_id'").fetchone()
+        return str(value)
+
+    # ------------------------------------------------------------ for reuse
+
+    @_reading
+    def pool(self, key: StepKey) -> list[StoredStep]:
+        return [
+            rows.stored_step_of(row, self._text, self._observations(row[0], row[8]))
+            for row in self._execute(tables.POOL, (key,)).fetchall()
+        ]
+
+    # ------------------------------------------------------------ runs
+
+    @_reading
+    def run(self, run_id: RunId) -> Run | None:
+        return self._first_run("WHERE id = ?", run_id)
+
+    @_reading
+    def find_runs(self, prefix: str) -> list[Run]:
+        past = prefix + "\U0010ffff"  # sorts after everything that begins with the prefix
+        return self._runs("WHERE id >= ? AND id < ? ORDER BY started_at DESC, rowid DESC", plain(prefix), plain(past))
+
+    @_reading
+    def runs(self, limit: int) -> list[Run]:
+        return self._runs("ORDER BY started_at DESC, rowid DESC LIMIT ?", limit)
+
+    @_reading
+    def latest_run(self, path: str, args_digest: str) -> Run | None:
+        order = "ORDER BY started_at DESC, rowid DESC LIMIT 1"
+        return self._first_run(f"WHERE path = ? AND args_digest = ? {order}", plain(path), args_digest)
+
+    def _first_run(self, clause: str, *parameters: object) -> Run | None:
+        return next(iter(self._runs(clause, *parameters)), None)
+
+    def _runs(self, clause: str, *parameters: object) -> list[Run]:
+        found = self._execute(f"SELECT {tables.RUNS.names} FROM runs {clause}", parameters)  # noqa: S608
+        return [self._as_it_stands(rows.run_of(row, self._text)) for row in found.fetchall()]
+
+    def _as_it_stands(self, run: Run) -> Run:
+        """A run that nobody works on any more was interrupted; its owner could not write that down."""
+        if run.status is RunStatus.RUNNING and not self._locks.is_owned(run.id):
+            return replace(run, status=RunStatus.INTERRUPTED)
+        return run
+
+    # ------------------------------------------------------------ traces
+
+    @_reading
+    def deliveries(self, run_id: RunId) -> list[DeliveredStep]:
+        split = len(tables.DELIVERIES.columns)
+        return [
+            DeliveredStep(delivery=rows.delivery_of(row[:split], self._text), step=self._step(row[split:]))
+            for row in self._execute(_DELIVERIES, (run_id,)).fetchall()
+        ]
+
+    @_reading
+    def steps_of_run(self, run_id: RunId) -> list[Step]:
+        found = self._execute(
+            f"SELECT {tables.STEPS.names} FROM steps WHERE run_id = ? ORDER BY started_at, rowid",  # noqa: S608
+            (run_id,),
+        )
+        return [self._step(row) for row in found.fetchall()]
+
+    @_reading
+    def turns(self, step_id: StepId) -> list[Turn]:
+        return [rows.turn_of(row, self._text) for row in self._of_step(tables.TURNS, step_id)]
+
+    @_reading
+    def tool_calls(self, step_id: StepId) -> list[ToolCall]:
+        return [rows.tool_call_of(row, self._text) for row in self._of_step(tables.TOOL_CALLS, step_id)]
+
+    @_reading
+    def attempts(self, step_id: StepId) -> list[Attempt]:
+        return [rows.attempt_of(row, self._text) for row in self._of_step(tables.ATTEMPTS, step_id)]
+
+    @_reading
+    def events(self, run_id: RunId, after: int = 0) -> list[tuple[int, Event]]:
+        found = self._execute(
+            "SELECT number, data FROM events WHERE run_id = ? AND number > ? ORDER BY number", (run_id, after)
+        )
+        return [(number, rows.event_of(cell, self._text)) for number, cell in found.fetchall()]
+
+    @_reading
+    def source(self, digest: str) -> str | None:
+        row = self._execute("SELECT text FROM sources WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else self._text(row[0])
+
+    def _step(self, row: rows.Row) -> Step:
+        observed = row[tables.STEPS.columns.index("observed")]
+        return rows.step_of(row, self._text, self._observations(row[0], observed))
+
+    def _observations(self, step_id: str, observed: int) -> tuple[Observation, ...]:
+        if not observed:
+            return ()
+        found = self._execute(_OBSERVATIONS, (step_id, observed)).fetchall()
+        return tuple([rows.observation_of(row, self._text) for row in found])
+
+    def _of_step(self, table: tables.Table, step_id: StepId) -> list[Any]:
+        sql = f"SELECT {table.names} FROM {table.name} WHERE step_id = ? ORDER BY {', '.join(table.key)}"  # noqa: S608
+        return self._execute(sql, (step_id,)).fetchall()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = path.absolute().as_uri()
+    try:
+        return _connect_uri(f"{uri}?mode=ro", path)
+    except sqlite3.OperationalError as error:
+        # A reader needs the files that SQLite keeps beside the store. Where it cannot make them, as on a read-only
+        # disk, and nobody has made them, nobody writes, and it can do without.
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        return _connect_uri(f"{uri}?immutable=1", path)
+
+
+def _connect_uri(uri: str, path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cache_size = -16384")  # 16 MB at most: the pools of a large run stay in memory
+        schema = schema_of(connection, path)
+        if schema == 0:
+            raise StoreNotReady(f"store {path}: it is empty; run a workflow first, or name another file with --db")
+        if schema < latest_schema():
+            raise StoreNotReady(f"store {path}: its schema {schema} is older; the next `vibe run` brings it up to date")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

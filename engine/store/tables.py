@@ -1,0 +1,108 @@
+"""The tables as the code sees them: names of columns, and the statements that write them."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+_USAGE = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost_microusd",
+    "estimated",
+)
+
+
+class Table(Struct, frozen=True):
+    """One table: its columns in the order in which rows.py gives and takes them."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    computed: dict[str, tuple[str, str]] = {}  # column: (value when new, value when not)
+
+    @property
+    def names(self) -> str:
+        return ", ".join(f"{self.name}.{column}" for column in self.columns)
+
+    @property
+    def upsert(self) -> str:
+        """Write a row, or the whole new state of the row with the same key."""
+        updates = {column: f"excluded.{column}" for column in self.columns if column not in self.key}
+        updates |= {column: old for column, (_, old) in self.computed.items()}
+        values = [f"?{number + 1}" for number in range(len(self.columns))] + [new for new, _ in self.computed.values()]
+        return (
+            f"INSERT INTO {self.name} ({', '.join((*self.columns, *self.computed))}) VALUES ({', '.join(values)}) "  # noqa: S608
+            f"ON CONFLICT ({', '.join(self.key)}) "
+            f"DO UPDATE SET {', '.join(f'{column} = {value}' for column, value in updates.items())}"
+        )
+
+
+RUNS = Table(
+    "runs",
+    ("id",),
+    (
+        *("id", "lineage", "parent", "workflow", "path", "source_digest", "args", "args_digest", "status"),
+        *("started_at", "finished_at", "now", "horizon", "seed", "model", "offline", "sandbox_level", "version"),
+        *("result", "fault", "live_steps", "stored_steps", *_USAGE, *(f"paid_{column}" for column in _USAGE)),
+    ),
+)
+SOURCES = Table("sources", ("digest",), ("digest", "text"))
+STEPS = Table(
+    "steps",
+    ("id",),
+    (
+        *("id", "run_id", "key", "spec", "kind", "status", "result", "fault", "started_at", "finished_at", "turns"),
+        *("model", "observed", *_USAGE),
+    ),
+    {
+        # Inside the transaction, so that the order of finishing is one for all processes; kept when written again.
+        "finished_seq": (
+            "CASE ?6 WHEN 'completed' THEN (SELECT coalesce(max(finished_seq), 0) + 1 FROM steps) END",
+            "coalesce(steps.finished_seq, excluded.finished_seq)",
+        )
+    },
+)
+OBSERVATIONS = Table("observations", ("step_id", "number"), ("step_id", "number", "tool", "arguments", "digest"))
+ATTEMPTS = Table(
+    "attempts",
+    ("step_id", "number"),
+    ("step_id", "number", "status", "started_at", "finished_at", "fault", *_USAGE),
+)
+TURNS = Table(
+    "turns",
+    ("step_id", "number"),
+    (
+        *("step_id", "number", "attempt", "model", "input", "output", "outcome", "error", "started_at", "finished_at"),
+        *_USAGE,
+    ),
+)
+TOOL_CALLS = Table(
+    "tool_calls",
+    ("step_id", "turn", "number"),
+    (
+        *("step_id", "turn", "number", "call_id", "name", "arguments", "output", "outcome", "started_at"),
+        *("finished_at", "observed_tool", "observed_arguments", "observed_digest"),
+    ),
+)
+DELIVERIES = Table(
+    "deliveries",
+    ("run_id", "number"),
+    (
+        *("run_id", "number", "step_id", "mode", "status", "place", "label", "phase", "scope", "line"),
+        *("requested_at", "delivered_at", "reason"),
+    ),
+)
+
+#: Events have no id: they are told once, and numbered as they are written.
+INSERT_EVENT = "INSERT INTO events (run_id, kind, at, data) VALUES (?, ?, ?, ?)"
+
+UPDATE_PLACE = "UPDATE steps SET place = ?1 WHERE id = ?2 AND place <> ?1"
+
+POOL = """
+SELECT id, finished_seq, finished_at, spec, result, place, model, turns, observed, input_tokens, output_tokens,
+       cached_tokens, cache_write_tokens, reasoning_tokens, cost_microusd, estimated
+FROM steps WHERE key = ? AND status = 'completed' AND result IS NOT NULL ORDER BY finished_seq
+"""
