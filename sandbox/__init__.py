@@ -1,0 +1,1 @@
+"""The script's prison: a restricted interpreter in a locked-down process."""

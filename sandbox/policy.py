@@ -1,0 +1,143 @@
+"""Compile a script under the policy, or say all that is wrong with it. Nothing here executes any of it.
+
+For the locked child only: parsing hostile source is itself an attack (deep nesting, huge constants).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from types import CodeType
+from typing import Any, Final, NamedTuple
+
+from . import problems
+from .policy_body import Outline, assemble, check_body, outline
+from .policy_meta import read_meta
+from .policy_nodes import Policy
+from .problems import ScriptProblem, ScriptRefused
+from .verifier import Unverified, verify
+
+__all__ = ["CompiledScript", "ScriptProblem", "ScriptRefused", "compile_script", "read_metadata"]
+
+MAX_SOURCE_CHARS: Final = 256 * 1024
+
+#: What the parser and the compiler raise for hostile source, beside SyntaxError.
+_HOSTILE: Final = (MemoryError, OverflowError, RecursionError, ValueError)
+
+
+class CompiledScript(NamedTuple):
+    """Executed in the globals of `guards.make_globals`, `code` defines `main(args)`, a coroutine function.
+
+    `has_main`: the script wrote it itself; else it holds the whole file.
+    """
+
+    code: CodeType
+    has_main: bool
+    docstring: str | None
+
+
+def compile_script(source: str, filename: str) -> CompiledScript:
+    """Raises ScriptRefused with every problem found. Tracebacks name `filename`, and the script's own lines."""
+    examined = _examine(source, filename)
+    if examined.code is None:
+        raise ScriptRefused(examined.problems)
+    return CompiledScript(examined.code, examined.parts.has_main, examined.parts.docstring)
+
+
+def read_metadata(source: str, filename: str) -> dict[str, Any]:
+    """What a script says about itself, and its problems, as far as its source can be read.
+
+    Keys: docstring (str or None), meta (dict), meta_line (int or None), body ("main" or "toplevel"), phases_used (list
+    of the literal titles), problems (tuple of ScriptProblem, as compile_script reports them).
+    """
+    examined = _examine(source, filename)
+    parts = examined.parts
+    return {
+        "docstring": parts.docstring,
+        "meta": examined.meta,
+        "meta_line": parts.meta.lineno if parts.meta else None,
+        "body": "main" if parts.has_main else "toplevel",
+        "phases_used": examined.phases,
+        "problems": examined.problems,
+    }
+
+
+class _Examined(NamedTuple):
+    """`code` is None exactly if there are problems."""
+
+    code: CodeType | None
+    parts: Outline
+    problems: tuple[ScriptProblem, ...]
+    meta: dict[str, Any]
+    phases: list[str]
+
+
+_NO_PARTS: Final = Outline(docstring=None, meta=None, mains=())
+
+
+def _examine(source: str, filename: str) -> _Examined:
+    # A warning about the script is no problem of it, and no business of whoever compiles it.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            tree = _parse(source, filename)
+        except ScriptRefused as refused:
+            return _Examined(None, _NO_PARTS, refused.problems, {}, [])
+        return _examine_tree(tree, source, filename)
+
+
+def _parse(source: str, filename: str) -> ast.Module:
+    source = source.removeprefix("\ufeff")
+    if len(source) > MAX_SOURCE_CHARS:
+        message = f"the script has {len(source):,} characters, and may have {MAX_SOURCE_CHARS:,}"
+        raise ScriptRefused((ScriptProblem(1, 1, message),))
+    try:
+        return ast.parse(source, filename)
+    except SyntaxError as error:
+        raise ScriptRefused((ScriptProblem(error.lineno or 1, error.offset or 1, _syntax_message(error)),)) from None
+    except (RecursionError, MemoryError):
+        raise ScriptRefused((ScriptProblem(1, 1, problems.TOO_DEEP),)) from None
+    except _HOSTILE as error:
+        raise ScriptRefused((ScriptProblem(1, 1, f"the script cannot be read: {error}"),)) from None
+
+
+def _examine_tree(tree: ast.Module, source: str, filename: str) -> _Examined:
+    parts = outline(tree)
+    policy = Policy(re.split(r"\r\n|\r|\n", source.removeprefix("\ufeff")), has_main=parts.has_main)
+    meta: dict[str, Any] = {}
+    try:
+        if parts.meta is not None and parts.meta.value is not None:
+            meta = read_meta(parts.meta.value, policy.error)
+        check_body(tree, parts, policy.error)
+        policy.visit(tree)
+        policy.scopes.judge()
+    except RecursionError:
+        policy.found.add(ScriptProblem(1, 1, problems.TOO_DEEP))
+    code = None if policy.found else _compile(assemble(tree, parts, policy.scopes.declared_global), filename, policy)
+    return _Examined(code, parts, policy.problems, meta, policy.phases)
+
+
+def _compile(tree: ast.Module, filename: str, policy: Policy) -> CodeType | None:
+    """The verified code; None with a problem added to those of `policy`."""
+    try:
+        code: CodeType = compile(tree, filename, "exec", dont_inherit=True, optimize=0)
+        verify(code)
+    except SyntaxError as error:
+        line = error.lineno or 1
+        # Without source at hand the compiler counts bytes, the parser counts characters.
+        column = policy.column(line, (error.offset or 1) - 1)
+        policy.found.add(ScriptProblem(line, column, _syntax_message(error)))
+    except Unverified as error:
+        policy.found.add(ScriptProblem(error.line, 1, f"{error}, which is not available in workflow scripts"))
+    except (RecursionError, MemoryError):
+        policy.found.add(ScriptProblem(1, 1, problems.TOO_DEEP))
+    except _HOSTILE as error:
+        policy.found.add(ScriptProblem(1, 1, f"the script cannot be compiled: {error}"))
+    else:
+        return code
+    return None
+
+
+def _syntax_message(error: SyntaxError) -> str:
+    return f"syntax error: {error.msg}"
