@@ -2,15 +2,16 @@
 
 The host treats every byte from a child as hostile: frames are decoded into the types below and nothing else.
 
-Scopes. The run is scope 0. `open` makes scope `id` below `parent` with `branches` branch scopes `id + 1 .. id + branches`
-below it, so that a fan-out of ten thousand is one frame. Scope ids and call ids only grow; a call names the innermost scope
-it stands in; depth is at most 64. `close` ends a scope with all below it, and cancels what is still open there.
+Scopes. The run is scope 0. `open` makes scope `id` below `parent` with `branches` branch scopes `id + 1 ..
+id + branches` below it, so that a fan-out of ten thousand is one frame. Scope ids and call ids only grow; a call names
+the innermost scope it stands in; depth is at most 64. `close` ends a scope with all below it, and cancels what is still
+open there.
 
-Order. A child runs until it is quiet, sends `idle`, and then reads. Answers with an `order` come from the store: the child
-holds them, and after `go` hands over the lowest, runs until it is quiet again, and goes on with the next one, unless it
-made new calls meanwhile: then it sends `idle` and waits for the next `go`, since one of those calls may have finished
-earlier. So a rerun sees answers in the order in which they first came. Answers without an `order` are live, and are handed
-over in the order in which they arrive.
+Order. A child runs until it is quiet, sends `idle`, and then reads. Answers with an `order` come from the store: the
+child holds them, and `go` says up to which call everything was looked up. While it made no later call, it hands over
+the lowest, runs until it is quiet again, and goes on with the next one. A new call stops that: its answer may have come
+earlier than what is held, so another `idle` and `go` come first. So a rerun sees answers in the order in which they
+first came. Live answers have none, and are handed over in the order in which they arrive.
 """
 
 from __future__ import annotations
@@ -73,9 +74,9 @@ class LogFrame(msgspec.Struct, frozen=True, tag_field="t", tag="log", forbid_unk
 
 
 class IdleFrame(msgspec.Struct, frozen=True, tag_field="t", tag="idle", forbid_unknown_fields=True):
-    """The script is quiet; `held` stored answers wait here for `go`."""
+    """The script is quiet, and was handed `taken` stored answers so far; the others wait for `go`."""
 
-    held: int = 0
+    taken: int = 0
 
 
 class DoneFrame(msgspec.Struct, frozen=True, tag_field="t", tag="done", forbid_unknown_fields=True):
@@ -150,7 +151,7 @@ class StartFrame(msgspec.Struct, frozen=True, tag_field="t", tag="start"):
 
 
 class AnswerFrame(msgspec.Struct, frozen=True, tag_field="t", tag="answer", omit_defaults=True):
-    """Exactly one of `ok` and `fault` is set. tokens, microusd: what the step used, for `budget`; seconds: run's age."""
+    """Exactly one of `ok` and `fault` is set. The rest is for `budget`: what the step used, and the run's age."""
 
     id: int
     ok: msgspec.Raw | None = None
@@ -158,8 +159,11 @@ class AnswerFrame(msgspec.Struct, frozen=True, tag_field="t", tag="answer", omit
     order: int | None = None
     tokens: int = 0
     microusd: int = 0
+    steps: int = 1  # 0 for a call that became no step
     seconds: float = 0.0
 
 
 class GoFrame(msgspec.Struct, frozen=True, tag_field="t", tag="go"):
-    """Stored answers may be handed over."""
+    """All calls up to this id were looked up: stored answers may be handed over while there is no later one."""
+
+    calls: int
