@@ -1,0 +1,1 @@
+"""Backends: ways to reach a model, behind the port `ModelBackend`."""

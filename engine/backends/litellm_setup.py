@@ -1,0 +1,54 @@
+"""Imports litellm, quiet and off the network. Everything of the engine that needs litellm imports it from here.
+
+The import takes two to three seconds and 160 MB, so this module is itself imported on the first live call only, in a
+thread. litellm is set up by environment variables that it reads while it is imported: besides engine/config.py, this
+is the one module of the engine that touches os.environ.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from typing import Any, Final
+
+#: Set whatever the user has: without them litellm loads `./.env` of a stranger's project, downloads its price list,
+#: downloads header names at the first Anthropic call, and fails an answer with a hundred equal chunks, as in a table.
+_ENVIRONMENT: Final = {
+    "LITELLM_MODE": "PRODUCTION",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    "REPEATED_STREAMING_CHUNK_LIMIT": "1000000000",
+}
+_SECRET_NAMES: Final = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
+_MIN_SECRET_CHARS: Final = 8
+
+
+def _import_litellm() -> Any:
+    os.environ.update(_ENVIRONMENT)
+    os.environ.setdefault("LITELLM_LOG", "CRITICAL")
+    module: Any = importlib.import_module("litellm")
+    module.suppress_debug_info = True  # it prints help to stdout
+    # A call that is cancelled at its very beginning leaves one of litellm's coroutines behind: of no use to a person.
+    warnings.filterwarnings("ignore", r"coroutine '\w+\.async_\w+' was never awaited", RuntimeWarning)
+    module.telemetry = False
+    module.drop_params = False  # a parameter that a model does not take is an error, never silently gone
+    module.disable_hf_tokenizer_download = True
+    return module
+
+
+litellm: Final = _import_litellm()
+map_finish_reason: Final = importlib.import_module("litellm.litellm_core_utils.core_helpers").map_finish_reason
+
+
+def masked(text: str) -> str:
+    """`text` without the values of secret-looking environment variables: providers echo keys in their errors."""
+    for name, value in os.environ.items():
+        if len(value) >= _MIN_SECRET_CHARS and any(part in name.upper() for part in _SECRET_NAMES):
+            text = text.replace(value, "***")
+    return text
+
+
+def openai_base() -> str | None:
+    """The address that litellm takes for `openai/...` from the environment."""
+    return os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")

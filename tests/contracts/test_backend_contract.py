@@ -1,0 +1,134 @@
+"""What every ModelBackend keeps: the fake ones and the real one pass the same suite."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+import trio
+
+from tests.support.behaviours import Hang
+from tests.support.model_calls import TEST_MODEL, ask, open_litellm
+from tests.support.openai_plugin import openai_server as openai_server
+from tests.support.openai_server import OpenAIServer
+from vibe_workflows.engine.backends.offline import OfflineBackend
+from vibe_workflows.engine.backends.router import BackendRouter
+from vibe_workflows.engine.backends.scripted import ScriptedBackend
+from vibe_workflows.engine.model import FinishReason, ModelInfo, ModelRequest
+from vibe_workflows.engine.ports import ModelBackend
+
+Opened = AbstractAsyncContextManager[tuple[ModelBackend, str]]
+Open = Callable[[], Opened]
+
+
+@asynccontextmanager
+async def _offline() -> AsyncIterator[tuple[ModelBackend, str]]:
+    yield OfflineBackend(), "offline/any"
+
+
+@asynccontextmanager
+async def _scripted() -> AsyncIterator[tuple[ModelBackend, str]]:
+    async def script(request: ModelRequest) -> str:
+        if "stay silent" in request.messages[-1].text:
+            await trio.sleep_forever()
+        return f"answer to {request.messages[-1].text}"
+
+    yield ScriptedBackend(script), "scripted"
+
+
+@asynccontextmanager
+async def _routed() -> AsyncIterator[tuple[ModelBackend, str]]:
+    async with _scripted() as (backend, _):
+        yield BackendRouter({"x": backend}, OfflineBackend()), "x/model"
+
+
+@pytest.fixture(params=["offline", "scripted", "router", "litellm"])
+def opened(request: pytest.FixtureRequest, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> Open:
+    @asynccontextmanager
+    async def litellm() -> AsyncIterator[tuple[ModelBackend, str]]:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdef")
+        openai_server.handler = lambda seen: Hang(text="x") if "stay silent" in str(seen.body) else None
+        async with open_litellm(openai_server.url) as backend:
+            yield backend, TEST_MODEL
+
+    kinds: dict[str, Open] = {"offline": _offline, "scripted": _scripted, "router": _routed, "litellm": litellm}
+    return kinds[request.param]
+
+
+def test_a_call_gives_a_whole_reply_and_its_text_in_order(opened: Open) -> None:
+    async def scenario() -> None:
+        async with opened() as (backend, model):
+            pieces: list[str] = []
+            reply = await backend.complete(ask("question", model=model), pieces.append)
+            assert reply.text
+            assert "".join(pieces) == reply.text
+            assert reply.finish is FinishReason.STOP
+            assert reply.tool_requests == ()
+            assert reply.usage is None or reply.usage.tokens > 0
+            assert (await backend.complete(ask("question", model=model))).text == reply.text
+
+    trio.run(scenario)
+
+
+def test_many_calls_at_once_keep_their_answers_apart(opened: Open) -> None:
+    async def scenario() -> None:
+        texts: dict[str, str] = {}
+        async with opened() as (backend, model):
+
+            async def call(prompt: str) -> None:
+                texts[prompt] = (await backend.complete(ask(prompt, model=model))).text
+
+            async with trio.open_nursery() as nursery:
+                for number in range(20):
+                    nursery.start_soon(call, f"prompt {number}")
+        assert len(set(texts.values())) == 20
+
+    trio.run(scenario)
+
+
+def test_what_is_known_of_a_model_and_a_count_come_without_a_call(opened: Open, openai_server: OpenAIServer) -> None:
+    async def scenario() -> None:
+        async with opened() as (backend, model):
+            assert isinstance(backend.name, str)
+            assert isinstance(await backend.info(model), ModelInfo)
+            short, long = ask("a", model=model), ask("a" * 1000, model=model)
+            assert 0 < await backend.count_tokens(short) < await backend.count_tokens(long)
+        assert openai_server.requests == []
+
+    trio.run(scenario)
+
+
+def test_a_cancelled_call_ends_and_leaves_the_backend_usable(opened: Open) -> None:
+    async def scenario() -> None:
+        async with opened() as (backend, model):
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await backend.complete(ask("stay silent", model=model))
+            assert scope.cancelled_caught
+            assert (await backend.complete(ask("go on", model=model))).text
+
+    trio.run(scenario)
+
+
+def test_a_call_that_waits_can_be_cancelled(opened: Open) -> None:
+    async def scenario() -> None:
+        async with opened() as (backend, model):
+            if backend.name == "offline":
+                return  # it answers at once, whatever it is asked
+            with trio.move_on_after(0.05) as scope:
+                await backend.complete(ask("stay silent", model=model))
+            assert scope.cancelled_caught
+
+    trio.run(scenario)
+
+
+def test_closing_is_safe_before_any_call_and_twice(opened: Open) -> None:
+    async def scenario() -> None:
+        async with opened() as (backend, model):
+            await backend.aclose()
+            await backend.complete(ask(model=model))
+            await backend.aclose()
+            await backend.aclose()
+
+    trio.run(scenario)

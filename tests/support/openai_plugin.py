@@ -1,0 +1,17 @@
+"""Fixtures around the loopback model server; import them in a conftest.py, or name this module as a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.openai_server import OpenAIServer
+
+
+@pytest.fixture
+def openai_server() -> Iterator[OpenAIServer]:
+    """A fresh server on a free port. It fails the test that made it stumble."""
+    with OpenAIServer() as server:
+        yield server
+    assert server.errors == []
