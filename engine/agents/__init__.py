@@ -1,0 +1,1 @@
+"""The agent step: the turn loop, its tools, structured answers and prompts."""

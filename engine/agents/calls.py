@@ -1,0 +1,126 @@
+"""Runs the tool calls of one reply: those that only observe at the same time, others one by one, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+
+import trio
+from msgspec import Struct
+
+from ..errors import ToolDenied, ToolFailed
+from ..model import JSON, Observation, StepId, ToolCall, ToolRequest
+from ..observe import observation_of
+from ..ports import Tool
+from . import prompts
+from .structured import parse_json
+from .tools.arguments import BadArguments
+
+#: Calls of one reply that run at the same time: a model may ask for hundreds.
+CALLS_AT_ONCE = 8
+
+
+class _Said(Struct, frozen=True, kw_only=True):
+    """What came of a call: the text for the model, and what the trace and reuse need to know."""
+
+    text: str
+    outcome: str = "ok"
+    observation: Observation | None = None
+
+
+class Calls(Struct, frozen=True, kw_only=True):
+    """The tool calls of one turn. `answered` holds texts for calls, by id, that need no tool to be run."""
+
+    step_id: StepId
+    turn: int
+    tools: Mapping[str, Tool]
+    clock: Callable[[], float]
+    answered: Mapping[str, str]
+
+    async def run(self, requests: Sequence[ToolRequest]) -> tuple[ToolCall, ...]:
+        """Their results in the order of the requests. A tool's failure is a result; other errors are raised."""
+        results: list[ToolCall] = []
+        for together, members in groupby(requests, key=self._observes):
+            work = [(len(results) + number, request) for number, request in enumerate(members, 1)]
+            if together and len(work) > 1:
+                results += await self._run_together(work)
+            else:
+                results += [await self._run(number, request) for number, request in work]
+        return tuple(results)
+
+    def _observes(self, request: ToolRequest) -> bool:
+        tool = self.tools.get(request.name)
+        return tool is None or tool.observes
+
+    async def _run_together(self, work: Sequence[tuple[int, ToolRequest]]) -> list[ToolCall]:
+        results: dict[int, ToolCall] = {}
+        failures: list[Exception] = []
+        slots = trio.Semaphore(CALLS_AT_ONCE)
+
+        async def one(number: int, request: ToolRequest) -> None:
+            async with slots:
+                try:
+                    results[number] = await self._run(number, request)
+                except Exception as error:  # noqa: BLE001 - raised again below, bare: callers know errors by type
+                    failures.append(error)
+                    nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            for number, request in work:
+                nursery.start_soon(one, number, request)
+        if failures:
+            raise failures[0]
+        return [results[number] for number, _ in work]
+
+    async def _run(self, number: int, request: ToolRequest) -> ToolCall:
+        started_at = self.clock()
+        said = await self._said(request)
+        return ToolCall(
+            step_id=self.step_id,
+            turn=self.turn,
+            number=number,
+            call_id=request.id,
+            name=request.name,
+            arguments=request.arguments,
+            output=said.text,
+            outcome=said.outcome,
+            started_at=started_at,
+            finished_at=self.clock(),
+            observation=said.observation,
+        )
+
+    async def _said(self, request: ToolRequest) -> _Said:
+        if request.id in self.answered:
+            return _Said(text=self.answered[request.id], outcome="error")
+        tool = self.tools.get(request.name)
+        if tool is None:
+            return _Said(text=prompts.unknown_tool(request.name, list(self.tools)), outcome="error")
+        try:
+            arguments = parse_arguments(request.arguments)
+        except ValueError as error:
+            return _Said(text=prompts.bad_json(str(error)), outcome="error")
+        return await _run_tool(tool, arguments)
+
+
+async def _run_tool(tool: Tool, arguments: dict[str, JSON]) -> _Said:
+    try:
+        result = await tool.run(arguments)
+    except BadArguments as error:  # it looked at nothing, so there is nothing to observe
+        return _Said(text=f"Error: {error.message}", outcome="error")
+    except ToolFailed as error:
+        return _Said(text=f"Error: {error.message}", outcome="error", observation=_seen(tool, arguments, error))
+    except ToolDenied as error:
+        return _Said(text=f"Denied: {error.message}", outcome="denied", observation=_seen(tool, arguments, error))
+    return _Said(text=result.text, observation=observation_of(tool, arguments, result) if tool.observes else None)
+
+
+def _seen(tool: Tool, arguments: dict[str, JSON], error: ToolFailed | ToolDenied) -> Observation | None:
+    return observation_of(tool, arguments, error) if tool.observes else None
+
+
+def parse_arguments(text: str) -> dict[str, JSON]:
+    """A JSON object; no text at all is an empty one, as some providers send it. Raises ValueError."""
+    value = parse_json(text) if text.strip() else {}
+    if not isinstance(value, dict):
+        raise ValueError("it is not an object")
+    return value

@@ -1,0 +1,1 @@
+"""The tools of agents and of `tool(...)`, and the workspace that they see."""

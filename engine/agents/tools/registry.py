@@ -1,0 +1,75 @@
+"""Tools by name, and the groups that stand for several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from ...errors import SetupError
+from ...nearest import nearest
+from ...ports import Tool
+from .glob import Glob
+from .grep import Grep
+from .list_files import ListFiles
+from .read_file import ReadFile
+from .workspace import Workspace
+
+#: What a script may ask for as a group; a group without a tool here is one that this version does not have.
+GROUPS = ("read", "write", "command", "web")
+
+#: Names that the script language knows, so that asking for one is told apart from a misspelling.
+_ELSEWHERE = frozenset(
+    {
+        "edit_file",
+        "git_diff",
+        "run_command",
+        "spawn_subagent",
+        "subagent_result",
+        "subagent_status",
+        "web_fetch",
+        "web_search",
+        "write_file",
+    }
+)
+
+
+def read_tools(workspace: Workspace) -> tuple[Tool, ...]:
+    """The tools that only look at the files of one workspace."""
+    return (ReadFile(workspace), ListFiles(workspace), Glob(workspace), Grep(workspace))
+
+
+class ToolBox:
+    """The tools of one workspace."""
+
+    def __init__(self, tools: Iterable[Tool]) -> None:
+        self._tools = {tool.spec.name: tool for tool in tools}
+
+    @property
+    def by_name(self) -> Mapping[str, Tool]:
+        return MappingProxyType(self._tools)
+
+    def get(self, name: str) -> Tool:
+        """The tool of that name. Raises SetupError with the nearest name."""
+        tool = self._tools.get(name)
+        if tool is None:
+            raise SetupError(self._unknown(name))
+        return tool
+
+    def select(self, names: Sequence[str]) -> tuple[Tool, ...]:
+        """The tools that names and groups stand for: each once, and in an order that does not depend on theirs."""
+        chosen: set[str] = set()
+        for name in names:
+            members = [tool.spec.name for tool in self._tools.values() if tool.group == name] if name in GROUPS else []
+            chosen.update(members or [self.get(name).spec.name])
+        return tuple(tool for name, tool in self._tools.items() if name in chosen)
+
+    def _unknown(self, name: str) -> str:
+        known = f"tools here: {', '.join(self._tools)}; groups: {', '.join(self._groups())}"
+        if name in _ELSEWHERE or name in GROUPS:
+            return f"tool `{name}` is not available in this version of Vibe; {known}"
+        near = nearest(name, [*self._tools, *self._groups()])
+        hint = f"did you mean `{near}`? " if near else ""
+        return f"no tool `{name}`; {hint}{known}"
+
+    def _groups(self) -> list[str]:
+        return [group for group in GROUPS if any(tool.group == group for tool in self._tools.values())]

@@ -1,0 +1,72 @@
+"""Which files no tool reads, whatever is granted: version control, Vibe's own folder, and what looks like a key.
+
+A table and not a scan of contents, so that a refusal can be predicted. Names are compared without regard to case,
+since `.GIT` is `.git` on some file systems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+#: Never read, listed or searched: their contents are machinery, and those of `.git` may hold credentials.
+PRIVATE_FOLDERS = frozenset({".git", ".hg", ".svn", ".vibe"})
+
+_FOLDERS = frozenset({".aws", ".azure", ".gnupg", ".kube", ".password-store", ".ssh"})
+_NAMES = frozenset(
+    {
+        ".boto",
+        ".dockercfg",
+        ".git-credentials",
+        ".htpasswd",
+        ".my.cnf",
+        ".netrc",
+        ".npmrc",
+        ".pgpass",
+        ".pypirc",
+        ".s3cfg",
+        ".vault-token",
+        "_netrc",
+        "application_default_credentials.json",
+        "credentials.json",
+    }
+)
+_PREFIXES = (".env", "id_dsa", "id_ecdsa", "id_ed25519", "id_rsa")
+_JSON_PREFIXES = ("client_secret", "service-account", "service_account")  # as .json only: service_account.py is code
+_SUFFIXES = (".jks", ".kdbx", ".key", ".keystore", ".p12", ".pem", ".pfx", ".ppk")
+_PAIRS = frozenset(
+    {
+        (".cargo", "credentials"),
+        (".cargo", "credentials.toml"),
+        (".config", "gcloud"),
+        (".config", "gh"),
+        (".docker", "config.json"),
+        (".gem", "credentials"),
+    }
+)
+
+
+def is_private(name: str) -> bool:
+    return name.casefold() in PRIVATE_FOLDERS
+
+
+def refusal(parts: Sequence[str]) -> str | None:
+    """Why a path below the root is refused, or None. `parts` are its components."""
+    folded = [part.casefold() for part in parts]
+    for part in folded:
+        if part in PRIVATE_FOLDERS:
+            return f"`{part}` is not open to tools"
+        if part in _FOLDERS:
+            return f"`{part}` holds credentials, which tools do not read"
+    if any(pair in _PAIRS for pair in pairwise(folded)):
+        return "it holds credentials, which tools do not read"
+    # A folder of such a name is refused with all below it.
+    if any(_is_secret_name(part) for part in folded):
+        return "it looks like a secret (key, password or token file), which tools do not read"
+    return None
+
+
+def _is_secret_name(name: str) -> bool:
+    if name in _NAMES or name.startswith(_PREFIXES) or name.endswith(_SUFFIXES):
+        return True
+    return name.startswith(_JSON_PREFIXES) and name.endswith(".json")

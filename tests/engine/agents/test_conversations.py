@@ -1,0 +1,230 @@
+"""Invariant: the recorded turns and tool calls are exactly what the model saw and said, whatever happens."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.agents import USAGE, Bench, read_messages, transcript
+from tests.support.projects import Project
+from vibe_workflows.engine.agents.loop import AgentOutcome
+from vibe_workflows.engine.agents.prompts import SUBMIT_TOOL
+from vibe_workflows.engine.errors import AgentError, ProviderError, RateLimited
+from vibe_workflows.engine.model import (
+    NO_USAGE,
+    FinishReason,
+    Message,
+    ModelReply,
+    Role,
+    ToolRequest,
+    Usage,
+)
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+CALLS = st.sampled_from(
+    [
+        ("read_file", '{"path":"a.txt"}'),
+        ("read_file", '{"path":"none"}'),
+        ("read_file", '{"path":"../out"}'),
+        ("read_file", '{"path":".env"}'),
+        ("list_files", ""),
+        ("glob", '{"pattern":"*"}'),
+        ("grep", '{"pattern":"a","limit":1}'),
+        ("grep", '{"pattern":"("}'),
+        ("grep", "no json"),
+        ("grep", "[1]"),
+        ("glob", '{"n":1}'),
+        ("unknown", "{}"),
+        ("", ""),
+        (SUBMIT_TOOL, '{"n":1}'),
+        (SUBMIT_TOOL, '{"n":"x"}'),
+        (SUBMIT_TOOL, "no json"),
+    ]
+)
+REQUESTS = st.builds(
+    lambda call, name: ToolRequest(id=name, name=call[0], arguments=call[1]),
+    CALLS,
+    st.sampled_from(["", "a", "b", "c"]),
+)
+TEXTS = st.sampled_from(["", " ", "text", '{"n": 1}', '{"n": "x"}', '```json\n{"n": 2}\n```', "half \ud83d", "ä\u2028"])
+REPLIES = st.builds(
+    ModelReply,
+    text=TEXTS,
+    finish=st.sampled_from([FinishReason.TOOL_CALLS] * 12 + list(FinishReason)),
+    usage=st.just(USAGE) | st.none(),
+    tool_requests=(st.lists(REQUESTS, min_size=1, max_size=4) | st.lists(REQUESTS, max_size=1)).map(tuple),
+)
+CONVERSATIONS = st.lists(
+    REPLIES | st.sampled_from([RateLimited("wait"), ProviderError("dropped", retryable=True)]), max_size=12
+)
+SETTINGS = st.fixed_dictionaries(
+    {
+        "schema": st.sampled_from([None, SCHEMA]),
+        "native": st.booleans(),
+        "max_turns": st.integers(1, 12),
+        "with_tools": st.booleans(),
+    }
+)
+
+
+class OutOfReplies(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    with tempfile.TemporaryDirectory() as folder:
+        project = Project(Path(folder))
+        project.write("a.txt", "alpha\n")
+        yield project
+
+
+def _bench(project: Project, replies: list[ModelReply | Exception], settings: dict[str, object]) -> Bench:
+    tools = project.tools.select(["read"]) if settings["with_tools"] else ()
+    return Bench(
+        [*replies, OutOfReplies()],
+        tools=tools,
+        schema=settings["schema"],
+        native=bool(settings["native"]),
+        max_turns=int(str(settings["max_turns"])),
+    )
+
+
+async def _to_the_end(bench: Bench) -> AgentOutcome | None:
+    """Attempts until an answer, an error that no retry mends, or the last reply."""
+    run = await bench.start()
+    while True:
+        try:
+            return await run.advance()
+        except AgentError as error:
+            if not error.retryable:
+                return None
+            run.attempt += 1
+        except OutOfReplies:
+            return None
+
+
+def _check(bench: Bench, outcome: AgentOutcome | None) -> None:
+    turns = [bench.turns[number] for number in sorted(bench.turns)]
+    if outcome is not None:
+        turns.append(outcome.last_turn)
+    said = [reply for reply in bench.replied if reply is not None]
+
+    # Every reply is a turn, in order, and no turn is anything else.
+    assert [turn.number for turn in turns] == list(range(1, len(said) + 1))
+    assert len(turns) <= bench.max_turns
+    for turn, reply in zip(turns, said, strict=True):
+        message = msgspec.json.decode(turn.output, type=Message)
+        assert message.role is Role.ASSISTANT
+        assert message.text == reply.text.replace("\ud83d", "?")
+        assert [(r.name, r.arguments) for r in message.tool_requests] == [
+            (r.name, r.arguments) for r in reply.tool_requests
+        ]
+        assert turn.usage == (reply.usage or NO_USAGE)
+
+    # What the model saw, at every call, is what the turns before tell, and what the turn itself says was added.
+    made = 0
+    for request, answered in zip(bench.seen, bench.replied, strict=True):
+        before = transcript(turns[:made])
+        if answered is None:
+            assert list(request.messages[: len(before)]) == before
+        else:
+            assert list(request.messages) == before + read_messages(turns[made].input)
+            made += 1
+
+    # Calls are recorded for requests as they stand in the output, and their text is what the model gets.
+    for turn, following in zip(turns, [*turns, None][1:], strict=True):
+        requests = msgspec.json.decode(turn.output, type=Message).tool_requests
+        calls = [call for (number, _), call in sorted(bench.calls.items()) if number == turn.number]
+        assert len({request.id for request in requests}) == len(requests)
+        if calls:
+            assert [(c.number, c.call_id, c.name, c.arguments) for c in calls] == [
+                (number, request.id, request.name, request.arguments) for number, request in enumerate(requests, 1)
+            ]
+            if following is not None:
+                results = [message for message in read_messages(following.input) if message.role is Role.TOOL]
+                assert [(c.call_id, c.output) for c in calls] == [(m.tool_call_id, m.text) for m in results]
+        elif following is not None:
+            assert not requests or turn.outcome in ("length", "content_filter")
+
+    assert bench.run is not None
+    assert bench.run.usage == sum((turn.usage for turn in turns), Usage())
+    looks = [call.observation for _, call in sorted(bench.calls.items()) if call.observation is not None]
+    assert list(bench.run.observations) == list(dict.fromkeys(looks))
+    if outcome is not None:
+        assert outcome.turns == len(turns)
+        assert outcome.usage == bench.run.usage
+        assert outcome.observations == bench.run.observations
+
+
+@given(replies=CONVERSATIONS, settings=SETTINGS)
+def test_stored_turns_and_calls_are_what_the_model_saw_and_said(
+    project: Project, replies: list[ModelReply | Exception], settings: dict[str, object]
+) -> None:
+    bench = _bench(project, replies, settings)
+    outcome = trio.run(_to_the_end, bench)
+    _check(bench, outcome)
+
+    # Each turn is recorded before its tools run, each once, and its calls before the next model call.
+    last = 0
+    for entry in bench.log:
+        kind, _, number = entry.partition(" ")
+        match kind:
+            case "reply":
+                last += 1
+                assert int(number) == last
+            case "turn" | "tools":
+                assert int(number) == last
+    assert len(set(bench.log) - {"raised"}) == len([entry for entry in bench.log if entry != "raised"])
+
+    if outcome is not None and settings["schema"] is not None:
+        assert isinstance(outcome.answer, dict)
+        assert isinstance(outcome.answer["n"], int)
+    if outcome is not None and settings["schema"] is None:
+        assert str(outcome.answer).strip()
+
+
+@given(replies=CONVERSATIONS, settings=SETTINGS, cuts=st.lists(st.integers(0, 5), max_size=8))
+def test_a_run_cancelled_at_any_edge_goes_on_without_asking_again(
+    project: Project, replies: list[ModelReply | Exception], settings: dict[str, object], cuts: list[int]
+) -> None:
+    bench = _bench(project, replies, settings)
+    whole = _bench(project, replies, settings)
+
+    async def main() -> AgentOutcome | None:
+        left = list(cuts)
+        scope = trio.CancelScope()
+
+        async def cut(event: str) -> None:
+            if left and left.pop(0) == 0:
+                scope.cancel()
+            await trio.lowlevel.checkpoint()
+
+        bench.at = cut
+        run = await bench.start()
+        while True:
+            scope = trio.CancelScope()
+            try:
+                with scope:
+                    return await run.advance()
+            except AgentError as error:
+                if not error.retryable:
+                    return None
+                run.attempt += 1
+            except OutOfReplies:
+                return None
+
+    outcome = trio.run(main)
+    _check(bench, outcome)
+    expected = trio.run(_to_the_end, whole)
+    assert bench.seen == whole.seen
+    assert (outcome and outcome.answer) == (expected and expected.answer)
+    assert sorted(bench.calls) == sorted(whole.calls)

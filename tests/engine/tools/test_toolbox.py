@@ -1,0 +1,41 @@
+"""Tools by name and group."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.projects import Project
+from vibe_workflows.engine.errors import SetupError
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def test_a_group_stands_for_its_tools_and_order_and_repetition_do_not_matter(project: Project) -> None:
+    everything = project.tools.select(["read"])
+    assert [tool.spec.name for tool in everything] == ["read_file", "list_files", "glob", "grep"]
+    assert project.tools.select(["grep", "read", "glob", "grep"]) == everything
+    assert [tool.spec.name for tool in project.tools.select(["grep", "read_file"])] == ["read_file", "grep"]
+    assert project.tools.select([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gerp", r"no tool `gerp`; did you mean `grep`\? tools here: read_file, list_files, glob, grep; groups: read$"),
+        ("raed", r"did you mean `read`\?"),
+        ("zzz", "no tool `zzz`; tools here"),
+        ("write_file", "`write_file` is not available in this version"),
+        ("spawn_subagent", "not available in this version"),
+        ("web", "`web` is not available in this version"),
+    ],
+)
+def test_an_unknown_tool_is_a_setup_error_that_names_the_nearest(project: Project, name: str, message: str) -> None:
+    with pytest.raises(SetupError, match=message):
+        project.tools.select(["read", name])
+    with pytest.raises(SetupError, match=message):
+        project.tools.get(name)

@@ -1,0 +1,146 @@
+"""An agent run whose model is a list of replies, with everything that crossed its edges."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import msgspec
+
+from vibe_workflows.engine.agents.loop import AgentOutcome, AgentRun, AgentTask
+from vibe_workflows.engine.agents.structured import PreparedSchema, prepare_schema
+from vibe_workflows.engine.model import (
+    FinishReason,
+    Message,
+    ModelReply,
+    ModelRequest,
+    StepId,
+    ToolCall,
+    ToolRequest,
+    Turn,
+    Usage,
+)
+from vibe_workflows.engine.ports import Checker, Tool
+
+from .checking import PlainChecker
+
+Replies: TypeAlias = Sequence[ModelReply | Exception]
+
+USAGE = Usage(input_tokens=10, output_tokens=3, cost_microusd=7)
+
+
+def says(text: str, finish: FinishReason = FinishReason.STOP) -> ModelReply:
+    return ModelReply(text=text, finish=finish, usage=USAGE, model="the-model")
+
+
+def asks(*requests: tuple[str, str], text: str = "") -> ModelReply:
+    """A reply that requests tools: (name, arguments) each, with ids by position."""
+    return ModelReply(
+        text=text,
+        finish=FinishReason.TOOL_CALLS,
+        usage=USAGE,
+        tool_requests=tuple(
+            ToolRequest(id=f"id{number}", name=name, arguments=arguments)
+            for number, (name, arguments) in enumerate(requests, 1)
+        ),
+    )
+
+
+async def _nothing(event: str) -> None:
+    return None
+
+
+@dataclass
+class Bench:
+    """Runs one AgentRun. `seen` is what the model saw, `replied` what it said (None: it raised), `turns` and `calls`
+    what was recorded, as rows."""
+
+    replies: Replies
+    tools: tuple[Tool, ...] = ()
+    schema: Any = None
+    native: bool = True
+    checker: Checker = field(default_factory=PlainChecker)
+    max_turns: int = 30
+    system: str = "system"
+    context: str = ""
+    at: Callable[[str], Awaitable[None]] = _nothing  # called at every edge, for tests that cancel there
+    seen: list[ModelRequest] = field(default_factory=list)
+    replied: list[ModelReply | None] = field(default_factory=list)
+    turns: dict[int, Turn] = field(default_factory=dict)
+    calls: dict[tuple[int, int], ToolCall] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    now: float = 0.0
+    run: AgentRun | None = None
+
+    async def start(self) -> AgentRun:
+        prepared: PreparedSchema | None = None
+        if self.schema is not None:
+            prepared = await prepare_schema(self.schema, self.checker)
+        task = AgentTask(
+            step_id=StepId("s1"),
+            model="asked-model",
+            system=self.system,
+            context=self.context,
+            prompt="do it",
+            schema=prepared,
+            tools=self.tools,
+            max_tokens=100,
+            max_turns=self.max_turns,
+            timeout_s=60,
+            temperature=0.5,
+            effort="low",
+        )
+        self.run = AgentRun(
+            task,
+            call_model=self._call_model,
+            record_turn=self._record_turn,
+            record_tools=self._record_tools,
+            checker=self.checker,
+            clock=self._clock,
+            native_schema=self.native,
+        )
+        return self.run
+
+    async def advance(self) -> AgentOutcome:
+        return await (self.run or await self.start()).advance()
+
+    def _clock(self) -> float:
+        self.now += 1
+        return self.now
+
+    async def _call_model(self, request: ModelRequest) -> ModelReply:
+        await self.at("call")
+        reply = self.replies[len(self.seen)]
+        self.seen.append(request)
+        if isinstance(reply, Exception):
+            self.replied.append(None)
+            self.log.append("raised")
+            raise reply
+        self.replied.append(reply)
+        self.log.append(f"reply {sum(each is not None for each in self.replied)}")
+        return reply
+
+    async def _record_turn(self, turn: Turn) -> None:
+        self.turns[turn.number] = turn
+        self.log.append(f"turn {turn.number}")
+        await self.at("turn")
+
+    async def _record_tools(self, calls: tuple[ToolCall, ...]) -> None:
+        self.calls.update({(call.turn, call.number): call for call in calls})
+        self.log.append(f"tools {calls[0].turn}")
+        await self.at("tools")
+
+
+def transcript(turns: Sequence[Turn]) -> list[Message]:
+    """The conversation that stored turns tell of, by the rule of conversation.py."""
+    messages: list[Message] = []
+    for turn in turns:
+        messages += read_messages(turn.input)
+        if turn.outcome in ("stop", "tool_calls"):
+            messages.append(msgspec.json.decode(turn.output, type=Message))
+    return messages
+
+
+def read_messages(text: str) -> list[Message]:
+    return msgspec.json.decode(text, type=list[Message])
