@@ -1,0 +1,163 @@
+"""Merges the layers of the configuration, and decides what of a project's file counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .config_keys import KEYS, Key, Reach
+from .errors import ConfigError
+from .nearest import did_you_mean
+from .places import USER_FILE, Places
+from .routing import refuse_address
+
+if TYPE_CHECKING:
+    from .config_file import ConfigFile
+
+
+class Layer(StrEnum):
+    """Where a value came from, weakest first."""
+
+    BUILTIN = "built-in"
+    USER = "user"
+    PROJECT = "project"
+    ENVIRONMENT = "environment"
+    FLAG = "flag"
+
+
+class Source(NamedTuple):
+    """`name` is the variable or the flag, where it is one; `file` and `line` otherwise."""
+
+    layer: Layer
+    file: Path | None = None
+    line: int | None = None
+    name: str = ""
+
+    def __str__(self) -> str:
+        if self.file is not None:
+            return f"{self.file}:{self.line}"
+        return self.name or self.layer.value
+
+
+class Ignored(NamedTuple):
+    """A setting of a project's file that does not count, and why."""
+
+    key: str
+    source: Source
+    reason: str
+
+
+class Layers:
+    """Takes layers in order, weakest first."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.values: dict[str, Any] = {key.name: key.default for key in KEYS.values()}
+        self.sources = {name: Source(layer=Layer.BUILTIN) for name in KEYS}
+        self.warnings: list[str] = []
+        self.ignored: list[Ignored] = []
+
+    def add_file(self, file: ConfigFile, layer: Layer) -> None:
+        for key, value, source in _keys(file, layer):
+            self.add(key, value, source)
+
+    def add_project(self, file: ConfigFile) -> None:
+        """A project may come from a stranger: what it may not set is ignored until the person trusts the file."""
+        found = [(key, _parsed(key, value, source), source) for key, value, source in _keys(file, Layer.PROJECT)]
+        for key, value, source in found:
+            for name in _models(key, value):
+                refuse_address(name, str(source))
+        if any(self._refusal(key, value) for key, value, _ in found) and self._trusted(file):
+            for key, value, source in found:
+                self._put(key, value, source)
+            return
+        for key, value, source in found:
+            if reason := self._refusal(key, value):
+                self._ignore(key, source, reason)
+            if (allowed := self._allowed(key, value)) is not None:
+                self._put(key, allowed, source)
+
+    def add(self, key: Key, value: object, source: Source, *, text: bool = False) -> None:
+        self._put(key, _parsed(key, value, source, text=text), source)
+
+    def _trusted(self, file: ConfigFile) -> bool:
+        from .trust import TrustKind, TrustStore
+
+        return TrustStore(self.places.state_dir).trusts(TrustKind.CONFIG, file.path, file.content)
+
+    def _refusal(self, key: Key, value: Any) -> str:
+        """Why an untrusted project's value does not count (in full); empty where it does."""
+        allowed = self._allowed(key, value)
+        if allowed == value:
+            return ""
+        if key.reach is Reach.LOWER:
+            return "it is no lower than what already holds, and a project's file may only lower it"
+        if key.name == "workflows":
+            return "it names a folder outside the project"
+        return "a project's file may not set it"
+
+    def _allowed(self, key: Key, value: Any) -> Any:
+        """The part of a project's value that counts without trust; None: nothing of it."""
+        if key.reach is Reach.PERSON:
+            return None
+        held = self.values[key.name]
+        if key.name == "budget":
+            return {unit: amount for unit, amount in value.items() if unit not in held or amount <= held[unit]}
+        if key.reach is Reach.LOWER:
+            return value if value is not None and (held is None or value <= held) else None
+        if key.name == "workflows":
+            return {folder: None for folder in value if _inside(folder)}
+        return value
+
+    def _ignore(self, key: Key, source: Source, reason: str) -> None:
+        self.ignored.append(Ignored(key=key.name, source=source, reason=reason))
+        self.warnings.append(
+            f"{source}: `{key.name}` is ignored: {reason}; set it in {self.places.user_config_dir / USER_FILE}, "
+            "or run `vibe trust` to accept what this file asks for"
+        )
+
+    def _put(self, key: Key, value: Any, source: Source) -> None:
+        self.sources[key.name] = source
+        if not key.merged:
+            self.values[key.name] = value
+            return
+        held = self.values[key.name]
+        kept = {entry: below for entry, below in held.items() if entry not in value}
+        self.values[key.name] = {**value, **kept}  # the stronger layer's entries come first
+        for entry in value:
+            self.sources[f"{key.name}.{entry}"] = source
+
+
+def _keys(file: ConfigFile, layer: Layer) -> Iterator[tuple[Key, object, Source]]:
+    for entry in file.entries:
+        source = Source(layer=layer, file=file.path, line=entry.line)
+        key = KEYS.get(entry.name)
+        if key is None:
+            raise ConfigError(f"{source}: unknown key `{entry.name}`; {did_you_mean(entry.name, KEYS)}")
+        if entry.value is not None:  # `key:` alone sets nothing
+            yield key, entry.value, source
+
+
+def _parsed(key: Key, value: object, source: Source, *, text: bool = False) -> Any:
+    try:
+        return key.parse(value, text)
+    except ValueError as error:
+        raise ConfigError(f"{source}: `{key.name}`: {error}") from error
+
+
+def _models(key: Key, value: Any) -> list[str]:
+    match key.name:
+        case "model":
+            return [value]
+        case "aliases":
+            return list(value.values())
+        case "routing":
+            return [rule.model for rule in value]
+        case _:
+            return []
+
+
+def _inside(folder: str) -> bool:
+    return not folder.startswith(("/", "~")) and ".." not in Path(folder).parts
