@@ -1,0 +1,309 @@
+"""Command-line input becomes the arguments of a workflow: plain JSON, converted and checked by its schema."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from vibe_workflows.engine.errors import WorkflowError
+from vibe_workflows.engine.nearest import nearest
+
+if TYPE_CHECKING:
+    from vibe_workflows.engine.model import JSON
+    from vibe_workflows.engine.ports import Checker
+
+    from .index import Index
+
+Schema = Mapping[str, Any]
+
+_MEMO = "arguments-1"
+_MAX_FILE = 16 * 1024 * 1024
+_SIMPLE = ("string", "integer", "number", "boolean", "array", "object")
+
+
+class ArgumentOption(NamedTuple):
+    """One property of the schema, as an option of the command line. `kind` is a JSON type; `items` that of a list."""
+
+    name: str
+    kind: str
+    items: str = "string"
+    choices: tuple[str, ...] = ()
+    default: JSON = None
+    required: bool = False
+    description: str = ""
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+def argument_options(schema: Schema | None) -> tuple[ArgumentOption, ...]:
+    """The options that a schema declares, in its order."""
+    return tuple(_option(name, below, schema or {}) for name, below in _properties(schema).items())
+
+
+def _option(name: str, schema: Schema, whole: Schema) -> ArgumentOption:
+    choices = schema.get("enum")
+    items = schema.get("items")
+    return ArgumentOption(
+        name=name,
+        kind=_kind(schema),
+        items=_kind(items) if isinstance(items, dict) else "string",
+        choices=tuple(_shown(choice) for choice in choices) if isinstance(choices, list) else (),
+        default=schema.get("default"),
+        required=name in whole.get("required", ()) and "default" not in schema,
+        description=str(schema.get("description", "")),
+    )
+
+
+def _properties(schema: Schema | None) -> dict[str, Schema]:
+    properties = (schema or {}).get("properties", {})
+    return {name: below if isinstance(below, dict) else {} for name, below in properties.items()}
+
+
+def _kind(schema: Schema) -> str:
+    """The JSON type that text is converted to; a string where the schema leaves it open."""
+    named = schema.get("type")
+    kinds = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    return next((kind for kind in kinds if kind in _SIMPLE), "string")
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+# ---------------------------------------------------------------- collecting
+
+
+def collect_arguments(
+    schema: Schema | None,
+    *,
+    document: str | None = None,
+    words: Sequence[str] = (),
+    options: Mapping[str, object] | None = None,
+    cwd: Path,
+) -> dict[str, JSON]:
+    """The arguments as given, converted by the schema. Not yet validated. Raises WorkflowError.
+
+    `document` is that of --args: JSON, or `@file`. `words` are `key=value` (converted, a string without a schema) and
+    `key:=JSON`; they stand above the document. `options` maps property names to the text, or list of texts, of their
+    options, None where not given.
+    """
+    given = _document(document, cwd) if document is not None else {}
+    named: dict[str, JSON] = {}
+    for word in words:
+        name, value = _word(schema, word)
+        if name in named:
+            raise WorkflowError(f"argument `{name}` is given twice; keep one")
+        named[name] = value
+    for name, text in (options or {}).items():
+        if text is None:
+            continue
+        if name in named:
+            raise WorkflowError(f"argument `{name}` is given as an option and as `{name}=...`; keep one")
+        named[name] = _convert(name, _properties(schema).get(name, {}), text)
+    given.update(named)
+    for name in given:
+        _refuse_unknown(schema, name)
+    return given
+
+
+def _word(schema: Schema | None, word: str) -> tuple[str, JSON]:
+    name, sign, text = word.partition("=")
+    if not sign or not name.rstrip(":"):
+        known = _properties(schema)
+        meant = nearest(word.lstrip("-"), known)
+        raise WorkflowError(
+            f"`{word}` is no argument: write key=value, or key:=JSON"
+            + (f"; did you mean `{meant}=...`?" if meant else "")
+        )
+    if name.endswith(":"):
+        return name[:-1], _json(text, f"argument `{name[:-1]}`")
+    name = _declared(schema, name)
+    return name, _convert(name, _properties(schema).get(name, {}), text)
+
+
+def _declared(schema: Schema | None, name: str) -> str:
+    """A declared name may be written with `-` for `_`, as its option is."""
+    properties = _properties(schema)
+    if name not in properties:
+        return next((known for known in properties if known.replace("_", "-") == name), name)
+    return name
+
+
+def _refuse_unknown(schema: Schema | None, name: str) -> None:
+    properties = _properties(schema)
+    if schema is None or name in properties or schema.get("patternProperties"):
+        return
+    if schema.get("additionalProperties", False) is not False:
+        return
+    meant = nearest(name, properties)
+    if meant:
+        rest = f"did you mean `{meant}`?"
+    elif properties:
+        rest = "it takes " + ", ".join(f"`{known}`" for known in properties)
+    else:
+        rest = "it takes none"
+    raise WorkflowError(f"the workflow has no argument `{name}`; {rest}")
+
+
+def _document(text: str, cwd: Path) -> dict[str, JSON]:
+    where = "--args"
+    if text.startswith("@"):
+        path = cwd / text[1:]
+        where = f"--args {text}"
+        try:
+            with path.open("rb") as file:
+                content = file.read(_MAX_FILE + 1)
+            text = content.decode("utf-8-sig")
+        except OSError as error:
+            raise WorkflowError(f"{where}: cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise WorkflowError(f"{where}: not UTF-8 text") from error
+        if len(content) > _MAX_FILE:
+            raise WorkflowError(f"{where}: larger than {_MAX_FILE // 1024**2} MB; pass a path, and let agents read it")
+    value = _json(text, where)
+    if not isinstance(value, dict):
+        raise WorkflowError(f'{where}: a JSON object is needed, such as {{"path": "src"}}')
+    return value
+
+
+def _json(text: str, where: str) -> JSON:
+    try:
+        value: JSON = json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise WorkflowError(
+            f"{where}: not valid JSON: {error.msg} ({place}); text needs quotes, as in '\"src\"'"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise WorkflowError(f"{where}: not valid JSON: {error}") from error
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+# ---------------------------------------------------------------- converting
+
+
+def _convert(name: str, schema: Schema, given: object) -> JSON:
+    if isinstance(given, list | tuple):
+        items = schema.get("items")
+        below = items if isinstance(items, dict) else {}
+        return [_convert(name, below, element) for element in given]
+    if not isinstance(given, str):
+        return given  # type: ignore[return-value]  # an option that was parsed already: a flag's bool
+    for choice in schema.get("enum") or () if "type" not in schema else ():
+        if _shown(choice) == given:
+            return choice  # type: ignore[no-any-return]
+    kind = _kind(schema)
+    if kind == "array":
+        return _list(name, schema, given)
+    if kind == "object":
+        value = _json(given, f"argument `{name}`")
+        if not isinstance(value, dict):
+            raise WorkflowError(f'argument `{name}`: a JSON object is needed, such as {{"key": "value"}}')
+        return value
+    return _scalar(name, kind, given)
+
+
+def _list(name: str, schema: Schema, text: str) -> JSON:
+    if text.lstrip().startswith("["):
+        return _json(text, f"argument `{name}`")
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    return _convert(name, schema, parts)
+
+
+def _scalar(name: str, kind: str, text: str) -> JSON:
+    try:
+        match kind:
+            case "integer":
+                return int(text)
+            case "number":
+                number = float(text)
+                if math.isfinite(number):
+                    return int(text) if text.strip().lstrip("+-").isdecimal() else number
+            case "boolean":
+                switches: dict[str, bool] = {"true": True, "yes": True, "1": True, "on": True}
+                switches |= {"false": False, "no": False, "0": False, "off": False}
+                if (switch := switches.get(text.strip().lower())) is not None:
+                    return switch
+            case _:
+                return text
+    except ValueError:
+        pass
+    wanted = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}[kind]
+    raise WorkflowError(f"argument `{name}`: {wanted} is needed, not `{text:.80}`")
+
+
+# ---------------------------------------------------------------- binding
+
+
+async def bind_arguments(
+    schema: Schema | None, given: Mapping[str, JSON], checker: Checker, memo: Index | None = None
+) -> bytes:
+    """The script's `args`, as canonical JSON: validated, defaults filled in, undefined declared properties None.
+
+    What was checked before is known from `memo`, and needs no checker. Raises WorkflowError.
+    """
+    held = {name: value for name, value in given.items() if not (value is None and name in _properties(schema))}
+    if schema is None:
+        return _canonical(held)
+    _refuse_missing(schema, held)
+    digest = blake2b(_canonical([schema, held]), digest_size=32).hexdigest()
+    bound = _remembered(memo, digest)
+    if bound is None:
+        bound = await _check(schema, held, checker)
+        if memo is not None:
+            memo.keep_memo(_MEMO, digest, json.dumps(bound))
+    return _canonical({**dict.fromkeys(_properties(schema)), **bound})
+
+
+def _remembered(memo: Index | None, digest: str) -> dict[str, JSON] | None:
+    text = memo.memo(_MEMO, digest) if memo is not None else None
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse_missing(schema: Schema, given: Mapping[str, JSON]) -> None:
+    missing = [option for option in argument_options(schema) if option.required and option.name not in given]
+    if missing:
+        first = missing[0]
+        about = f" ({first.description})" if first.description else ""
+        more = "".join(f", and `{option.name}`" for option in missing[1:])
+        raise WorkflowError(f"argument `{first.name}`{about} is missing{more}; give {first.flag} VALUE")
+
+
+async def _check(schema: Schema, given: dict[str, JSON], checker: Checker) -> dict[str, JSON]:
+    try:
+        if wrong := await checker.check_schema(dict(schema)):
+            raise WorkflowError(f'meta["args"] is no sound JSON Schema: {"; ".join(wrong)}')
+        verdict = await checker.validate(dict(schema), given, fill_defaults=True)
+    except ValueError as error:
+        raise WorkflowError(f'the arguments cannot be checked by meta["args"]: {error}') from error
+    if verdict.problems:
+        raise WorkflowError(f"the arguments do not fit: {'; '.join(verdict.problems)}")
+    bound: dict[str, JSON] = json.loads(verdict.value)
+    return bound
+
+
+def _canonical(value: object) -> bytes:
+    from vibe_workflows.engine.keys import canonical_json
+
+    try:
+        return canonical_json(value)
+    except UnicodeError as error:  # the shell passed bytes that are no UTF-8
+        raise WorkflowError(f"the arguments hold text that is not UTF-8: {error}") from error
+    except RecursionError as error:
+        raise WorkflowError("the arguments are nested too deeply") from error

@@ -1,0 +1,159 @@
+"""The shipped workflows: each compiles under the policy, describes itself, and decides as it says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import trio
+
+from vibe_workflows.catalog.arguments import bind_arguments
+from vibe_workflows.catalog.discovery import BUILTIN_FOLDER, Origin, WorkflowFile, read_source
+from vibe_workflows.catalog.index import Index
+from vibe_workflows.catalog.metadata import Metadata, known_metadata, read_metadata
+from vibe_workflows.sandbox.checker import open_checker
+from vibe_workflows.sandbox.launcher import Zygote
+from vibe_workflows.sandbox.policy import compile_script
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "workflows"
+FILES = sorted([*EXAMPLES.glob("*.py"), *(path for path in BUILTIN_FOLDER.glob("[!_]*.py"))])
+
+
+def named(path: Path) -> str:
+    return path.stem
+
+
+@pytest.fixture(scope="module")
+def described(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metadata]:
+    """All of them, read at once by the locked worker."""
+    sources = [read_source(WorkflowFile(name=path.stem, path=path, origin=Origin.PATH)) for path in FILES]
+
+    async def main() -> list[Metadata]:
+        async with open_checker(zygote) as checker:
+            with Index(tmp_path_factory.mktemp("cache")) as index:
+                fresh = await read_metadata(sources, checker, index)
+                assert known_metadata(sources, index) == fresh
+                return fresh
+
+    return {source.file.name: found for source, found in zip(sources, trio.run(main), strict=True)}
+
+
+def module_of(path: Path) -> ModuleType:
+    """The workflow as ordinary Python, for its pure functions: primitives would refuse to run here."""
+    spec = importlib.util.spec_from_file_location(f"workflow_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_promised_examples_are_there() -> None:
+    assert {"quickstart", "todo_audit", "review_files", "loop_until_dry", "multi_review"} <= {
+        path.stem for path in FILES
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_each_compiles_and_describes_itself(path: Path, described: dict[str, Metadata]) -> None:
+    assert compile_script(path.read_text(), str(path)).has_main
+    found = described[path.stem]
+    assert found.problem_lines(path.name) == ()
+    assert found.description.endswith(".")
+    assert len(found.description) < 140
+    assert found.budget.tokens, "a workflow that asks models has a limit of its own"
+    assert set(found.phases_used) == set(found.phases)
+    assert max(len(line) for line in path.read_text().splitlines()) <= 120
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_each_runs_without_arguments(path: Path, described: dict[str, Metadata], zygote: Zygote) -> None:
+    schema: Any = described[path.stem].args
+    assert schema is not None
+    assert all("description" in below for below in schema["properties"].values())
+
+    async def main() -> Any:
+        async with open_checker(zygote) as checker:
+            return json.loads(await bind_arguments(schema, {}, checker))
+
+    bound = trio.run(main)
+    assert set(bound) == set(schema["properties"])
+
+
+# ---------------------------------------------------------------- how they decide
+
+YES, NO, DUNNO = (
+    {"reason": "r", "verdict": verdict, "severity": "high"} for verdict in ("holds", "refuted", "cannot_tell")
+)
+
+
+@pytest.mark.parametrize(
+    ("ballots", "verdict"),
+    [
+        ([YES, YES, NO], "confirmed"),
+        ([YES, NO, NO], "refuted"),
+        ([YES, YES, None], "confirmed"),
+        ([NO, NO, None], "refuted"),
+        ([YES, NO, None], "unverified"),
+        ([NO, None, None], "unverified"),
+        ([NO, DUNNO, DUNNO], "unverified"),
+        ([None, None, None], "unverified"),
+        ([DUNNO, DUNNO, DUNNO], "unverified"),
+    ],
+)
+def test_who_failed_or_could_not_tell_never_counts_as_a_no(ballots: list[Any], verdict: str) -> None:
+    finding = {"path": "a", "line": 1, "severity": "low", "title": "t"}
+    decided = module_of(BUILTIN_FOLDER / "multi_review.py").decided(finding, ballots, 3)
+    assert decided["verdict"] == verdict
+    assert decided["severity"] == ("high" if verdict == "confirmed" else "low")
+    assert sum(decided["votes"].values()) == 3
+    plain = [None if ballot in (None, DUNNO) else {"holds": ballot is YES} for ballot in ballots]
+    assert module_of(EXAMPLES / "review_files.py").count(plain, 3)["verdict"] == verdict
+
+
+def test_findings_of_one_place_become_one_and_keep_the_worst_description() -> None:
+    def finding(path: str, severity: str, title: str) -> dict[str, Any]:
+        return {"path": path, "line": 3, "severity": severity, "title": title}
+
+    merged = module_of(BUILTIN_FOLDER / "multi_review.py").merged(
+        [
+            ("correctness", [finding("./a.py", "low", "one"), finding("b.py", "medium", "two")]),
+            ("security", [finding("a.py", "critical", "three")]),
+        ]
+    )
+    assert [(found["title"], found["lenses"]) for found in merged] == [
+        ("three", ["correctness", "security"]),
+        ("two", ["correctness"]),
+    ]
+
+
+def test_the_audit_counts_and_groups_what_was_found() -> None:
+    audit = module_of(EXAMPLES / "todo_audit.py")
+    matches = [
+        {"path": "b.py", "line": 1, "text": "x = TODOS  # FIXME: TODO twice"},
+        {"path": "a.py", "line": 9, "text": "// TODO later"},
+        {"path": "a.py", "line": 12, "text": "HACK" + "!" * 200},
+    ]
+    notes = [audit.as_note(match, r"\b(?:TODO|FIXME|HACK)\b") for match in matches]
+    report = audit.summary_of(".", notes, False)
+    assert report["by_marker"] == {"FIXME": 1, "HACK": 1, "TODO": 1}
+    assert [(entry["path"], entry["count"]) for entry in report["files"]] == [("a.py", 2), ("b.py", 1)]
+    lines = audit.as_text(report).splitlines()
+    assert lines[:2] == ["3 notes in 2 files below .", "FIXME 1, HACK 1, TODO 1"]
+    assert lines[3:5] == ["a.py (2)", "      9  TODO later"]
+    assert lines[-1] == "      1  FIXME: TODO twice"
+    assert len(lines[5]) == 9 + audit.SHOWN_CHARACTERS
+    assert "--path" in audit.as_text(audit.summary_of(".", notes, True))
+
+
+def test_the_loop_counts_only_what_is_new() -> None:
+    loop = module_of(EXAMPLES / "loop_until_dry.py")
+    known: dict[str, Any] = {}
+    found = [{"path": "a", "line": 1, "title": "x"}, {"path": "a", "line": 1, "title": "y"}, {"path": "b", "line": 1}]
+    assert loop.add_new(known, found) == 2
+    assert loop.add_new(known, found) == 0
+    assert known["a:1"]["title"] == "x"
