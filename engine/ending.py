@@ -1,0 +1,67 @@
+"""How a run ended: the judgement of a script's end, of an error, or of a stop from outside."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from .errors import ExitCode, InternalError, StepFault, VibeError
+from .model import Fault, RunStatus
+from .ports import ScriptEnd
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    status: RunStatus
+    exit_code: ExitCode
+    result: bytes | None = None
+    fault: Fault | None = None
+
+
+def known_error(group: BaseExceptionGroup[BaseException]) -> VibeError | None:
+    """The error that a group stands for; None where there is a bug among its members."""
+    known, others = group.split(VibeError)
+    if others is not None or known is None:
+        return None
+    error: BaseException = known
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, VibeError)
+    return error
+
+
+def fault_of(error: VibeError) -> Fault:
+    if isinstance(error, StepFault):
+        return error.to_fault()
+    return Fault(type=type(error).__name__, message=error.message)
+
+
+def ending_of_script(end: ScriptEnd, path: str) -> Ending:
+    """Judge how a script ended."""
+    match end.outcome:
+        case "returned":
+            return Ending(status=RunStatus.COMPLETED, exit_code=ExitCode.DONE, result=end.value)
+        case "refused":
+            lines = [f"{path}:{each.line}:{each.column}: {each.message}" for each in end.problems]
+            return _failed("WorkflowError", "\n".join(lines), ExitCode.USAGE)
+        case "killed":
+            return _failed("SandboxError", f"{path}: {end.message}", ExitCode.SANDBOX, kind=end.reason)
+        case "raised":
+            return _raised(end, path)
+        case outcome:
+            raise InternalError(f"the sandbox ended a script as {outcome!r}, which is unknown; please report this")
+
+
+def _raised(end: ScriptEnd, path: str) -> Ending:
+    where = f"{path}:{end.line}" if end.line else path
+    if not end.fault_type:
+        return _failed(end.error_type, f"{where}: {end.error_type}: {end.message}", ExitCode.FAILED)
+    message = f"{where}: {end.fault_type}: {end.message}"
+    fault = Fault(type=end.fault_type, message=message, kind=end.fault_kind, fields=dict(end.fault_fields))
+    if end.fault_type == "BudgetExceeded":
+        return Ending(status=RunStatus.BUDGET_EXCEEDED, exit_code=ExitCode.BUDGET, fault=fault)
+    setup = end.fault_type in ("SetupError", "ModelMissing")
+    return Ending(status=RunStatus.FAILED, exit_code=ExitCode.USAGE if setup else ExitCode.FAILED, fault=fault)
+
+
+def _failed(fault_type: str, message: str, exit_code: ExitCode, *, kind: str = "") -> Ending:
+    fault = Fault(type=fault_type, message=message, kind=kind)
+    return Ending(status=RunStatus.FAILED, exit_code=exit_code, fault=fault)

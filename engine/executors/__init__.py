@@ -1,0 +1,1 @@
+"""Where steps run. The local executor today; others behind the same port."""

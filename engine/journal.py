@@ -1,0 +1,194 @@
+"""What a run writes down: its deliveries and events, and the totals that they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import StepFault
+from .events import Event, Logged, PhaseStarted, StepFinished, StepStarted, Warned
+from .model import NO_USAGE, Delivery, DeliveryMode, RunId, Step, StepId, StepStatus, Usage
+from .ports import EventSink, Record, RunEvent, Store, StoredStep
+
+if TYPE_CHECKING:
+    from .session import OpenCall
+    from .step import LiveStep, StepOutcome
+
+
+class Observers:
+    """Hands events to sinks after their commit. A sink that raises is disabled, and the run goes on."""
+
+    def __init__(self, sinks: Sequence[EventSink]) -> None:
+        self._sinks = list(sinks)
+        self.disabled: list[str] = []
+
+    def show(self, events: Sequence[Event]) -> None:
+        for sink in list(self._sinks):
+            try:
+                for event in events:
+                    sink.handle(event)
+            except Exception as error:  # noqa: BLE001 - an observer never stops a run
+                self._sinks.remove(sink)
+                self.disabled.append(f"{type(sink).__name__} was switched off after {type(error).__name__}: {error}")
+
+
+class Journal:
+    """Records of one run, each posted with its events in one transaction; events are shown after it."""
+
+    def __init__(self, run_id: RunId, store: Store, observers: Observers, clock: Callable[[], float]) -> None:
+        self._run_id = run_id
+        self._store = store
+        self._observers = observers
+        self._clock = clock
+        self.usage = NO_USAGE  # of everything delivered
+        self.paid = NO_USAGE  # of this invocation
+        self.live_steps = 0
+        self.stored_steps = 0
+        self.oldest_stored_at: float | None = None
+
+    def events(self, *events: Event) -> None:
+        """Post events alone; they cost no transaction of their own."""
+        self.post((), events, lazy=True)
+
+    def post(
+        self,
+        records: Sequence[Record],
+        events: Sequence[Event],
+        then: Callable[[], None] | None = None,
+        *,
+        lazy: bool = False,
+    ) -> None:
+        def committed() -> None:
+            self._observers.show(events)
+            if then is not None:
+                then()
+
+        rows = [RunEvent(run_id=self._run_id, event=event) for event in events]
+        self._store.post([*records, *rows], committed, lazy=lazy)
+
+    async def commit(self, records: Sequence[Record], events: Sequence[Event]) -> None:
+        """Return when records and events are durable; then the events are shown."""
+        await self._store.commit([*records, *(RunEvent(run_id=self._run_id, event=event) for event in events)])
+        self._observers.show(events)
+
+    # ------------------------------------------------------------ what happens in a run
+
+    def phase(self, title: str, scope: int) -> None:
+        self.events(PhaseStarted(at=self._clock(), title=title, scope=scope))
+
+    def log(self, message: str, phase: str, fields: Mapping[str, Any]) -> None:
+        if fields.get("level") == "warning":
+            self.warn(message)
+        else:
+            self.events(Logged(at=self._clock(), message=message, phase=phase, fields=dict(fields)))
+
+    def warn(self, message: str) -> None:
+        self.events(Warned(at=self._clock(), message=message))
+
+    def started(self, item: LiveStep) -> None:
+        self.events(
+            StepStarted(
+                at=self._clock(),
+                number=item.number,
+                step=item.id,
+                label=item.label,
+                phase=item.phase,
+                kind=item.spec.kind.value,
+                model=item.spec.model,
+            )
+        )
+
+    def stored(self, call: OpenCall, step: StoredStep) -> None:
+        """A call was answered from the store."""
+        self.stored_steps += 1
+        self.usage += step.usage
+        if self.oldest_stored_at is None or step.finished_at < self.oldest_stored_at:
+            self.oldest_stored_at = step.finished_at
+        now = self._clock()
+        delivery = self._delivery(call, step.id, DeliveryMode.STORED, StepStatus.CACHED, now)
+        event = StepFinished(
+            at=now,
+            number=call.number,
+            step=step.id,
+            label=call.request.label,
+            phase=call.phase,
+            status=StepStatus.CACHED.value,
+            stored=True,
+            model=step.model,
+            tokens=step.usage.tokens,
+            cost_microusd=step.usage.cost_microusd,
+        )
+        self.post([delivery], [event], lazy=True)
+
+    def finished(self, call: OpenCall, outcome: StepOutcome, then: Callable[[], None]) -> None:
+        """A live step is over: its answer, its last turn and its delivery are one transaction."""
+        step = outcome.step
+        self.live_steps += outcome.counted
+        self.usage += step.usage
+        self.paid += step.usage
+        now = self._clock()
+        delivery = self._delivery(call, step.id, DeliveryMode.LIVE, step.status, now)
+        event = _step_finished(call, step, now)
+        self.post([*outcome.records, delivery], [*outcome.events, event], then)
+
+    def turned_away(self, call: OpenCall, error: StepFault) -> None:
+        """A call that became no step: nothing was asked of anyone."""
+        self.events(
+            StepFinished(
+                at=self._clock(),
+                number=call.number,
+                step="",
+                label=call.request.label,
+                phase=call.phase,
+                status=StepStatus.FAILED.value,
+                error=error.message,
+            )
+        )
+
+    def _delivery(
+        self, call: OpenCall, step: StepId, mode: DeliveryMode, status: StepStatus, delivered_at: float
+    ) -> Delivery:
+        return Delivery(
+            run_id=self._run_id,
+            number=call.number,
+            step_id=step,
+            mode=mode,
+            status=status,
+            place=call.place,
+            label=call.request.label,
+            phase=call.phase,
+            scope=call.scope.id,
+            line=call.line,
+            requested_at=call.requested_at,
+            delivered_at=delivered_at,
+            reason=call.reason,
+        )
+
+
+def _step_finished(call: OpenCall, step: Step, now: float) -> StepFinished:
+    return StepFinished(
+        at=now,
+        number=call.number,
+        step=step.id,
+        label=call.request.label,
+        phase=call.phase,
+        status=step.status.value,
+        model=step.model,
+        tokens=step.usage.tokens,
+        cost_microusd=step.usage.cost_microusd,
+        duration_s=step.finished_at - step.started_at,
+        error=step.fault.message if step.fault is not None else "",
+    )
+
+
+def usage_json(usage: Usage) -> dict[str, int | bool | None]:
+    """Usage as scripts (`detail=True`) and `--json` show it."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "tokens": usage.tokens,
+        "cost_microusd": usage.cost_microusd,
+        "estimated": usage.estimated,
+    }

@@ -1,0 +1,190 @@
+"""From the parameters of a call to a step's spec, key and limits: defaults, model and tools resolved."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct, field
+
+from .agents.prompts import PROMPTS_VERSION, default_system_text
+from .agents.tools.registry import ToolBox
+from .keys import canonical_spec, step_key
+from .model import StepKey, StepKind, StepSpec, ToolVersion
+from .observe import canonical_arguments
+from .ports import Limits, Tool
+
+
+class LimitParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    tokens: int | None = None
+    microusd: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+
+    def limits(self) -> Limits:
+        return Limits(tokens=self.tokens, microusd=self.microusd, steps=self.steps, seconds=self.seconds)
+
+
+class AgentParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `agent(...)` sends. The child checked it for its author, and is hostile: so it is checked again."""
+
+    prompt: str
+    label: str | None = None
+    phase: str | None = None
+    model: str | None = None
+    system: str | None = None
+    tools: list[str] | None = None
+    schema: Any = None
+    context: str | None = None
+    effort: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    max_turns: int | None = None
+    timeout: float | None = None
+    retries: int | None = None
+    budget: LimitParams | None = None
+    cache: bool | str = True
+    ttl: float | None = None
+    detail: bool = False
+
+
+class ToolParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    arguments: dict[str, Any] = {}
+
+
+class StepDefaults(Struct, frozen=True, kw_only=True):
+    """What holds for a step that does not say otherwise; the table is in docs/configuration.md."""
+
+    max_tokens: int
+    max_turns: int
+    timeout_s: float
+    retries: int
+
+
+class StepRequest(Struct, frozen=True, kw_only=True):
+    """One call, understood: what it asks for, and within which limits."""
+
+    spec: StepSpec
+    canonical: str
+    key: StepKey
+    label: str
+    tools: tuple[Tool, ...] = ()
+    max_tokens: int = 0
+    max_turns: int = 0
+    timeout_s: float = 0.0
+    retries: int = 0
+    limits: Limits = field(default_factory=Limits)
+    horizon: float | None = None
+    detail: bool = False
+    phase: str | None = None
+
+
+class Horizons(Struct, frozen=True, kw_only=True):
+    """Results finished before a horizon do not count. None: all do."""
+
+    run: float | None  # of the whole run: --fresh
+    lineage_start: float  # of `cache=False`
+    now: float  # what `ttl` is counted back from
+
+
+class ResolveModel(Protocol):
+    def __call__(self, *, requested: str, phase_model: str, phase: str, label: str) -> str:
+        """The model of one step, from what the step, its phase and the configuration say. Raises SetupError."""
+        ...
+
+
+class StepRequests:
+    """Reads calls. Raises SetupError for what no retry mends, msgspec.ValidationError for what no child sends."""
+
+    def __init__(
+        self,
+        *,
+        tools: ToolBox,
+        resolve_model: ResolveModel,
+        defaults: StepDefaults,
+        horizons: Horizons,
+    ) -> None:
+        self._tools = tools
+        self._resolve_model = resolve_model
+        self._defaults = defaults
+        self._horizons = horizons
+        self._agent = msgspec.json.Decoder(AgentParams)
+        self._tool = msgspec.json.Decoder(ToolParams)
+
+    def agent(self, params: bytes, *, phase: str, phase_model: str) -> StepRequest:
+        asked = self._agent.decode(params)
+        phase = asked.phase or phase
+        tools = self._tools.select(asked.tools or ())
+        model = self._resolve_model(
+            requested=asked.model or "", phase_model=phase_model, phase=phase, label=asked.label or ""
+        )
+        spec = StepSpec(
+            kind=StepKind.AGENT,
+            prompt=asked.prompt,
+            prompts_version=PROMPTS_VERSION,
+            system=asked.system if asked.system is not None else default_system_text(tools, asked.schema),
+            context=asked.context or "",
+            model=model,
+            effort=asked.effort,
+            temperature=asked.temperature,
+            max_tokens=asked.max_tokens,
+            max_turns=asked.max_turns,
+            schema=asked.schema,
+            tools=tuple(ToolVersion(name=tool.spec.name, version=tool.spec.version) for tool in tools),
+            grants=tuple(sorted({tool.group for tool in tools})),
+            salt=asked.cache if isinstance(asked.cache, str) else "",
+        )
+        canonical = canonical_spec(spec)
+        defaults = self._defaults
+        return StepRequest(
+            spec=spec,
+            canonical=canonical,
+            key=step_key(canonical),
+            label=asked.label or first_words(asked.prompt),
+            tools=tools,
+            max_tokens=asked.max_tokens or defaults.max_tokens,
+            max_turns=asked.max_turns or defaults.max_turns,
+            timeout_s=asked.timeout or defaults.timeout_s,
+            retries=defaults.retries if asked.retries is None else asked.retries,
+            limits=asked.budget.limits() if asked.budget is not None else Limits(),
+            horizon=self._horizon(asked.cache, asked.ttl),
+            detail=asked.detail,
+            phase=asked.phase,
+        )
+
+    def tool(self, params: bytes) -> StepRequest:
+        asked = self._tool.decode(params)
+        tool = self._tools.get(asked.name)
+        spec = StepSpec(
+            kind=StepKind.TOOL,
+            tool=tool.spec.name,
+            arguments=msgspec.json.decode(canonical_arguments(tool.spec, asked.arguments)),
+            tools=(ToolVersion(name=tool.spec.name, version=tool.spec.version),),
+            grants=(tool.group,),
+        )
+        canonical = canonical_spec(spec)
+        return StepRequest(
+            spec=spec,
+            canonical=canonical,
+            key=step_key(canonical),
+            label=tool.spec.name,
+            tools=(tool,),
+            timeout_s=self._defaults.timeout_s,
+            horizon=self._horizons.run,
+        )
+
+    def _horizon(self, cache: bool | str, ttl: float | None) -> float | None:
+        horizons = self._horizons
+        bounds = [bound for bound in (horizons.run,) if bound is not None]
+        if cache is False:
+            bounds.append(horizons.lineage_start)
+        if ttl is not None:
+            bounds.append(horizons.now - ttl)
+        return max(bounds, default=None)
+
+
+def first_words(prompt: str, width: int = 40) -> str:
+    """A label for a step that has none: the beginning of its prompt, on one line."""
+    line = " ".join(prompt[: width * 4].split())
+    return line if len(line) <= width else line[: width - 1].rstrip() + "…"

@@ -1,0 +1,271 @@
+"""Starts, continues and finishes one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from hashlib import blake2b
+
+import trio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from .budget import Budget, Margins
+from .ending import Ending, ending_of_script, fault_of, known_error
+from .errors import ExitCode, GrantNeeded, StoreError
+from .events import RunFinished, RunStarted
+from .journal import Journal, Observers
+from .keys import content_digest, text_digest
+from .launch import RunReport
+from .metering import MeteredBackend
+from .model import LineageId, Run, RunId, RunStatus
+from .observe import Replayer
+from .ports import Checker, EventSink, Limits, ModelBackend, ScriptHost, ScriptStart, Source, Store
+from .requests import Horizons, StepDefaults, StepRequests
+from .reuse import Reuse
+from .session import Session
+from .step import SchemaCache, StepServices
+
+#: How long the last commit of a stopped run may take.
+_CLOSING_S = 5.0
+
+
+class RunPlan(Struct, frozen=True, kw_only=True):
+    """One run, decided: what runs, with what, and within which limits."""
+
+    workflow: str
+    path: str  # absolute: with the arguments, it names what a lineage goes on with
+    filename: str  # the path as a person reads it in errors
+    source: str
+    args: bytes  # canonical JSON, defaults filled in
+    model: str  # of steps that name none; "offline" where none is configured
+    offline: bool
+    budget: Limits
+    max_microusd: int | None
+    concurrency: int
+    defaults: StepDefaults
+    permissions: tuple[str, ...] = ()  # requested by the workflow
+    granted: tuple[str, ...] = ("read",)
+    continues: Run | None = None  # the run that a person named; else the latest unfinished one
+    new: bool = False
+    fresh: bool = False
+    seed: str | None = None
+    version: str = ""
+    warnings: tuple[str, ...] = ()  # told when the run begins
+
+
+class RunServices(Struct, frozen=True, kw_only=True):
+    """The parts that the wiring put together."""
+
+    store: Store
+    host: ScriptHost
+    checker: Checker
+    backend: ModelBackend
+    requests: Callable[[StepDefaults, Horizons], StepRequests]
+    replayer: Replayer
+    own: Callable[[RunId], AbstractContextManager[object]]  # holds the lock of a run while it lives
+    wall_clock: Callable[[], float]
+    jitter: Callable[[], float]
+    new_run_id: Callable[[], RunId]
+
+
+class Stop:
+    """How the outside ends a run: cleanly, with everything finished so far kept."""
+
+    def __init__(self) -> None:
+        self.status: RunStatus | None = None
+        self.exit_code = ExitCode.INTERRUPTED
+        self._scope: trio.CancelScope | None = None
+
+    def ask(self, status: RunStatus, exit_code: ExitCode) -> None:
+        self.status, self.exit_code = status, exit_code
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def attach(self, scope: trio.CancelScope) -> None:
+        self._scope = scope
+        if self.status is not None:
+            scope.cancel()
+
+
+class _Lineage(Struct, frozen=True, kw_only=True):
+    id: LineageId
+    parent: Run | None
+    now: float
+    horizon: float | None
+    seed: str
+
+
+async def execute(plan: RunPlan, services: RunServices, sinks: Sequence[EventSink], stop: Stop) -> RunReport:
+    """Run a workflow to its end and return the report. The `Run` row is durable before the script starts.
+
+    Raises VibeErrors only for what is found before that, and StoreError at any time.
+    """
+    _require_grants(plan)
+    wall_clock = services.wall_clock
+    run_id = services.new_run_id()
+    started_at = wall_clock()
+    args_digest = content_digest(plan.args)
+    lineage = _lineage(plan, services, run_id, args_digest, started_at)
+    run = Run(
+        id=run_id,
+        lineage=lineage.id,
+        parent=lineage.parent.id if lineage.parent is not None else None,
+        workflow=plan.workflow,
+        path=plan.path,
+        source_digest=text_digest(plan.source),
+        args=plan.args.decode(),
+        args_digest=args_digest,
+        status=RunStatus.RUNNING,
+        started_at=started_at,
+        finished_at=None,
+        now=lineage.now,
+        horizon=lineage.horizon,
+        seed=lineage.seed,
+        model=plan.model,
+        offline=plan.offline,
+        sandbox_level=services.host.level,
+        version=plan.version,
+    )
+    observers = Observers(sinks)
+    journal = Journal(run_id, services.store, observers, wall_clock)
+    with services.own(run_id):
+        begun = RunStarted(
+            at=started_at,
+            run=run_id,
+            workflow=plan.workflow,
+            lineage=lineage.id,
+            parent=run.parent,
+            model=plan.model,
+            offline=plan.offline,
+        )
+        await journal.commit([Source(digest=run.source_digest, text=plan.source), run], [begun])
+        for warning in plan.warnings:
+            journal.warn(warning)
+        ending = await _run_script(plan, services, run, journal, stop)
+        return await _finish(run, ending, journal, services, observers)
+
+
+def _require_grants(plan: RunPlan) -> None:
+    missing = [wanted for wanted in plan.permissions if not _granted(wanted, plan.granted)]
+    if missing:
+        raise GrantNeeded(
+            f"{plan.filename}: the workflow asks for {', '.join(missing)}, which you have not granted; nothing ran. "
+            f"To grant it: --allow {','.join(missing)}"
+        )
+
+
+def _granted(wanted: str, granted: Sequence[str]) -> bool:
+    """A grant of a whole group holds for each of its members: `command` for `command:pytest`."""
+    return wanted in granted or wanted.partition(":")[0] in granted
+
+
+def _lineage(plan: RunPlan, services: RunServices, run_id: RunId, args_digest: str, started_at: float) -> _Lineage:
+    """Go on with the latest run of the same file and arguments where it did not complete; else begin anew."""
+    latest = plan.continues
+    if latest is None and not (plan.new or plan.fresh):
+        latest = services.store.reader.latest_run(plan.path, args_digest)
+    if latest is None or latest.status.finished or latest.status is RunStatus.RUNNING:
+        horizon = started_at if plan.fresh else None
+        seed = _seed(plan, args_digest)
+        return _Lineage(id=LineageId(run_id), parent=None, now=started_at, horizon=horizon, seed=seed)
+    seed = latest.seed if plan.seed is None else _seed(plan, args_digest)
+    return _Lineage(id=latest.lineage, parent=latest, now=latest.now, horizon=latest.horizon, seed=seed)
+
+
+def _seed(plan: RunPlan, args_digest: str) -> str:
+    """What `random` grows from: the workflow and its arguments, and the seed that a person may give."""
+    text = "\n".join((plan.workflow, args_digest, plan.seed or ""))
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: Journal, stop: Stop) -> Ending:
+    budget = Budget(plan.budget, Limits(microusd=plan.max_microusd), clock=trio.current_time)
+    step_services = StepServices(
+        run_id=run.id,
+        journal=journal,
+        backend=MeteredBackend(services.backend, budget, Margins(), journal.warn),
+        budget=budget,
+        checker=services.checker,
+        schemas=SchemaCache(services.checker),
+        wall_clock=services.wall_clock,
+        jitter=services.jitter,
+    )
+    horizons = Horizons(run=run.horizon, lineage_start=run.now, now=run.started_at)
+    start = ScriptStart(
+        source=plan.source,
+        filename=plan.filename,
+        args=plan.args.decode(),
+        now=run.now,
+        seed=run.seed,
+        has_model=not plan.offline,
+        limits=plan.budget,
+    )
+    ending: Ending | None = None
+    try:
+        with trio.CancelScope() as scope:
+            stop.attach(scope)
+            async with trio.open_nursery() as nursery:
+                session = Session(
+                    run_id=run.id,
+                    requests=services.requests(plan.defaults, horizons),
+                    services=step_services,
+                    journal=journal,
+                    reuse=Reuse(services.store.reader.pool) if services.store.reusable else None,
+                    replayer=services.replayer,
+                    nursery=nursery,
+                    concurrency=plan.concurrency,
+                    clock=trio.current_time,
+                )
+                end = await services.host.run(start, session)
+                ending = ending_of_script(end, plan.filename)
+                # What the script left open is of no use to anyone.
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        error = known_error(group)
+        if error is None or isinstance(error, StoreError):
+            raise error or group from None
+        ending = Ending(status=RunStatus.FAILED, exit_code=error.exit_code, fault=fault_of(error))
+    if ending is None:
+        status = stop.status or RunStatus.INTERRUPTED
+        ending = Ending(status=status, exit_code=stop.exit_code)
+    return ending
+
+
+async def _finish(run: Run, ending: Ending, journal: Journal, services: RunServices, observers: Observers) -> RunReport:
+    """Commit the last row, whatever happens around it, and report."""
+    finished_at = services.wall_clock()
+    final = replace(
+        run,
+        status=ending.status,
+        finished_at=finished_at,
+        result=ending.result.decode() if ending.result is not None else None,
+        fault=ending.fault,
+        usage=journal.usage,
+        paid=journal.paid,
+        live_steps=journal.live_steps,
+        stored_steps=journal.stored_steps,
+    )
+    event = RunFinished(
+        at=finished_at,
+        run=run.id,
+        status=ending.status.value,
+        live_steps=journal.live_steps,
+        stored_steps=journal.stored_steps,
+        tokens=journal.usage.tokens,
+        cost_microusd=journal.usage.cost_microusd,
+        paid_tokens=journal.paid.tokens,
+        paid_microusd=journal.paid.cost_microusd,
+        error=ending.fault.message if ending.fault is not None else "",
+    )
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSING_S):
+        await journal.commit([final], [event])
+    oldest = journal.oldest_stored_at
+    return RunReport(
+        run=final,
+        result=ending.result,
+        exit_code=ending.exit_code,
+        error=ending.fault,
+        notes=tuple(observers.disabled),
+        oldest_stored_s=None if oldest is None else finished_at - oldest,
+    )

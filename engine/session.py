@@ -1,0 +1,352 @@
+"""The host side of the primitives: serves the calls of one script.
+
+A call becomes a spec; reuse finds a stored answer or the executor runs the step. Frames are handled in their order and
+without an await, so that the order of what a script sees is decided in one place. Only a replay of observations takes
+time: meanwhile the calls of that batch wait, and what comes in queues up behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+import trio
+
+from .budget import NO_LIMITS, Budget
+from .budget import Scope as BudgetScope
+from .errors import SandboxError, StepFault
+from .executors.local import LocalExecutor
+from .journal import Journal, usage_json
+from .keys import canonical_json
+from .model import Fault, Observation, RunId, StepId, StepKey, StepStatus, Usage
+from .observe import Replayer
+from .ports import AnswerSink, Executor, Limits, LimitsShape, StoredStep
+from .requests import StepRequest, StepRequests
+from .reuse import Decision, Reuse
+from .scopes import Scope, ScopeTree
+from .step import LiveStep, StepOutcome, StepServices, StepWork
+
+
+@dataclass(eq=False, slots=True)
+class OpenCall:
+    """A call that has no answer yet."""
+
+    number: int
+    scope: Scope
+    line: int
+    request: StepRequest
+    place: str
+    requested_at: float
+    reason: str = ""
+
+    @property
+    def key(self) -> StepKey:
+        return self.request.key
+
+    @property
+    def canonical(self) -> str:
+        return self.request.canonical
+
+    @property
+    def horizon(self) -> float | None:
+        return self.request.horizon
+
+    @property
+    def phase(self) -> str:
+        return self.request.phase or self.scope.phase
+
+
+class Session:
+    """Implements `ports.ScriptCalls` for one script of one run."""
+
+    def __init__(
+        self,
+        *,
+        run_id: RunId,
+        requests: StepRequests,
+        services: StepServices,
+        journal: Journal,
+        reuse: Reuse | None,
+        replayer: Replayer,
+        nursery: trio.Nursery,
+        concurrency: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._run_id = run_id
+        self._requests = requests
+        self._services = services
+        self._journal = journal
+        self._reuse = reuse
+        self._replayer = replayer
+        self._nursery = nursery
+        self._clock = clock
+        self._wall_clock = services.wall_clock
+        self._started_at = clock()
+        self._budget: Budget = services.budget
+        self._tree = ScopeTree(services.budget)
+        self._executor: Executor[LiveStep] = LocalExecutor(nursery, concurrency, self._run_live)
+        self._sink: AnswerSink | None = None
+        self._open: dict[int, OpenCall] = {}
+        self._waiting: list[OpenCall] = []  # calls since the last plan
+        self._live_next: list[OpenCall] = []  # have no stored answer, and start when none is left to hand over
+        self._places: dict[tuple[str, StepKey], int] = {}
+        self._steps = 0
+        self._replaying = False
+        self._quiet_again: int | None = None  # an `idle` that came during a replay
+        self._last_call = 0  # the latest that came
+        self._stored_sent = 0  # stored answers given to the child so far
+
+    # ------------------------------------------------------------ frames
+
+    def started(self, sink: AnswerSink) -> None:
+        self._sink = sink
+
+    def call(self, call: int, scope: int, line: int, column: int, method: str, params: bytes) -> None:
+        where = self._tree[scope]
+        self._last_call = call
+        try:
+            if method == "agent":
+                request = self._requests.agent(params, phase=where.phase, phase_model=where.model)
+            elif method == "tool":
+                request = self._requests.tool(params)
+            else:
+                raise SandboxError(f"the script's process called {method!r}, which no script can")
+        except msgspec.ValidationError as error:
+            raise SandboxError(f"the script's process sent a call that no script makes: {error}") from error
+        except StepFault as error:
+            self._fault(call, error.to_fault(), Usage(), steps=0)
+            return
+        opened = OpenCall(
+            number=call,
+            scope=where,
+            line=line,
+            request=request,
+            place=self._place(where, request.key),
+            requested_at=self._wall_clock(),
+        )
+        where.calls.add(call)
+        self._open[call] = opened
+        self._waiting.append(opened)
+
+    def open(
+        self,
+        scope: int,
+        parent: int,
+        kind: str,
+        branches: int,
+        limits: LimitsShape | None,
+        title: str | None,
+        model: str | None,
+        line: int,
+    ) -> None:
+        own = NO_LIMITS
+        if limits is not None:
+            own = Limits(tokens=limits.tokens, microusd=limits.microusd, steps=limits.steps, seconds=limits.seconds)
+        self._tree.open(scope, parent, kind, branches, own, title or "", model or "")
+        if kind == "phase" and title:
+            self._journal.phase(title, scope)
+
+    def close(self, scope: int) -> None:
+        for number in self._tree.close(scope):
+            self.cancel_call(number)
+
+    def cancel_call(self, call: int) -> None:
+        opened = self._open.pop(call, None)
+        if opened is None:
+            return
+        opened.scope.calls.discard(call)
+        if opened in self._waiting:
+            self._waiting.remove(opened)
+        self._executor.cancel(call)
+
+    def log(self, scope: int, line: int, message: str, fields: Mapping[str, Any]) -> None:
+        self._journal.log(message, self._tree[scope].phase, fields)
+
+    def idle(self, taken: int) -> None:
+        if self._replaying:
+            self._quiet_again = taken
+            return
+        batch, self._waiting = self._waiting, []
+        unknown = self._unknown(batch)
+        if unknown:
+            self._replaying = True
+            self._nursery.start_soon(self._replay, batch, taken, self._last_call, unknown)
+        else:
+            self._plan(batch, taken, self._last_call)
+
+    # ------------------------------------------------------------ stored or live
+
+    def _place(self, scope: Scope, key: StepKey) -> str:
+        """Where this call stands: what its branch was answered so far, and the how-manieth call of the spec there."""
+        trail = scope.branch.trail
+        count = self._places.get((trail, key), 0)
+        self._places[trail, key] = count + 1
+        return f"{trail}.{count}"
+
+    def _unknown(self, batch: Sequence[OpenCall]) -> list[tuple[Observation, ...]]:
+        if self._reuse is None:
+            return []
+        return [
+            observations
+            for call in batch
+            for observations in self._reuse.observations(call)
+            if not self._replayer.knows(observations)
+        ]
+
+    async def _replay(
+        self, batch: list[OpenCall], taken: int, last_call: int, unknown: list[tuple[Observation, ...]]
+    ) -> None:
+        for observations in unknown:
+            await self._replayer.holds(observations)
+        self._replaying = False
+        self._plan([call for call in batch if call.number in self._open], taken, last_call)
+        if self._quiet_again is not None:
+            taken, self._quiet_again = self._quiet_again, None
+            self.idle(taken)
+
+    def _plan(self, batch: list[OpenCall], taken: int, last_call: int) -> None:
+        """Answer what the store can, and let the child hand that over; start the others when nothing of it is left.
+
+        Live steps wait for that moment, or they would take samples from calls that a stored answer leads to.
+        """
+        for call, decision in zip(batch, self._decide(batch), strict=True):
+            call.reason = decision.reason
+            if decision.stored is not None:
+                self._answer_stored(call, decision.stored)
+            else:
+                self._live_next.append(call)
+        if taken < self._stored_sent:
+            assert self._sink is not None
+            self._sink.go(last_call)
+            return
+        starting, self._live_next = self._live_next, []
+        for call in starting:
+            if call.number in self._open:
+                self._start_live(call)
+
+    def _decide(self, batch: list[OpenCall]) -> list[Decision]:
+        if self._reuse is None:
+            reason = "live: the origin of the store is not known, so it answers nothing"
+            return [Decision(stored=None, reason=reason)] * len(batch)
+        return self._reuse.decide(batch, self._replayer.changed)
+
+    def _answer_stored(self, call: OpenCall, step: StoredStep) -> None:
+        try:
+            self._budget.book_stored(self._budget_scope(call), step.usage)
+        except StepFault as error:
+            self._journal.turned_away(call, error)
+            self._close_call(call)
+            self._fault(call.number, error.to_fault(), Usage(), steps=0)
+            return
+        self._close_call(call)
+        call.scope.answered(step.id)
+        self._journal.stored(call, step)
+        value = step.result.encode()
+        if call.request.detail:
+            value = _detail(value, step.usage, step.turns, step.model, step.id, cached=True)
+        self._stored_sent += 1
+        self._answer(call.number, value, step.usage, order=step.finished_seq)
+
+    # ------------------------------------------------------------ live steps
+
+    def _start_live(self, call: OpenCall) -> None:
+        request = call.request
+        self._steps += 1
+        item = LiveStep(
+            number=call.number,
+            id=StepId(f"{self._run_id}-{self._steps}"),
+            key=request.key,
+            spec=request.spec,
+            canonical=request.canonical,
+            label=request.label,
+            phase=call.phase,
+            tools=request.tools,
+            budget=self._budget_scope(call),
+            max_tokens=request.max_tokens,
+            max_turns=request.max_turns,
+            timeout_s=request.timeout_s,
+            retries=request.retries,
+        )
+        self._executor.submit(call.number, item)
+
+    async def _run_live(self, item: LiveStep) -> None:
+        call = self._open[item.number]
+        self._journal.started(item)
+        work = StepWork(item, self._services)
+        try:
+            outcome = await work.run()
+        except trio.Cancelled:
+            cancelled = work.cancelled()
+            self._journal.finished(call, cancelled, partial(self._deliver, call, cancelled))
+            raise
+        self._journal.finished(call, outcome, partial(self._deliver, call, outcome))
+
+    def _deliver(self, call: OpenCall, outcome: StepOutcome) -> None:
+        """The step is durable: tell the script, unless it no longer waits."""
+        if call.number not in self._open:
+            return
+        self._close_call(call)
+        step = outcome.step
+        call.scope.answered(step.id)
+        if step.status is StepStatus.COMPLETED and step.result is not None:
+            value = step.result.encode()
+            if call.request.detail:
+                value = _detail(value, step.usage, step.turns, step.model, step.id, cached=False)
+            self._answer(call.number, value, step.usage, order=None)
+        elif step.fault is not None:
+            self._fault(call.number, step.fault, step.usage, steps=1 if outcome.counted else 0)
+
+    def _budget_scope(self, call: OpenCall) -> BudgetScope:
+        limits = call.request.limits
+        scope = call.scope.budget
+        return scope if limits == NO_LIMITS else self._budget.open(f"step {call.request.label!r}", limits, scope)
+
+    def _close_call(self, call: OpenCall) -> None:
+        del self._open[call.number]
+        call.scope.calls.discard(call.number)
+
+    # ------------------------------------------------------------ answers
+
+    def _answer(self, number: int, value: bytes, usage: Usage, *, order: int | None) -> None:
+        assert self._sink is not None
+        self._sink.answer(
+            number,
+            value,
+            order=order,
+            tokens=usage.tokens,
+            microusd=usage.cost_microusd or 0,
+            seconds=self._clock() - self._started_at,
+        )
+
+    def _fault(self, number: int, fault: Fault, usage: Usage, *, steps: int) -> None:
+        assert self._sink is not None
+        self._sink.fault(
+            number,
+            fault.type,
+            fault.message,
+            fault.kind,
+            fault.fields,
+            tokens=usage.tokens,
+            microusd=usage.cost_microusd or 0,
+            steps=steps,
+            seconds=self._clock() - self._started_at,
+        )
+
+
+def _detail(value: bytes, usage: Usage, turns: int, model: str, step: StepId, *, cached: bool) -> bytes:
+    """The answer of a step with `detail=True`: the fields of StepResult."""
+    return canonical_json(
+        {
+            "value": msgspec.Raw(value),
+            "patch": None,
+            "files": [],
+            "usage": usage_json(usage),
+            "turns": turns,
+            "model": model,
+            "step": step,
+            "cached": cached,
+        }
+    )

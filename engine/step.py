@@ -1,0 +1,283 @@
+"""One live step, from its spec to its outcome: attempts, time limit, and the records of what happened.
+
+A step commits each turn before its tools run; its answer, its last turn and its delivery share one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import trio
+from msgspec import Struct
+
+from .agents.loop import AgentOutcome, AgentRun, AgentTask
+from .agents.structured import PreparedSchema, prepare_schema
+from .agents.tools.arguments import BadArguments
+from .budget import Budget, Scope
+from .errors import AgentError, SetupError, StepFault, Timeout
+from .events import Event, StepRetried, TurnFinished
+from .journal import Journal
+from .keys import canonical_json
+from .metering import MeteredBackend
+from .model import (
+    JSON,
+    Attempt,
+    Fault,
+    Observation,
+    RunId,
+    Step,
+    StepId,
+    StepKey,
+    StepKind,
+    StepSpec,
+    StepStatus,
+    ToolCall,
+    Turn,
+)
+from .observe import observation_of
+from .ports import Checker, Record, Tool
+
+_BACKOFF_FIRST_S = 0.5
+_BACKOFF_CEILING_S = 30.0
+
+
+class LiveStep(Struct, frozen=True, kw_only=True):
+    """The work item: what to do, and within which limits."""
+
+    number: int  # the call's id on the wire
+    id: StepId
+    key: StepKey
+    spec: StepSpec
+    canonical: str
+    label: str
+    phase: str
+    tools: tuple[Tool, ...]
+    budget: Scope
+    max_tokens: int
+    max_turns: int
+    timeout_s: float
+    retries: int
+
+
+class StepOutcome(Struct, frozen=True, kw_only=True):
+    """What a live step came to. `records` and `events` belong into the transaction of its end."""
+
+    step: Step
+    records: tuple[Record, ...]
+    events: tuple[Event, ...] = ()
+    counted: bool = True  # False: the budget turned it away before it became a step
+
+
+class StepServices(Struct, frozen=True, kw_only=True):
+    """What all steps of a run share."""
+
+    run_id: RunId
+    journal: Journal
+    backend: MeteredBackend
+    budget: Budget
+    checker: Checker
+    schemas: SchemaCache
+    wall_clock: Callable[[], float]
+    jitter: Callable[[], float]  # uniform in [0, 1)
+
+
+class SchemaCache:
+    """The answer schemas of a run, each checked once in the locked worker."""
+
+    def __init__(self, checker: Checker) -> None:
+        self._checker = checker
+        self._prepared: dict[bytes, PreparedSchema] = {}
+
+    async def prepare(self, schema: JSON) -> PreparedSchema:
+        """Raises SetupError where the schema itself is wrong."""
+        key = canonical_json(schema)
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            prepared = self._prepared[key] = await prepare_schema(schema, self._checker)
+        return prepared
+
+
+class StepWork:
+    """Does one live step. `run` returns its outcome, a failure too; `cancelled` is that of one that was cut off."""
+
+    def __init__(self, item: LiveStep, services: StepServices) -> None:
+        self._item = item
+        self._services = services
+        self._meter = services.backend.meter(item.budget)
+        self._started_at = services.wall_clock()
+        self._attempts: list[Attempt] = []
+        self._turns = 0
+        self._stored_running = False
+        self._counted = False
+
+    async def run(self) -> StepOutcome:
+        item = self._item
+        try:
+            with trio.move_on_after(item.timeout_s):
+                self._services.budget.start_step(item.budget)
+                self._counted = True
+                if item.spec.kind is StepKind.TOOL:
+                    return await self._run_tool()
+                return await self._run_agent()
+        except StepFault as error:
+            return self._failed(error, StepStatus.FAILED)
+        late = Timeout(f"{item.label}: no answer within {item.timeout_s:g} s; raise timeout=, or ask for less")
+        return self._failed(late, StepStatus.TIMED_OUT)
+
+    def cancelled(self) -> StepOutcome:
+        return self._outcome(StepStatus.CANCELLED, None, None, ())
+
+    # ------------------------------------------------------------ the two kinds of work
+
+    async def _run_tool(self) -> StepOutcome:
+        spec, tool = self._item.spec, self._item.tools[0]
+        assert isinstance(spec.arguments, dict)
+        try:
+            result = await tool.run(spec.arguments)
+        except BadArguments as error:  # the script's mistake: no fan-out should turn it into a value
+            raise SetupError(f"tool {tool.spec.name}: {error.message}") from error
+        observed = (observation_of(tool, spec.arguments, result),) if tool.observes else ()
+        return self._outcome(StepStatus.COMPLETED, canonical_json(result.data).decode(), None, (), observed)
+
+    async def _run_agent(self) -> StepOutcome:
+        item, services = self._item, self._services
+        spec = item.spec
+        schema = await services.schemas.prepare(spec.schema) if spec.schema is not None else None
+        info = await services.backend.info(spec.model)
+        task = AgentTask(
+            step_id=item.id,
+            model=spec.model,
+            system=spec.system,
+            context=spec.context,
+            prompt=spec.prompt,
+            schema=schema,
+            tools=item.tools,
+            max_tokens=item.max_tokens,
+            max_turns=item.max_turns,
+            temperature=spec.temperature,
+            effort=spec.effort,
+            timeout_s=item.timeout_s,
+        )
+        run = AgentRun(
+            task,
+            call_model=self._meter.call,
+            record_turn=self._record_turn,
+            record_tools=self._record_tools,
+            checker=services.checker,
+            clock=services.wall_clock,
+            native_schema=info.native_schema,
+        )
+        outcome = await self._with_retries(run)
+        self._turns = outcome.turns
+        answer = canonical_json(outcome.answer).decode()
+        return self._outcome(StepStatus.COMPLETED, answer, None, (outcome.last_turn,), outcome.observations)
+
+    async def _with_retries(self, run: AgentRun) -> AgentOutcome:
+        """Attempts go on where the one before stopped: its finished turns are kept."""
+        item = self._item
+        number = 0
+        while True:
+            number += 1
+            run.attempt = number
+            started_at = self._services.wall_clock()
+            try:
+                outcome = await run.advance()
+            except AgentError as error:
+                self._close_attempt(number, StepStatus.FAILED, started_at, error.to_fault())
+                if not error.retryable or number > item.retries:
+                    raise
+                await self._wait_before_retry(number, error)
+            else:
+                self._close_attempt(number, StepStatus.COMPLETED, started_at, None)
+                return outcome
+
+    async def _wait_before_retry(self, number: int, error: AgentError) -> None:
+        """Exponential backoff with full jitter above its half; a provider's Retry-After counts where it is longer."""
+        backoff = min(_BACKOFF_FIRST_S * 2 ** (number - 1), _BACKOFF_CEILING_S)
+        wait = max(backoff * (0.5 + self._services.jitter() / 2), error.retry_after_s or 0)
+        event = StepRetried(
+            at=self._services.wall_clock(),
+            number=self._item.number,
+            step=self._item.id,
+            attempt=number,
+            wait_s=wait,
+            error=error.message,
+        )
+        self._services.journal.events(event)
+        await trio.sleep(wait)
+
+    # ------------------------------------------------------------ records
+
+    async def _record_turn(self, turn: Turn) -> None:
+        """Commit a turn that is not the last one: a crash after it does not pay for it again."""
+        self._turns = turn.number
+        records: list[Record] = [turn]
+        if not self._stored_running:
+            self._stored_running = True
+            records.insert(0, self._step(StepStatus.RUNNING, None, None, ()))
+        await self._services.journal.commit(records, [self._turn_event(turn)])
+
+    async def _record_tools(self, calls: Sequence[ToolCall]) -> None:
+        self._services.journal.post(calls, (), lazy=True)
+
+    def _close_attempt(self, number: int, status: StepStatus, started_at: float, fault: Fault | None) -> None:
+        self._attempts.append(
+            Attempt(
+                step_id=self._item.id,
+                number=number,
+                status=status,
+                started_at=started_at,
+                finished_at=self._services.wall_clock(),
+                usage=self._meter.lap(),
+                fault=fault,
+            )
+        )
+
+    def _failed(self, error: StepFault, status: StepStatus) -> StepOutcome:
+        return self._outcome(status, None, error.to_fault(), ())
+
+    def _outcome(
+        self,
+        status: StepStatus,
+        result: str | None,
+        fault: Fault | None,
+        turns: tuple[Turn, ...],
+        observations: tuple[Observation, ...] = (),
+    ) -> StepOutcome:
+        step = self._step(status, result, fault, observations)
+        events = tuple(self._turn_event(turn) for turn in turns)
+        records: tuple[Record, ...] = (step, *turns, *self._attempts)
+        return StepOutcome(step=step, records=records, events=events, counted=self._counted)
+
+    def _step(
+        self, status: StepStatus, result: str | None, fault: Fault | None, observations: tuple[Observation, ...]
+    ) -> Step:
+        item = self._item
+        return Step(
+            id=item.id,
+            run_id=self._services.run_id,
+            key=item.key,
+            spec=item.canonical,
+            kind=item.spec.kind,
+            status=status,
+            result=result,
+            usage=self._meter.used,
+            started_at=self._started_at,
+            finished_at=self._services.wall_clock(),
+            turns=self._turns,
+            model=item.spec.model,
+            fault=fault,
+            observations=observations,
+        )
+
+    def _turn_event(self, turn: Turn) -> TurnFinished:
+        return TurnFinished(
+            at=turn.finished_at,
+            number=self._item.number,
+            step=self._item.id,
+            turn=turn.number,
+            input_tokens=turn.usage.input_tokens,
+            output_tokens=turn.usage.output_tokens,
+            cached_tokens=turn.usage.cached_tokens,
+            cost_microusd=turn.usage.cost_microusd,
+        )
