@@ -1,0 +1,56 @@
+"""What the wiring answers to the commands that look and do not run.
+
+Named tuples, since `vibe list` has 0.15 s, and a dataclass takes one of its milliseconds to define.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from vibe_workflows.catalog.discovery import SkippedFile, WorkflowFile
+    from vibe_workflows.catalog.metadata import Metadata, MetadataProblem
+    from vibe_workflows.engine.trust import ConfigOffer
+
+
+class ListedWorkflow(NamedTuple):
+    """A workflow file that can be named, with what it says of itself; `problem` is why it cannot be run by its name."""
+
+    file: WorkflowFile
+    metadata: Metadata
+    problem: str = ""
+
+
+class WorkflowList(NamedTuple):
+    workflows: tuple[ListedWorkflow, ...]
+    skipped: tuple[SkippedFile, ...]
+
+
+class CheckedFile(NamedTuple):
+    """A file that was validated; `path` as it was given."""
+
+    path: str
+    problems: tuple[MetadataProblem, ...]
+
+
+class WorkflowOffer(NamedTuple):
+    """A project's workflow that takes somebody else's name. `digest` is that of the content shown."""
+
+    file: WorkflowFile
+    digest: str
+
+
+class TrustReport(NamedTuple):
+    """What `vibe trust` would let count."""
+
+    project: Path
+    config: ConfigOffer | None = None  # None: no file, none of its keys needs trust, or it is trusted already
+    workflows: tuple[WorkflowOffer, ...] = ()
+    store: Path | None = None  # set where its answers are not reused ...
+    store_problem: str = ""  # ... and why
+    trusted: tuple[str, ...] = ()  # paths of this project that are trusted already
+
+    @property
+    def nothing_to_decide(self) -> bool:
+        return self.config is None and not self.workflows and self.store is None

@@ -1,0 +1,142 @@
+"""One invocation that runs a workflow: settings, progress on stderr, the result on stdout, the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import click
+import msgspec
+
+from vibe_workflows.engine.config import Settings, parse_budget
+from vibe_workflows.engine.errors import ExitCode, VibeError
+from vibe_workflows.engine.launch import RunReport, RunRequest
+from vibe_workflows.engine.model import JSON, Run, RunStatus
+from vibe_workflows.engine.ports import EventSink
+
+from . import wiring
+from .environment import screen
+from .errors import say
+from .output import Form, RunOutput
+from .render.plain import PlainProgress
+from .render.stream import Output
+from .render.words import OFFLINE_NOTICE, summary
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run, as far as it is no setting."""
+
+    target: str
+    source_text: str | None = None
+    arguments: dict[str, JSON] = {}
+    options: tuple[str, ...] = ()
+    args_json: str | None = None
+    new: bool = False
+    fresh: bool = False
+    seed: str | None = None
+    resume: str | None = None
+
+
+def invoke(asked: Asked, settings: Settings, given: Mapping[str, object]) -> int:
+    """Run it and return the exit code. Raises VibeErrors for what is found before the run exists."""
+    quiet = bool(given.get("quiet"))
+    with RunOutput(_form(given), _text(given.get("output"))) as output:
+        try:
+            with _progress(quiet=quiet or (bool(given.get("events")) and output.to_terminal)) as progress:
+                report = wiring.run_workflow(settings, _request(asked, settings, given), [progress, *output.sinks()])
+        except VibeError as error:
+            output.fail(error)
+            raise
+        output.finish(report)
+    _conclude(report, quiet=quiet)
+    return int(report.exit_code)
+
+
+def _form(given: Mapping[str, object]) -> Form:
+    if given.get("as_json") and given.get("events"):
+        raise click.UsageError("--json and --events exclude each other: the last line of --events is that document")
+    return Form.EVENTS if given.get("events") else Form.DOCUMENT if given.get("as_json") else Form.RESULT
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _request(asked: Asked, settings: Settings, given: Mapping[str, object]) -> RunRequest:
+    """What was given on this command line; values come from the settings, where they were checked."""
+    return RunRequest(
+        target=asked.target,
+        source_text=asked.source_text,
+        arguments=asked.arguments,
+        options=asked.options,
+        args_json=asked.args_json,
+        new=asked.new,
+        fresh=asked.fresh,
+        seed=asked.seed,
+        resume=asked.resume,
+        budget=parse_budget(given["budget"]) if given.get("budget") else None,
+        max_usd=settings.max_usd if given.get("max_usd") else None,
+        allow=settings.allow,
+        model=settings.model if settings.model_by_flag else None,
+        concurrency=settings.concurrency if given.get("concurrency") else None,
+        require_model=settings.require_model,
+    )
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[EventSink]:
+    """The view on stderr while a run lasts: a live tree where lines can be drawn over, lines elsewhere."""
+    if quiet or not screen(sys.stderr).redraws:
+        lines = PlainProgress(Output.of(sys.stderr), quiet=quiet)
+        yield lines
+        lines.close()
+        return
+    from .render.live import LiveProgress
+
+    live = LiveProgress(sys.stderr)
+    live.start()
+    try:
+        yield live
+    finally:
+        live.close()
+
+
+def _conclude(report: RunReport, *, quiet: bool) -> None:
+    """The last lines on stderr: what went wrong, what to do next, what it came to."""
+    run = report.run
+    for note in report.notes:
+        say(f"warning: {note}")
+    if report.error is not None:
+        say(f"error: {report.error.message}")
+    if (move := _next_move(run, report.exit_code)) and not quiet:
+        say(move)
+    if not quiet:
+        say(
+            summary(
+                stored=run.stored_steps,
+                live=run.live_steps,
+                paid_microusd=run.paid.cost_microusd,
+                paid_tokens=run.paid.tokens,
+                oldest_stored_s=report.oldest_stored_s,
+            )
+        )
+    if run.offline:
+        say(OFFLINE_NOTICE)
+
+
+def _next_move(run: Run, exit_code: ExitCode) -> str:
+    again = f"`vibe resume {run.id}`, or the same command"
+    match run.status:
+        case RunStatus.COMPLETED:
+            return ""
+        case RunStatus.INTERRUPTED | RunStatus.CANCELLED | RunStatus.PAUSED:
+            return f"{run.status.value}; everything finished is kept. To go on: {again}"
+        case RunStatus.BUDGET_EXCEEDED:
+            return f"everything finished is kept. To go on with a larger budget: `vibe resume {run.id} --budget LIMIT`"
+        case RunStatus.WAITING:
+            return f"waiting for an answer; to go on: {again}"
+        case _:
+            if exit_code is ExitCode.USAGE:
+                return ""
+            return f"everything finished is kept. To look: `vibe trace {run.id}`; to try again: {again}"

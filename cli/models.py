@@ -1,0 +1,63 @@
+"""Which model a step gets here, and the backends that serve it."""
+
+from __future__ import annotations
+
+import trio
+
+from vibe_workflows.catalog.metadata import Metadata
+from vibe_workflows.engine.config import Settings
+from vibe_workflows.engine.errors import ConfigError, ModelMissing, SetupError
+from vibe_workflows.engine.island import Island
+from vibe_workflows.engine.ports import ModelBackend
+from vibe_workflows.engine.requests import ResolveModel
+from vibe_workflows.engine.routing import resolve_model
+
+OFFLINE = "offline"
+_CLOSING_S = 5.0
+
+
+def default_model(settings: Settings, metadata: Metadata) -> str:
+    """The model of a step that names none; "" where none is configured, or offline is asked for."""
+    return "" if settings.offline else resolve_model(settings, meta_model=metadata.model).model
+
+
+def model_resolver(settings: Settings, metadata: Metadata) -> ResolveModel:
+    def resolve(*, requested: str, phase_model: str, phase: str, label: str) -> str:
+        if settings.offline:
+            return OFFLINE
+        try:
+            choice = resolve_model(
+                settings,
+                requested=requested,
+                phase_model=phase_model,
+                meta_model=metadata.model,
+                phase=phase,
+                label=label,
+            )
+        except ConfigError as error:
+            raise SetupError(error.message) from error
+        if choice.model:
+            return choice.model
+        if settings.require_model:
+            raise ModelMissing(
+                "no model is configured, and one is required (--require-model, or CI is set); give --model NAME, or "
+                "set VIBE_MODEL, with the provider's key in its environment variable; --offline runs without one"
+            )
+        return OFFLINE
+
+    return resolve
+
+
+def open_backends(settings: Settings, island: Island) -> ModelBackend:
+    from vibe_workflows.engine.backends.litellm import LitellmBackend, LitellmSettings
+    from vibe_workflows.engine.backends.offline import OfflineBackend
+    from vibe_workflows.engine.backends.router import BackendRouter
+
+    live = LitellmBackend(island, LitellmSettings(api_base=settings.api_base))
+    return BackendRouter({OFFLINE: OfflineBackend()}, live)
+
+
+async def close_backend(backend: ModelBackend) -> None:
+    """Close its connections, also where the run was cut off."""
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSING_S):
+        await backend.aclose()

@@ -1,0 +1,187 @@
+"""The state of a running workflow as its events tell it: what a live view draws. Pure, and bounded in size.
+
+Finished steps fold into the counts of their phase; kept one by one are those that run, and the latest few of the rest.
+So an event costs the same in a run of ten steps and of ten thousand.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import assert_never
+
+import msgspec
+
+from vibe_workflows.engine.events import (
+    Event,
+    Logged,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepRetried,
+    StepStarted,
+    TurnFinished,
+    Warned,
+)
+from vibe_workflows.engine.model import StepStatus
+
+#: Finished steps of a phase that stay visible one by one.
+KEPT = 12
+
+
+class RunningStep(msgspec.Struct, kw_only=True):
+    number: int
+    label: str
+    model: str
+    started_at: float
+    turns: int = 0
+    tokens: int = 0
+    microusd: int | None = 0
+    tools: tuple[str, ...] = ()
+    retry: str = ""  # why it is tried again, while it waits for that
+
+
+class DoneStep(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    label: str
+    model: str
+    status: str
+    stored: bool
+    tokens: int
+    microusd: int | None
+    duration_s: float
+    error: str
+
+
+class PhaseState(msgspec.Struct):
+    title: str
+    started_at: float
+    last_at: float
+    live: int = 0
+    stored: int = 0
+    failed: int = 0
+    dropped: int = 0  # cancelled or skipped
+    tokens: int = 0
+    microusd: int | None = 0
+    running: dict[int, RunningStep] = {}
+    recent: deque[DoneStep] = msgspec.field(default_factory=lambda: deque(maxlen=KEPT))
+    failures: deque[DoneStep] = msgspec.field(default_factory=lambda: deque(maxlen=KEPT))
+
+    @property
+    def done(self) -> int:
+        """Steps that are over, in any way."""
+        return self.live + self.stored + self.failed + self.dropped
+
+
+class Progress:
+    """Feed it every event once, in order."""
+
+    def __init__(self) -> None:
+        self.workflow = ""
+        self.run = ""
+        self.model = ""
+        self.offline = False
+        self.started_at: float | None = None
+        self.phases: dict[str, PhaseState] = {}
+        self.live = 0
+        self.stored = 0
+        self.failed = 0
+        self.running: dict[int, RunningStep] = {}
+        self.tokens = 0  # of live steps, those under way included
+        self.microusd: int | None = 0
+        self.finished = False
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self.workflow, self.run, self.model = event.workflow, event.run, event.model
+                self.offline, self.started_at = event.offline, event.at
+            case PhaseStarted():
+                self._phase(event.title, event.at)
+            case StepStarted():
+                self._start(event)
+            case TurnFinished():
+                self._turn(event)
+            case StepRetried():
+                step = self.running.get(event.number)
+                if step is not None:
+                    step.retry = event.error
+            case StepFinished():
+                self._finish(event)
+            case RunFinished():
+                self.finished = True
+            case Logged() | Warned():
+                pass
+            case _:
+                assert_never(event)
+
+    def _phase(self, title: str, at: float) -> PhaseState:
+        phase = self.phases.get(title)
+        if phase is None:
+            phase = self.phases[title] = PhaseState(title, at, at)
+        return phase
+
+    def _start(self, event: StepStarted) -> None:
+        step = RunningStep(number=event.number, label=event.label, model=event.model, started_at=event.at)
+        self.running[event.number] = self._phase(event.phase, event.at).running[event.number] = step
+
+    def _turn(self, event: TurnFinished) -> None:
+        step = self.running.get(event.number)
+        if step is None:
+            return
+        used = event.input_tokens + event.output_tokens
+        step.turns, step.tools, step.retry = event.turn, event.tools, ""
+        step.tokens += used
+        step.microusd = _add(step.microusd, event.cost_microusd)
+        self.tokens += used
+        self.microusd = _add(self.microusd, event.cost_microusd)
+
+    def _finish(self, event: StepFinished) -> None:
+        self.running.pop(event.number, None)
+        phase = self._phase(event.phase, event.at)
+        phase.last_at = event.at
+        phase.tokens += event.tokens
+        phase.microusd = _add(phase.microusd, event.cost_microusd)
+        running = phase.running.pop(event.number, None)
+        if not event.stored:
+            self._settle(event, running)
+        done = DoneStep(
+            number=event.number,
+            label=event.label,
+            model=event.model,
+            status=event.status,
+            stored=event.stored,
+            tokens=event.tokens,
+            microusd=event.cost_microusd,
+            duration_s=event.duration_s,
+            error=event.error,
+        )
+        self._count(phase, done)
+        phase.recent.append(done)
+
+    def _settle(self, event: StepFinished, running: RunningStep | None) -> None:
+        """A step's own figures win over the sum of its turns, which may lack one that failed."""
+        self.tokens += event.tokens - (running.tokens if running else 0)
+        seen = running.microusd if running else 0
+        if self.microusd is None or seen is None or event.cost_microusd is None:
+            self.microusd = None
+        else:
+            self.microusd += event.cost_microusd - seen
+
+    def _count(self, phase: PhaseState, done: DoneStep) -> None:
+        if done.status in (StepStatus.FAILED, StepStatus.TIMED_OUT):
+            self.failed += 1
+            phase.failed += 1
+            phase.failures.append(done)
+        elif done.status in (StepStatus.CANCELLED, StepStatus.SKIPPED):
+            phase.dropped += 1
+        elif done.stored:
+            self.stored += 1
+            phase.stored += 1
+        else:
+            self.live += 1
+            phase.live += 1
+
+
+def _add(total: int | None, more: int | None) -> int | None:
+    return None if total is None or more is None else total + more

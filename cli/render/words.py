@@ -1,0 +1,73 @@
+"""Words that more than one view uses."""
+
+from __future__ import annotations
+
+from vibe_workflows.engine.events import Logged
+from vibe_workflows.engine.model import StepStatus
+
+from . import figures
+from .paint import Style
+
+OFFLINE_NOTICE = (
+    "offline: no model is configured, so agent() gives made-up replies that begin [offline]; "
+    "name one with --model, or with `model:` in vibe.yaml"
+)
+
+
+def status_word(status: str) -> str:
+    return status.replace("_", " ")
+
+
+def status_style(status: str, *, stored: bool = False) -> Style:
+    if stored or status == StepStatus.CACHED:
+        return Style.STORED
+    return {
+        "completed": Style.GOOD,
+        "running": Style.LIVE,
+        "failed": Style.BAD,
+        "timed_out": Style.BAD,
+        "budget_exceeded": Style.BAD,
+        "interrupted": Style.WARN,
+        "waiting": Style.WARN,
+        "paused": Style.WARN,
+        "cancelled": Style.FAINT,
+        "skipped": Style.FAINT,
+        "pending": Style.FAINT,
+    }.get(status, Style.PLAIN)
+
+
+def status_mark(status: str, *, stored: bool = False) -> str:
+    """One column that needs no colour to be told apart."""
+    if stored or status == StepStatus.CACHED:
+        return "="
+    return {
+        "completed": "✓",
+        "running": "▸",
+        "failed": "✗",
+        "timed_out": "✗",
+        "budget_exceeded": "✗",
+    }.get(status, "-")
+
+
+def log_line(event: Logged) -> str:
+    fields = " ".join(f"{name}={value}" for name, value in event.fields.items())
+    return f"{event.message}  {fields}" if fields else event.message
+
+
+def summary(
+    *,
+    stored: int,
+    live: int,
+    paid_microusd: int | None,
+    paid_tokens: int,
+    oldest_stored_s: float | None,
+    hint: bool = True,
+) -> str:
+    """The line that ends a run: what it did, what it paid, and how to do it all anew."""
+    oldest = f" (oldest {figures.age(oldest_stored_s)})" if oldest_stored_s is not None and stored else ""
+    if paid_microusd is None:
+        paid = f"{figures.tokens(paid_tokens)} tokens paid, price unknown"
+    else:
+        paid = f"{figures.money(paid_microusd)} paid"
+    line = f"{figures.count(stored + live, 'step')}: {stored:,} from the store{oldest}, {live:,} live, {paid}"
+    return f"{line}; --fresh runs all" if stored and hint else line

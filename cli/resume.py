@@ -1,0 +1,35 @@
+"""vibe resume: goes on with a run that did not complete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from . import options
+
+
+@click.command()
+@click.argument("run", required=False)
+@options.running
+def command(run: str | None, **given: Any) -> int:
+    """Go on with RUN, a unique beginning of its id; without one, with the latest run that did not complete.
+
+    Finished steps are answered from the store. A larger --budget, or a grant that was missing, goes on from there.
+    """
+    from vibe_workflows.engine.errors import ConfigError
+
+    from . import wiring
+    from .invocation import Asked, invoke
+    from .selection import find_run
+    from .settings import load
+
+    settings = load(given)
+    reader = wiring.open_reader(settings)
+    try:
+        found = find_run(reader, run, wanted=lambda each: not each.status.finished)
+    finally:
+        reader.close()
+    if found.status.finished:
+        raise ConfigError(f"run {found.id} has completed; `vibe run {found.path}` runs it again from the store")
+    return invoke(Asked(target=found.path, resume=found.id), settings, given)

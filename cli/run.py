@@ -1,0 +1,127 @@
+"""vibe run: runs a workflow, shows its progress, prints its result."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from . import options
+from .arguments import split
+from .main import COMMANDS
+
+_ARGUMENTS = "vibe.arguments"
+_OPTIONS = "vibe.options"
+_TARGET = "vibe.target"
+_BY_NAME = "vibe.by_name"
+_MOST_SOURCE = 8 * 1024 * 1024
+
+
+class _RunCommand(click.Command):
+    """`vibe run NAME ...`, and `vibe NAME ...`, which is the same."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        by_name = ctx.info_name is not None and ctx.info_name not in COMMANDS
+        if by_name:
+            _refuse_misspelt(args[0])
+        try:
+            found = split(args, self.params)
+        except click.UsageError as error:
+            error.ctx = ctx
+            raise
+        ctx.meta[_ARGUMENTS] = found.arguments
+        ctx.meta[_OPTIONS] = found.options
+        ctx.meta[_TARGET] = found.target
+        ctx.meta[_BY_NAME] = by_name
+        return super().parse_args(ctx, found.own)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        target = [] if ctx.meta.get(_BY_NAME) else ["FILE|NAME|-"]
+        return ["[OPTIONS]", *target, "[--ARG VALUE]...", "[key=value | key:=JSON]..."]
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        target = ctx.meta.get(_TARGET)
+        if target is None or target == "-":
+            super().format_help_text(ctx, formatter)
+            return
+        from .show import write_help
+
+        write_help(target, formatter)
+
+
+@click.command(cls=_RunCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--args", "args_json", metavar="JSON|@FILE", help="All arguments as one JSON object; @- reads it from stdin."
+)
+@click.option("--new", is_flag=True, help="Start over, even if the latest run did not complete.")
+@click.option("--fresh", is_flag=True, help="Ignore stored answers: run every step again.")
+@click.option("--seed", metavar="N", help="Another seed for the script's random.")
+@options.running
+@click.pass_context
+def command(
+    ctx: click.Context, /, args_json: str | None, new: bool, fresh: bool, seed: str | None, **given: Any
+) -> int:
+    """Run a workflow: a file, a name that `vibe list` shows, or - for a script on standard input.
+
+    The workflow's own arguments follow its name. A run of the same file and arguments that did not complete is gone on
+    with; steps whose inputs did not change are answered from the store.
+    """
+    target: str | None = ctx.meta[_TARGET]
+    if target is None:
+        raise click.UsageError("name a workflow: vibe run FILE (`vibe list` shows those that are here)", ctx)
+    from .invocation import Asked, invoke
+    from .settings import load
+
+    asked = Asked(
+        target=target,
+        source_text=_standard_input("the workflow") if target == "-" else None,
+        arguments=ctx.meta[_ARGUMENTS],
+        options=ctx.meta[_OPTIONS],
+        args_json=_args_text(args_json, from_stdin=target == "-"),
+        new=new,
+        fresh=fresh,
+        seed=seed,
+    )
+    return invoke(asked, load(given), given)
+
+
+def _refuse_misspelt(name: str) -> None:
+    """Raise where NAME of `vibe NAME` is close to a command's name, and no workflow's."""
+    from difflib import get_close_matches
+
+    meant = get_close_matches(name, COMMANDS, n=1, cutoff=0.6)
+    if not meant or "/" in name or name.endswith(".py"):
+        return
+    from vibe_workflows.catalog.discovery import discover, workflow_name
+
+    from .settings import load
+
+    if workflow_name(name) not in discover(load({})).workflows:
+        raise click.UsageError(f"no command and no workflow is named `{name}`; did you mean `vibe {meant[0]}`?")
+
+
+def _args_text(given: str | None, *, from_stdin: bool) -> str | None:
+    """The text of --args; @FILE is read where the arguments are checked, and only @- needs this process's input."""
+    if given != "@-":
+        return given
+    if from_stdin:
+        raise click.UsageError("standard input holds the workflow already; give --args as text or as @FILE")
+    return _standard_input("the arguments")
+
+
+def _standard_input(what: str) -> str:
+    if sys.stdin.isatty():
+        click.echo(f"reading {what} from the terminal; Ctrl-D ends it", err=True)
+    data = sys.stdin.buffer.read(_MOST_SOURCE + 1)
+    if len(data) > _MOST_SOURCE:
+        raise click.UsageError(f"standard input holds more than {_MOST_SOURCE >> 20} MB, which {what} cannot be")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"standard input is not UTF-8 text (byte {error.start}); {what} must be") from error
+
+
+def own_options() -> list[str]:
+    """Vibe's own options of this command, without their dashes."""
+    return [name.removeprefix("--") for each in command.params for name in each.opts if name.startswith("--")]

@@ -1,0 +1,139 @@
+"""vibe show: what a workflow says of itself, and its source; and the help of a workflow's own command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options
+
+if TYPE_CHECKING:
+    from vibe_workflows.catalog.arguments import ArgumentOption
+    from vibe_workflows.catalog.discovery import WorkflowFile
+    from vibe_workflows.catalog.metadata import Metadata
+
+
+@click.command()
+@click.argument("target", metavar="FILE|NAME")
+@options.as_json
+def command(target: str, as_json: bool) -> None:
+    """What a workflow does, its phases, arguments, permissions and budget; then its source."""
+    from . import wiring
+    from .environment import screen
+    from .printing import print_json, print_text
+    from .settings import load
+
+    file, metadata, source = wiring.describe(load({}), target)
+    if as_json:
+        print_json(_as_json(file, metadata, source))
+        return
+    surface = screen(sys.stdout)
+    print_text(show_text(file, metadata, source, width=surface.width, colour=surface.colour))
+
+
+def show_text(file: WorkflowFile, metadata: Metadata, source: str, *, width: int | None, colour: bool) -> str:
+    """Facts first, then the arguments, then the source as it is, but for what a terminal would obey."""
+    from vibe_workflows.catalog.arguments import argument_options
+
+    from .render.paint import Style, paint
+    from .render.sanitize import clean, one_line
+    from .render.tables import Column, table
+
+    parts = [paint(one_line(metadata.name), Style.TITLE, colour=colour)]
+    parts += [one_line(text) for text in (metadata.description, metadata.when_to_use) if text]
+    parts += ["", *(f"{name:<13}{one_line(value)}" for name, value in facts(file, metadata))]
+    problems = metadata.problem_lines(str(file.path))
+    parts += [paint(clean(line), Style.BAD, colour=colour) for line in problems]
+    if arguments := argument_options(metadata.args):
+        columns = (
+            Column(title="argument"),
+            Column(title="type"),
+            Column(title="default", shrinks=True),
+            Column(title="description", shrinks=True),
+        )
+        rows = [(each.flag, _kind(each), _default(each), each.description) for each in arguments]
+        parts += ["", table(columns, rows, width=width, colour=colour)]
+    parts += ["", paint("source", Style.TITLE, colour=colour), clean(source).rstrip("\n")]
+    return "\n".join(parts)
+
+
+def facts(file: WorkflowFile, metadata: Metadata) -> list[tuple[str, str]]:
+    """What there is to know beside description and arguments, each with its name."""
+    budget = ", ".join(_limit(unit, value) for unit, value in metadata.budget_units.items())
+    known = (
+        ("file", str(file.path)),
+        ("from", file.origin.value),
+        ("hides", ", ".join(str(hidden.path) for hidden in file.hides)),
+        ("phases", ", ".join(metadata.phases or metadata.phases_used)),
+        ("permissions", ", ".join(metadata.permissions)),
+        ("budget", budget),
+        ("model", metadata.model),
+        ("concurrency", "" if metadata.concurrency is None else str(metadata.concurrency)),
+    )
+    return [(name, value) for name, value in known if value]
+
+
+def write_help(target: str, formatter: click.HelpFormatter) -> None:
+    """The part of `vibe NAME --help` that is the workflow's own. Raises WorkflowError."""
+    from vibe_workflows.catalog.arguments import argument_options
+
+    from . import wiring
+    from .render.sanitize import one_line
+    from .settings import load
+
+    file, metadata, _source = wiring.describe(load({}), target)
+    formatter.write_paragraph()
+    with formatter.indentation():
+        for text in (metadata.description, metadata.when_to_use):
+            if text:
+                formatter.write_text(one_line(text))
+    if arguments := argument_options(metadata.args):
+        with formatter.section("Arguments"):
+            formatter.write_dl([(f"{each.flag} {_kind(each).upper()}", _about(each)) for each in arguments])
+    with formatter.section("Workflow"):
+        formatter.write_dl([(name, one_line(value)) for name, value in facts(file, metadata)])
+
+
+def _about(each: ArgumentOption) -> str:
+    from .render.sanitize import one_line
+
+    default = f"(default: {_default(each)})" if each.default is not None else "(required)" if each.required else ""
+    return one_line(f"{each.description} {default}") or "-"
+
+
+def _kind(each: ArgumentOption) -> str:
+    if each.choices:
+        return "|".join(each.choices)
+    return f"list of {each.items}" if each.kind == "array" else each.kind
+
+
+def _default(each: ArgumentOption) -> str:
+    if each.default is None:
+        return "(required)" if each.required else ""
+    return each.default if isinstance(each.default, str) else json.dumps(each.default, ensure_ascii=False)
+
+
+def _limit(unit: str, value: float) -> str:
+    return f"${value:,.2f}" if unit == "usd" else f"{value:,.10g} {unit}"
+
+
+def _as_json(file: WorkflowFile, metadata: Metadata, source: str) -> dict[str, object]:
+    return {
+        "name": metadata.name,
+        "description": metadata.description,
+        "when_to_use": metadata.when_to_use,
+        "path": str(file.path),
+        "origin": file.origin.value,
+        "hides": [str(hidden.path) for hidden in file.hides],
+        "phases": list(metadata.phases or metadata.phases_used),
+        "args": metadata.args,
+        "permissions": list(metadata.permissions),
+        "budget": dict(metadata.budget_units),
+        "model": metadata.model or None,
+        "concurrency": metadata.concurrency,
+        "problems": [{"line": each.line, "column": each.column, "message": each.message} for each in metadata.problems],
+        "source": source,
+    }

@@ -1,0 +1,126 @@
+"""vibe trace: what a run did."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options
+
+if TYPE_CHECKING:
+    from vibe_workflows.engine.model import Run
+    from vibe_workflows.engine.ports import StoreReader
+
+    from .render.trace import RunTrace, StepTrace
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--step", "number", type=int, metavar="N", help="One step: its prompt, turns and tool calls.")
+@options.as_json
+@options.db
+def command(run: str | None, number: int | None, as_json: bool, db: str | None) -> None:
+    """What RUN did, by a unique beginning of its id; without one, the latest.
+
+    A step marked = came from the store, and cost nothing in this run.
+    """
+    from . import trace_json, wiring
+    from .environment import screen
+    from .printing import print_json, print_text
+    from .render.trace import run_text, step_text
+    from .selection import find_run
+    from .settings import load
+
+    reader = wiring.open_reader(load({"db": db}))
+    try:
+        found = find_run(reader, run)
+        surface = screen(sys.stdout)
+        if number is not None:
+            step = _step_trace(reader, found, number)
+            if as_json:
+                print_json(trace_json.of_step(step))
+            else:
+                print_text(step_text(step, colour=surface.colour))
+            return
+        trace = _run_trace(reader, found)
+        if as_json:
+            print_json(trace_json.of_run(trace))
+        else:
+            print_text(run_text(trace, width=surface.width, colour=surface.colour, now=time.time()))
+    finally:
+        reader.close()
+
+
+def _run_trace(reader: StoreReader, run: Run) -> RunTrace:
+    from vibe_workflows.engine.events import Logged, PhaseStarted, StepStarted, Warned
+
+    from .render.trace import OpenStep, RunTrace
+
+    answered = reader.deliveries(run.id)
+    events = [event for _, event in reader.events(run.id)]
+    begun = {event.step: event for event in events if isinstance(event, StepStarted)}
+    known = {each.step.id for each in answered}
+    unanswered = [
+        OpenStep(
+            number=begun[step.id].number if step.id in begun else 0,
+            label=begun[step.id].label if step.id in begun else "",
+            phase=begun[step.id].phase if step.id in begun else "",
+            step=step,
+        )
+        for step in reader.steps_of_run(run.id)
+        if step.id not in known
+    ]
+    return RunTrace(
+        run=run,
+        answered=answered,
+        unanswered=unanswered,
+        warnings=[event.message for event in events if isinstance(event, Warned)],
+        log=[event for event in events if isinstance(event, Logged)],
+        phases=list(dict.fromkeys(event.title for event in events if isinstance(event, PhaseStarted))),
+    )
+
+
+def _step_trace(reader: StoreReader, run: Run, number: int) -> StepTrace:
+    from vibe_workflows.engine.errors import ConfigError
+    from vibe_workflows.engine.model import DeliveryMode
+
+    from .render.figures import count
+    from .render.trace import StepTrace
+
+    trace = _run_trace(reader, run)
+    for answered in trace.answered:
+        delivery, step = answered.delivery, answered.step
+        if delivery.number == number:
+            return StepTrace(
+                number=number,
+                label=delivery.label,
+                phase=delivery.phase,
+                line=delivery.line,
+                stored=delivery.mode is DeliveryMode.STORED,
+                reason=delivery.reason,
+                step=step,
+                attempts=reader.attempts(step.id),
+                turns=reader.turns(step.id),
+                tool_calls=reader.tool_calls(step.id),
+            )
+    for opened in trace.unanswered:
+        if opened.number == number:
+            return StepTrace(
+                number=number,
+                label=opened.label,
+                phase=opened.phase,
+                line=0,
+                stored=False,
+                reason="",
+                step=opened.step,
+                attempts=reader.attempts(opened.step.id),
+                turns=reader.turns(opened.step.id),
+                tool_calls=reader.tool_calls(opened.step.id),
+            )
+    steps = len(trace.answered) + len(trace.unanswered)
+    raise ConfigError(
+        f"run {run.id} has no step #{number}; it has {count(steps, 'step')}, whose numbers `vibe trace {run.id}` shows"
+    )

@@ -1,0 +1,234 @@
+"""Puts the parts together: the only place that does. Functions here are called by the commands, one each.
+
+Importing this module is cheap. What needs the engine at work is in assembly.py, imported only after the zygote was
+started, so that the sandbox gets ready while Python still imports.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vibe_workflows.engine.config import Settings, load_settings
+from vibe_workflows.engine.errors import ConfigError, SandboxError, WorkflowError
+
+from .answers import CheckedFile, ListedWorkflow, TrustReport, WorkflowList, WorkflowOffer
+
+if TYPE_CHECKING:
+    from vibe_workflows.catalog.discovery import Trusts, WorkflowFile, WorkflowSource
+    from vibe_workflows.catalog.index import Index
+    from vibe_workflows.catalog.metadata import Metadata
+    from vibe_workflows.engine.launch import RunReport, RunRequest
+    from vibe_workflows.engine.ports import EventSink, ModelBackend
+    from vibe_workflows.engine.store.reader import SqliteReader
+    from vibe_workflows.engine.trust import ConfigOffer, Trusted
+    from vibe_workflows.sandbox.doctor import DoctorReport
+    from vibe_workflows.sandbox.launcher import Zygote
+
+
+def load(flags: Mapping[str, object]) -> Settings:
+    """The settings of this process, in its working directory. Raises ConfigError."""
+    return load_settings(cwd=Path.cwd(), environ=os.environ, flags=flags)
+
+
+def run_workflow(
+    settings: Settings, request: RunRequest, sinks: Sequence[EventSink], *, backend: ModelBackend | None = None
+) -> RunReport:
+    """Run one workflow to its end. `backend` takes the place of the configured ones.
+
+    Raises VibeErrors for what is found before the run exists, and StoreError.
+    """
+    with _zygote() as zygote:
+        from . import assembly
+
+        return assembly.run_workflow(zygote, settings, request, sinks, backend)
+
+
+def doctor(settings: Settings) -> DoctorReport:
+    """Attack a really locked child, and report which walls hold."""
+    with _zygote() as zygote:
+        from . import assembly
+
+        return assembly.probe(zygote)
+
+
+# ---------------------------------------------------------------- the catalog
+
+
+def list_workflows(settings: Settings) -> WorkflowList:
+    """All workflows that can be named here, by name. One that cannot be run by its name says why."""
+    from vibe_workflows.catalog.discovery import discover, read_source
+    from vibe_workflows.catalog.metadata import Metadata
+
+    catalog = discover(settings)
+    trusts = _trusts(settings)
+    sources: list[WorkflowSource] = []
+    listed: list[ListedWorkflow] = []
+    for file in catalog.workflows.values():
+        try:
+            sources.append(read_source(file))
+        except WorkflowError as error:
+            listed.append(ListedWorkflow(file=file, metadata=Metadata(name=file.name), problem=error.message))
+    for source, metadata in zip(sources, _metadata(settings, sources), strict=True):
+        problem = next(iter(metadata.problem_lines(source.file.path.name)), "")
+        if source.file.needs_trust and not trusts(source.file.path, source.content):
+            problem = "takes a name that is not the project's; `vibe trust` lets it have it"
+        listed.append(ListedWorkflow(file=source.file, metadata=metadata, problem=problem))
+    listed.sort(key=lambda each: each.file.name)
+    return WorkflowList(workflows=tuple(listed), skipped=catalog.skipped)
+
+
+def describe(settings: Settings, target: str) -> tuple[WorkflowFile, Metadata, str]:
+    """A workflow by name or path, its metadata and its source. Raises WorkflowError and TrustNeeded."""
+    source = find_source(settings, target)
+    (metadata,) = _metadata(settings, [source])
+    return source.file, metadata, source.text
+
+
+def validate(settings: Settings, files: Sequence[str]) -> list[CheckedFile]:
+    """Compile each file as a run would, without running it. A file that cannot be read has that as its problem."""
+    from vibe_workflows.catalog.metadata import MetadataProblem
+
+    found: dict[str, WorkflowSource] = {}
+    problems: dict[str, tuple[MetadataProblem, ...]] = {}
+    for name in dict.fromkeys(files):
+        try:
+            found[name] = find_source(settings, name)
+        except WorkflowError as error:
+            problems[name] = (MetadataProblem(line=1, column=1, message=error.message),)
+    for name, metadata in zip(found, _metadata(settings, list(found.values())), strict=True):
+        problems[name] = metadata.problems
+    return [CheckedFile(path=name, problems=problems[name]) for name in dict.fromkeys(files)]
+
+
+def find_source(settings: Settings, target: str, text: str | None = None) -> WorkflowSource:
+    """The source of a name or a path; of `text` where it came on standard input."""
+    from vibe_workflows.catalog.discovery import Origin, WorkflowFile, discover, workflow_source
+
+    if text is not None:
+        return workflow_source(WorkflowFile(name="stdin", path=Path("<stdin>"), origin=Origin.PATH), text)
+    return discover(settings).load(target, Path.cwd(), _trusts(settings))
+
+
+def _trusts(settings: Settings) -> Trusts:
+    from vibe_workflows.engine.trust import TrustKind, TrustStore
+
+    trust = TrustStore(settings.state_dir)
+    return lambda path, content: trust.trusts(TrustKind.WORKFLOW, path, content)
+
+
+def open_index(settings: Settings) -> Index:
+    from vibe_workflows.catalog.index import Index
+
+    return Index(settings.cache_dir)
+
+
+def _metadata(settings: Settings, sources: Sequence[WorkflowSource]) -> list[Metadata]:
+    """From the index where it knows all of them, else with a locked child for those that it does not."""
+    from vibe_workflows.catalog.metadata import known_metadata
+
+    with open_index(settings) as index:
+        known = known_metadata(sources, index)
+        metadata = [each for each in known if each is not None]
+        if len(metadata) == len(sources):
+            return metadata
+        with _zygote() as zygote:
+            from . import assembly
+
+            return assembly.read_all_metadata(zygote, sources, index)
+
+
+# ---------------------------------------------------------------- the store
+
+
+def open_reader(settings: Settings) -> SqliteReader:
+    """Past runs. Raises ConfigError where there are none, StoreError where the store cannot be read."""
+    from vibe_workflows.engine.store.reader import open_reader as open_file
+
+    if not settings.db_path.exists():
+        raise ConfigError(f"{settings.db_path}: no run of this project is stored yet; `vibe run` makes one")
+    return open_file(settings.db_path)
+
+
+# ---------------------------------------------------------------- trust
+
+
+def trust_report(settings: Settings) -> TrustReport:
+    """What of this project waits for a person's trust."""
+    from vibe_workflows.catalog.discovery import discover, read_source
+    from vibe_workflows.engine.store.origin import StoreOrigins
+    from vibe_workflows.engine.store.reader import store_id
+    from vibe_workflows.engine.trust import TrustStore, config_offer
+
+    held = TrustStore(settings.state_dir).entries()
+    offer = config_offer(settings.project_file)
+    if offer is not None and (not offer.keys or _config_trusted(offer, held)):
+        offer = None
+    trusts = _trusts(settings)
+    hiding = [read_source(file) for file in discover(settings).workflows.values() if file.needs_trust]
+    problem = None
+    if settings.db_path.exists():
+        problem = StoreOrigins(settings.state_dir).problem(store_id(settings.db_path), settings.db_path)
+    root = os.path.realpath(settings.project_root)
+    return TrustReport(
+        project=settings.project_root,
+        config=offer,
+        workflows=tuple(
+            WorkflowOffer(file=source.file, digest=source.digest)
+            for source in hiding
+            if not trusts(source.file.path, source.content)
+        ),
+        store=settings.db_path if problem is not None else None,
+        store_problem=problem or "",
+        trusted=tuple(each.path for each in held if each.path.startswith(root + os.sep)),
+    )
+
+
+def _config_trusted(offer: ConfigOffer, held: Sequence[Trusted]) -> bool:
+    from vibe_workflows.engine.trust import TrustKind
+
+    path = os.path.realpath(offer.path)
+    return any((each.kind, each.path, each.digest) == (TrustKind.CONFIG, path, offer.digest) for each in held)
+
+
+def trust_grant(settings: Settings, report: TrustReport) -> None:
+    """Trust exactly what `report` showed."""
+    from vibe_workflows.engine.store.origin import StoreOrigins
+    from vibe_workflows.engine.store.reader import store_id
+    from vibe_workflows.engine.trust import TrustKind, TrustStore
+
+    trust = TrustStore(settings.state_dir)
+    if report.config is not None:
+        trust.grant(TrustKind.CONFIG, report.config.path, report.config.digest)
+    for offer in report.workflows:
+        trust.grant(TrustKind.WORKFLOW, offer.file.path, offer.digest)
+    if report.store is not None:
+        StoreOrigins(settings.state_dir).record(store_id(report.store), report.store)
+
+
+def trust_revoke(settings: Settings) -> tuple[Trusted, ...]:
+    """Trust nothing of this project any more. Returns what was trusted."""
+    from vibe_workflows.engine.trust import TrustStore
+
+    return TrustStore(settings.state_dir).revoke(settings.project_root)
+
+
+# ---------------------------------------------------------------- the sandbox's helper process
+
+
+@contextmanager
+def _zygote() -> Iterator[Zygote]:
+    from vibe_workflows.sandbox.errors import SandboxUnavailable
+    from vibe_workflows.sandbox.launcher import start_zygote
+
+    try:
+        zygote = start_zygote()
+        try:
+            yield zygote
+        finally:
+            zygote.close()
+    except SandboxUnavailable as error:
+        raise SandboxError(str(error)) from error

@@ -1,0 +1,188 @@
+"""vibe list, show, validate, trust, guide and doctor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import FLOW, Command, CommandHere
+
+CONFIG = "model: some/model\nallow: [write, command:rm]\n"
+
+
+@pytest.fixture
+def catalog(here: CommandHere) -> CommandHere:
+    """A project workflow, one with a command's name, one that is broken, one that hides the user's own."""
+    here.command.write("workflows/my_flow.py", FLOW)
+    here.command.write("workflows/run.py", '"""Clashes with a command."""\nreturn 1\n')
+    here.command.write("workflows/broken.py", '"""Broken."""\nimport os\nimport sys\n')
+    here.command.write("workflows/daily.py", '"""The project\'s daily."""\nreturn 1\n')
+    here.command.write("workflows/no name.py", "return 1\n")
+    own = here.command.home / ".config" / "vibe" / "workflows"
+    own.mkdir(parents=True)
+    (own / "daily.py").write_text('"""My own daily."""\nreturn 2\n')
+    return here
+
+
+def test_list_names_every_workflow_and_says_what_cannot_run_and_why(catalog: CommandHere) -> None:
+    done = catalog("list")
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[0] == "name from description"
+    assert "my-flow project Asks about each item, then merges." in lines
+    assert "broken project cannot run" in lines
+    assert any(line.startswith("broken: cannot run: broken.py:2:") for line in lines)
+    assert "run: `run` is a command of vibe; run it by its path: vibe run workflows/run.py" in lines
+    own = catalog.command.home / ".config" / "vibe" / "workflows" / "daily.py"
+    assert f"daily: hides {own}" in lines
+    assert any(
+        line.startswith("daily: cannot run: takes a name that is not the project's; `vibe trust`") for line in lines
+    )
+    assert any(line.startswith("skipped workflows/no name.py: its name is no command's") for line in lines)
+
+
+def test_list_as_json(catalog: CommandHere) -> None:
+    found = json.loads(catalog("list", "--json").stdout)
+    by_name = {each["name"]: each for each in found["workflows"]}
+    assert by_name["my-flow"]["description"] == "Asks about each item, then merges."
+    assert (by_name["my-flow"]["runs"], by_name["broken"]["runs"]) == (True, False)
+    assert by_name["daily"]["hides"] == [str(catalog.command.home / ".config/vibe/workflows/daily.py")]
+    assert [Path(each["path"]).name for each in found["skipped"]] == ["no name.py"]
+
+
+def test_show_tells_what_a_workflow_takes_and_prints_its_source(catalog: CommandHere) -> None:
+    text = catalog("show", "my-flow").stdout
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert lines[:2] == ["my-flow", "Asks about each item, then merges."]
+    assert f"file {catalog.project}/workflows/my_flow.py" in lines
+    assert "phases Ask, Merge" in lines
+    assert "--topic string tea what to ask about" in lines
+    assert text.endswith(FLOW)
+    shown = json.loads(catalog("show", "workflows/my_flow.py", "--json").stdout)
+    assert (shown["origin"], shown["source"]) == ("path", FLOW)
+
+
+def test_show_prints_no_control_character_of_a_source(here: CommandHere) -> None:
+    here.command.write("evil.py", '"""E."""\n# \x1b[2J\x07\u202e\nreturn 1\n')
+    text = here("show", "evil.py").stdout
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+def test_validate_prints_each_problem_with_file_line_and_column(catalog: CommandHere) -> None:
+    done = catalog("validate", "workflows/broken.py", "flow.py", "nope.py")
+    assert done.returncode == 2
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("workflows/broken.py:2:")
+    assert lines[1].startswith("workflows/broken.py:3:")
+    assert lines[2].startswith("nope.py:1:1: ")
+    assert "3 files checked, 2 with problems" in done.stderr
+    found = json.loads(catalog("validate", "workflows/broken.py", "flow.py", "--json").stdout)
+    assert [(each["file"], each["valid"]) for each in found] == [("workflows/broken.py", False), ("flow.py", True)]
+    assert found[0]["problems"][0]["line"] == 2
+
+
+def test_validate_of_sound_files_is_silent_on_stdout(here: CommandHere) -> None:
+    done = here("validate", "flow.py")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "1 file checked, no problem found" in done.stderr
+
+
+# ---------------------------------------------------------------- trust
+
+
+def test_a_projects_own_grants_are_ignored_with_a_warning_until_it_is_trusted(here: CommandHere) -> None:
+    here.command.write("vibe.yaml", CONFIG)
+    assert "warning:" in here("list").stderr
+    asked = here("trust", "--yes")
+    assert asked.returncode == 0
+    assert "wants to set what needs your trust:\n  line 2: allow: " in asked.stdout
+    assert "model" not in asked.stdout, "what a project may set anyway is not asked about"
+    assert "warning:" not in here("list").stderr
+    again = here("trust")
+    assert again.returncode == 0
+    assert "nothing here needs your trust" in again.stdout
+    assert "trusted already: " in again.stdout
+    assert "no longer trusted: " in here("trust", "--revoke").stdout
+    assert "warning:" in here("list").stderr
+
+
+def test_a_changed_file_is_untrusted_again(here: CommandHere) -> None:
+    here.command.write("vibe.yaml", CONFIG)
+    here("trust", "--yes")
+    here.command.write("vibe.yaml", CONFIG + "db: elsewhere.db\n")
+    assert "line 3: db: " in here("trust", "--yes").stdout
+
+
+def test_without_anybody_to_ask_nothing_becomes_trusted(vibe: Command, here: CommandHere) -> None:
+    vibe.write("vibe.yaml", CONFIG)
+    done = vibe("trust", stdin=b"y\n")
+    assert done.returncode == 6
+    assert "nothing was changed: there is nobody to ask here" in done.stderr
+    assert "warning:" in here("list").stderr
+
+
+def test_trust_as_json_only_shows(catalog: CommandHere) -> None:
+    catalog.command.write("vibe.yaml", CONFIG)
+    report = json.loads(catalog("trust", "--json").stdout)
+    assert [key["name"] for key in report["config"]["keys"]] == ["allow"]
+    assert [each["name"] for each in report["workflows"]] == ["daily"]
+    assert report["store"] is None
+    assert json.loads(catalog("trust", "--json").stdout) == report
+
+
+def test_a_workflow_with_somebody_elses_name_runs_by_name_once_it_is_trusted(catalog: CommandHere) -> None:
+    refused = catalog("daily")
+    assert refused.returncode == 6
+    assert "vibe trust" in refused.stderr
+    catalog("trust", "--yes")
+    assert catalog("daily").stdout == "1\n"
+
+
+def test_a_store_that_somebody_else_made_answers_nothing_until_it_is_trusted(here: CommandHere) -> None:
+    here("run", "flow.py")
+    state = here.command.home / ".local" / "state" / "vibe" / "stores.json"
+    state.unlink()
+    assert json.loads(here("run", "flow.py", "--json").stdout)["cached"] == 0
+    asked = here("trust", "--yes")
+    assert "was not made by you on this machine" in asked.stdout
+    assert json.loads(here("run", "flow.py", "--json").stdout)["cached"] == 3
+
+
+# ---------------------------------------------------------------- guide and doctor
+
+
+def test_the_guide_is_printed_as_it_is(here: CommandHere) -> None:
+    assert here("guide").stdout.startswith("#")
+
+
+def test_doctor_says_what_holds_and_whether_runs_are_accepted(here: CommandHere) -> None:
+    done = here("doctor", "--json")
+    report = json.loads(done.stdout)
+    assert report["runs"] is (done.returncode == 0)
+    assert report["accepted"] == "strong"
+    assert {probe["name"] for probe in report["probes"]} >= {"read_file", "fork", "tcp_socket"}
+
+
+def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:
+    from vibe_workflows.cli.doctor import doctor_text
+    from vibe_workflows.sandbox.doctor import DoctorReport, Probe
+
+    report = DoctorReport(
+        level="weak",
+        layers={"landlock": "ABI 7", "seccomp": "", "no seccomp": "the kernel has none"},
+        facts={"system": "Linux 6.1"},
+        probes=(
+            Probe(name="fork", words="start a process", critical=True, blocked=False, outcome="it got through"),
+            Probe(name="read", words="read a file", critical=True, blocked=True, outcome="PermissionError"),
+        ),
+    )
+    lines = [" ".join(line.split()) for line in doctor_text(report, "strong", width=80, colour=False).splitlines()]
+    assert lines[0] == "sandbox: weak (what is left has known holes)"
+    assert lines[1].startswith(
+        "`vibe run` refuses, since strong is asked for. To run all the same: --sandbox-accept weak"
+    )
+    assert "seccomp not in force" in lines
+    assert "start a process YES it got through" in lines
+    assert "read a file no PermissionError" in lines

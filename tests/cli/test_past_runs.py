@@ -1,0 +1,319 @@
+"""vibe runs, trace and resume, from a real store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from tests.support.command import Command, CommandHere
+from vibe_workflows.engine.events import Logged, PhaseStarted, StepStarted, Warned
+from vibe_workflows.engine.island import open_island
+from vibe_workflows.engine.model import (
+    Attempt,
+    Delivery,
+    DeliveryMode,
+    Fault,
+    LineageId,
+    Run,
+    RunId,
+    RunStatus,
+    Step,
+    StepId,
+    StepKey,
+    StepKind,
+    StepStatus,
+    ToolCall,
+    Turn,
+    Usage,
+)
+from vibe_workflows.engine.ports import Record, RunEvent
+from vibe_workflows.engine.store.origin import StoreOrigins
+from vibe_workflows.engine.store.sqlite import open_store
+
+USAGE = Usage(input_tokens=12_000, output_tokens=345, cached_tokens=6_000, cost_microusd=30_000)
+
+
+def a_run(run_id: str, *, started_at: float = 1_000.0, status: RunStatus = RunStatus.COMPLETED, **more: Any) -> Run:
+    fields: dict[str, Any] = {
+        "id": RunId(run_id),
+        "lineage": LineageId(run_id),
+        "parent": None,
+        "workflow": "review",
+        "path": "/project/review.py",
+        "source_digest": "d",
+        "args": '{"path":"src"}',
+        "args_digest": "a",
+        "status": status,
+        "started_at": started_at,
+        "finished_at": started_at + 60,
+        "now": started_at,
+        "horizon": None,
+        "seed": "s",
+        "model": "gpt",
+        "offline": False,
+        "sandbox_level": "strong",
+        "version": "1",
+        "result": '"done"',
+        "usage": USAGE,
+        "paid": USAGE,
+        "live_steps": 1,
+        "stored_steps": 1,
+    }
+    return Run(**{**fields, **more})
+
+
+def a_step(run: str, number: int, *, status: StepStatus = StepStatus.COMPLETED, fault: Fault | None = None) -> Step:
+    return Step(
+        id=StepId(f"{run}-{number}"),
+        run_id=RunId(run),
+        key=StepKey(f"s1:{number}"),
+        spec=json.dumps({"kind": "agent", "prompt": f"Look at {number}.\nClosely.", "system": "Be brief."}),
+        kind=StepKind.AGENT,
+        status=status,
+        result=None if fault is not None else '"an answer"',
+        usage=USAGE,
+        started_at=1_000.0,
+        finished_at=1_002.5,
+        turns=2,
+        model="gpt-4o",
+        fault=fault,
+    )
+
+
+def delivered(run: str, number: int, step: Step, *, stored: bool = False, phase: str = "Review") -> Delivery:
+    return Delivery(
+        run_id=RunId(run),
+        number=number,
+        step_id=step.id,
+        mode=DeliveryMode.STORED if stored else DeliveryMode.LIVE,
+        status=StepStatus.CACHED if stored else step.status,
+        place=f"p{number}",
+        label=f"review:{number}",
+        phase=phase,
+        scope=0,
+        line=14,
+        requested_at=1_000.0,
+        delivered_at=1_003.0,
+        reason="nothing that it depends on has changed" if stored else "",
+    )
+
+
+def fill(command: Command, records: Sequence[Record]) -> None:
+    """A store in the project that this user made, with these records."""
+    path = command.project / ".vibe" / "vibe.db"
+    path.parent.mkdir(exist_ok=True)
+    origins = StoreOrigins(Path(command.home) / ".local" / "state" / "vibe")
+
+    async def write() -> None:
+        async with open_island() as island, open_store(path, island, origins=origins) as store:
+            await store.commit(records)
+
+    trio.run(write)
+
+
+def one_run() -> list[Record]:
+    """A stored step, a live one with two turns and a tool call, a failed one, and one that was cut off."""
+    run = a_run("aa11", fault=Fault(type="RateLimited", message="review.py:9: too many\x1b[2J requests"))
+    kept = a_step("aa00", 1)
+    live = a_step("aa11", 2)
+    fault = Fault(type="RateLimited", message="the provider said \x1b[31mno", kind="rate_limited")
+    failed = a_step("aa11", 3, status=StepStatus.FAILED, fault=fault)
+    cut_off = a_step("aa11", 4, status=StepStatus.RUNNING)
+    asked = '{"role":"assistant","text":"I shall look.","tool_requests":[{"id":"c1","name":"grep","arguments":"{}"}]}'
+    answered = '{"role":"tool","text":"secret of the tool","tool_call_id":"c1"}'
+    return [
+        a_run("aa00", started_at=500.0),
+        run,
+        kept,
+        live,
+        failed,
+        cut_off,
+        delivered("aa11", 1, kept, stored=True),
+        delivered("aa11", 2, live),
+        delivered("aa11", 3, failed, phase="Merge"),
+        Attempt(step_id=failed.id, number=1, status=StepStatus.FAILED, started_at=1.0, finished_at=2.0, fault=fault),
+        Attempt(step_id=failed.id, number=2, status=StepStatus.FAILED, started_at=3.0, finished_at=4.0, fault=fault),
+        Turn(
+            step_id=live.id,
+            number=1,
+            attempt=1,
+            model="gpt-4o",
+            input='[{"role":"user","text":"Look at 2."}]',
+            output=asked,
+            outcome="tool_calls",
+            started_at=1_000.0,
+            finished_at=1_001.0,
+            usage=USAGE,
+        ),
+        ToolCall(
+            step_id=live.id,
+            turn=1,
+            number=1,
+            call_id="c1",
+            name="grep",
+            arguments='{"pattern":"TODO"}',
+            output="src/a.py:1: TODO \x1b]0;stolen\x07mend",
+            outcome="ok",
+            started_at=1_001.0,
+            finished_at=1_001.5,
+        ),
+        Turn(
+            step_id=live.id,
+            number=2,
+            attempt=1,
+            model="gpt-4o",
+            input=f"[{answered}]",
+            output='{"role":"assistant","text":"an answer"}',
+            outcome="stop",
+            started_at=1_001.5,
+            finished_at=1_002.5,
+            usage=USAGE,
+        ),
+        *(
+            RunEvent(run_id=run.id, event=event)
+            for event in (
+                PhaseStarted(at=1.0, title="Review", scope=1),
+                PhaseStarted(at=2.0, title="Merge", scope=2),
+                PhaseStarted(at=3.0, title="Never", scope=3),
+                StepStarted(at=4.0, number=4, step=cut_off.id, label="review:4", phase="Merge", kind="agent"),
+                Warned(at=5.0, message="1 of 3 failed: rate limited"),
+                Logged(at=6.0, message="half way", phase="Review", fields={"n": 2}),
+            )
+        ),
+    ]
+
+
+@pytest.fixture
+def filled(here: CommandHere) -> CommandHere:
+    fill(here.command, one_run())
+    return here
+
+
+def test_runs_are_listed_newest_first(filled: CommandHere) -> None:
+    lines = filled("runs").stdout.splitlines()
+    assert lines[0].split() == ["run", "workflow", "status", "started", "live", "stored", "tokens", "paid"]
+    assert [line.split()[0] for line in lines[1:]] == ["aa11", "aa00"]
+    assert lines[1].split()[-4:] == ["1", "1", "12.3k", "$0.03"]
+    assert json.loads(filled("runs", "--json", "-n", "1").stdout)[0]["run"] == "aa11"
+
+
+def test_a_trace_is_a_tree_of_phases_and_steps_with_what_each_cost(filled: CommandHere) -> None:
+    done = filled("trace")
+    assert done.returncode == 0
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[0].startswith("run aa11 review")
+    assert lines[1:3] == ["/project/review.py", 'arguments {"path":"src"}']
+    assert lines[4:] == [
+        "# step model turns in out cached cost time",
+        "Review",
+        "= 1 review:1 gpt-4o 2 12.0k 345 6.0k $0.03 store",
+        "✓ 2 review:2 gpt-4o 2 12.0k 345 6.0k $0.03 2.5s",
+        "Merge",
+        "✗ 3 review:3 gpt-4o 2 12.0k 345 6.0k $0.03 2.5s",
+        "RateLimited: the provider said no",
+        "▸ 4 review:4 gpt-4o 2 12.0k 345 6.0k $0.03",
+        "Never",
+        "no steps",
+        "",
+        "warning: 1 of 3 failed: rate limited",
+        "1 line logged; `vibe trace aa11 --json` has them",
+        "error: review.py:9: too many requests",
+        "2 steps: 1 from the store, 1 live, $0.03 paid; 12.0k tokens in (50% cached), 345 out, worth $0.03",
+    ]
+
+
+def test_a_step_shows_its_prompt_turns_and_tool_calls(filled: CommandHere) -> None:
+    text = filled("trace", "aa11", "--step", "2").stdout
+    assert text.splitlines()[0] == "step #2  review:2  Review  completed  gpt-4o  line 14"
+    assert "prompt\nLook at 2.\nClosely." in text
+    assert text.count("Look at 2.") == 1, "what the first turn was given is the prompt, which is shown already"
+    assert "turn 1  gpt-4o  tool_calls" in text
+    assert "I shall look.\n" in text
+    assert '  grep {"pattern":"TODO"}  ok  500ms\n    src/a.py:1: TODO mend' in text
+    assert "secret of the tool" not in text, "a tool's output stands with its call, once"
+    assert text.rstrip().endswith("result\nan answer")
+
+
+def test_a_stored_step_says_where_its_answer_came_from_and_why(filled: CommandHere) -> None:
+    lines = filled("trace", "--step", "1").stdout.splitlines()
+    assert lines[0] == "step #1  review:1  Review  from the store  gpt-4o  line 14"
+    assert "reuse: nothing that it depends on has changed" in lines
+    assert "answered first in run aa00" in lines
+
+
+def test_a_failed_step_shows_every_attempt(filled: CommandHere) -> None:
+    text = filled("trace", "--step", "3").stdout
+    assert "attempt 1: failed, RateLimited: the provider said no" in text
+    assert "attempt 2: failed" in text
+    assert text.rstrip().endswith("RateLimited: the provider said no")
+
+
+def test_no_text_of_a_script_model_or_tool_reaches_the_terminal_raw(filled: CommandHere) -> None:
+    for args in (["trace"], ["runs"], *(["trace", "--step", str(number)] for number in (1, 2, 3, 4))):
+        assert "\x1b" not in filled(*args).stdout
+        assert "\x07" not in filled(*args).stdout
+
+
+def test_trace_as_json_holds_what_the_text_shows(filled: CommandHere) -> None:
+    run = json.loads(filled("trace", "--json").stdout)
+    assert [(step["number"], step["status"], step["stored"]) for step in run["steps"]] == [
+        (1, "completed", True),
+        (2, "completed", False),
+        (3, "failed", False),
+        (4, "running", False),
+    ]
+    assert run["warnings"] == ["1 of 3 failed: rate limited"]
+    assert run["log"] == [{"at": 6.0, "phase": "Review", "message": "half way", "fields": {"n": 2}}]
+    step = json.loads(filled("trace", "--step", "2", "--json").stdout)
+    assert step["spec"]["prompt"] == "Look at 2.\nClosely."
+    assert [turn["outcome"] for turn in step["turns"]] == ["tool_calls", "stop"]
+    assert step["tool_calls"][0]["output"] == "src/a.py:1: TODO \x1b]0;stolen\x07mend", "JSON is the data as it is"
+
+
+def test_a_run_is_named_by_a_unique_beginning_of_its_id(filled: CommandHere) -> None:
+    assert filled("trace", "aa0").stdout.startswith("run aa00")
+    assert filled("trace").stdout.startswith("run aa11"), "without one, the latest"
+    ambiguous = filled("trace", "aa")
+    assert ambiguous.returncode == 2
+    assert "2 runs begin with 'aa'; give more of the id:\n  aa11  review  completed\n  aa00" in ambiguous.stderr
+    unknown = filled("trace", "zz")
+    assert unknown.returncode == 2
+    assert "no run's id begins with 'zz'; `vibe runs` lists them" in unknown.stderr
+
+
+def test_a_step_that_does_not_exist_is_named_with_how_many_there_are(filled: CommandHere) -> None:
+    done = filled("trace", "aa11", "--step", "9")
+    assert done.returncode == 2
+    assert "run aa11 has no step #9; it has 4 steps, whose numbers `vibe trace aa11` shows" in done.stderr
+
+
+def test_there_is_nothing_to_resume_where_every_run_completed(filled: CommandHere) -> None:
+    done = filled("resume")
+    assert done.returncode == 2
+    assert "every run of this project has completed" in done.stderr
+    named = filled("resume", "aa11")
+    assert named.returncode == 2
+    assert "run aa11 has completed; `vibe run /project/review.py` runs it again from the store" in named.stderr
+
+
+def test_resume_without_a_name_takes_the_latest_run_that_did_not_complete(here: CommandHere) -> None:
+    path = str(here.project / "flow.py")
+    fill(
+        here.command,
+        [
+            a_run("bb01", started_at=1.0, status=RunStatus.FAILED, path=path, args='{"topic":"oldest"}'),
+            a_run(
+                "bb02", started_at=2.0, status=RunStatus.INTERRUPTED, path=path, args='{"topic":"cocoa","max_items":1}'
+            ),
+            a_run("bb03", started_at=3.0, path=path),
+        ],
+    )
+    done = here("resume", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["result"]["topic"] == "cocoa"
+    assert "going on with run bb02" in done.stderr

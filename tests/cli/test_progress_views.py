@@ -1,0 +1,245 @@
+"""Progress from events: as lines, and as the picture of a live view."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from vibe_workflows.cli.render.frame import Line, frame
+from vibe_workflows.cli.render.paint import Style
+from vibe_workflows.cli.render.plain import PlainProgress
+from vibe_workflows.cli.render.progress import Progress
+from vibe_workflows.cli.render.sanitize import cell_width
+from vibe_workflows.cli.render.stream import Output
+from vibe_workflows.engine.events import (
+    Event,
+    Logged,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepRetried,
+    StepStarted,
+    TurnFinished,
+    Warned,
+)
+
+BEGUN = RunStarted(at=0.0, run="r1", workflow="review", lineage="l1", model="gpt")
+
+
+def started(number: int, phase: str = "Review", at: float = 1.0) -> StepStarted:
+    return StepStarted(
+        at=at, number=number, step=f"s{number}", label=f"step:{number}", phase=phase, kind="agent", model="gpt"
+    )
+
+
+def finished(
+    number: int, phase: str = "Review", *, status: str = "completed", stored: bool = False, error: str = ""
+) -> StepFinished:
+    return StepFinished(
+        at=3.0,
+        number=number,
+        step=f"s{number}",
+        label=f"step:{number}",
+        phase=phase,
+        status="cached" if stored else status,
+        stored=stored,
+        model="gpt",
+        tokens=1_500,
+        cost_microusd=20_000,
+        duration_s=2.0,
+        error=error,
+    )
+
+
+def ended(status: str = "completed") -> RunFinished:
+    return RunFinished(
+        at=4.0,
+        run="r1",
+        status=status,
+        live_steps=1,
+        stored_steps=1,
+        tokens=3_000,
+        cost_microusd=1,
+        paid_tokens=1_500,
+        paid_microusd=1,
+    )
+
+
+def lines_of(*events: Event, quiet: bool = False) -> list[str]:
+    stream = io.BytesIO()
+    view = PlainProgress(Output(stream), quiet=quiet)
+    for event in events:
+        view.handle(event)
+    view.close()
+    return stream.getvalue().decode().splitlines()
+
+
+def picture(*events: Event, width: int = 80, height: int = 20, now: float = 5.0) -> list[str]:
+    progress = Progress()
+    for event in events:
+        progress.apply(event)
+    return [plain(line) for line in frame(progress, width=width, height=height, now=now)]
+
+
+def plain(line: Line) -> str:
+    return "".join(span.text for span in line)
+
+
+# ---------------------------------------------------------------- lines
+
+
+def test_lines_tell_live_steps_one_by_one_and_count_those_from_the_store() -> None:
+    stored = [finished(number, stored=True) for number in range(1, 4)]
+    assert lines_of(BEGUN, PhaseStarted(at=1.0, title="Review", scope=1), *stored, finished(4), ended()) == [
+        "run r1 of review",
+        "Review",
+        "  3 steps from the store",
+        "  #4 step:4 completed 1.5k tokens $0.02 2.0s",
+    ]
+
+
+def test_a_run_from_the_store_alone_is_told_in_one_line_a_phase() -> None:
+    stored = [finished(number, "A" if number < 500 else "B", stored=True) for number in range(1_000)]
+    assert lines_of(BEGUN, *stored, ended()) == [
+        "run r1 of review",
+        "A",
+        "  500 steps from the store",
+        "B",
+        "  500 steps from the store",
+    ]
+
+
+def test_quiet_keeps_warnings_and_failures() -> None:
+    events = (
+        BEGUN,
+        Logged(at=1.0, message="a log line"),
+        finished(1),
+        Warned(at=2.0, message="2 of 3 failed: rate limited"),
+        finished(2, status="failed", error="rate limited"),
+        ended(),
+    )
+    assert lines_of(*events, quiet=True) == [
+        "warning: 2 of 3 failed: rate limited",
+        "  #2 step:2 failed 1.5k tokens $0.02 2.0s: rate limited",
+    ]
+
+
+def test_retries_logs_and_continuations_are_told() -> None:
+    begun = RunStarted(at=0.0, run="r2", workflow="review", lineage="l1", parent="r1")
+    retried = StepRetried(at=1.0, number=1, step="s1", attempt=2, wait_s=0.5, error="rate limited")
+    assert lines_of(begun, retried, Logged(at=1.0, message="found", fields={"n": 3})) == [
+        "run r2 of review, going on with run r1",
+        "  #1 tried again in 500ms: rate limited",
+        "  found n=3",
+    ]
+
+
+def test_an_offline_run_says_so_before_anything_else() -> None:
+    begun = RunStarted(at=0.0, run="r1", workflow="review", lineage="l1", offline=True)
+    assert lines_of(begun)[0].startswith("offline: no model is configured")
+
+
+def test_a_scripts_text_cannot_steer_the_terminal_or_make_lines_of_its_own() -> None:
+    (line,) = lines_of(Logged(at=1.0, message="\x1b[2Jgone\nwarning: forged", fields={"a": "\x1b]0;t\x07"}))
+    assert line == "  gone warning: forged a="
+
+
+# ---------------------------------------------------------------- the picture
+
+
+def test_the_picture_is_a_tree_of_phases_and_steps_with_a_line_of_totals() -> None:
+    shown = picture(
+        BEGUN,
+        finished(1, stored=True),
+        started(2),
+        finished(2),
+        started(3, "Merge"),
+        TurnFinished(
+            at=2.0, number=3, step="s3", turn=1, input_tokens=900, output_tokens=100, cost_microusd=500, tools=("grep",)
+        ),
+    )
+    assert shown == [
+        "✓ Review  1 stored, 1 live                                  3.0k    $0.04    0ms",
+        "    = #1 step:1  gpt  from the store                        1.5k    $0.02       ",
+        "    ✓ #2 step:2  gpt                                        1.5k    $0.02   2.0s",
+        "▸ Merge  1 running                                                          4.0s",
+        "    ▸ #3 step:3  gpt  turn 2 grep                           1.0k  $0.0005   4.0s",
+        "2 steps: 1 stored, 1 live, 1 running                        2.5k    $0.02   5.0s",
+    ]
+
+
+def test_what_was_paid_leaves_out_what_came_from_the_store() -> None:
+    progress = Progress()
+    turn = TurnFinished(at=2.0, number=2, step="s2", turn=1, input_tokens=900, output_tokens=100, cost_microusd=500)
+    for event in (BEGUN, finished(1, stored=True), started(2), turn, finished(2)):
+        progress.apply(event)
+    assert (progress.tokens, progress.microusd) == (1_500, 20_000)
+
+
+def test_an_unknown_price_makes_the_sum_unknown_and_no_zero() -> None:
+    turn = TurnFinished(at=2.0, number=1, step="s1", turn=1, input_tokens=900, cost_microusd=None)
+    assert "$?" in picture(BEGUN, started(1), turn)[-1]
+
+
+def test_a_step_that_is_tried_again_says_why_until_its_next_turn() -> None:
+    retried = StepRetried(at=2.0, number=1, step="s1", attempt=2, wait_s=1.0, error="rate limited")
+    turn = TurnFinished(at=3.0, number=1, step="s1", turn=1)
+    assert "again after: rate limited" in picture(BEGUN, started(1), retried)[1]
+    assert "again after" not in picture(BEGUN, started(1), retried, turn)[1]
+
+
+@pytest.mark.parametrize("height", [4, 10, 24])
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_a_run_of_thousands_of_steps_folds_into_the_terminal(width: int, height: int) -> None:
+    events: list[Event] = [BEGUN]
+    for number in range(3_000):
+        phase = f"Phase {number // 1_000} " + "long " * 40
+        events.append(started(number, phase))
+        if number % 50:
+            failed = number % 97 == 0
+            status, error = ("failed", "no answer " * 30) if failed else ("completed", "")
+            events.append(finished(number, phase, status=status, error=error))
+    shown = picture(*events, width=width, height=height)
+    assert len(shown) <= height
+    assert all(cell_width(line) == width for line in shown if "more" not in line and "earlier" not in line)
+    if width > 40:
+        assert "60 running" in shown[-1]
+
+
+def test_of_many_steps_failures_and_running_ones_are_shown_and_the_rest_is_counted() -> None:
+    events = [finished(number) for number in range(100)]
+    events[3] = finished(3, status="failed", error="boom")
+    shown = picture(BEGUN, *events, started(100), height=6)
+    assert [line.split()[:2] for line in shown[1:-1]] == [["98", "more"], ["✗", "#3"], ["✓", "#99"], ["▸", "#100"]]
+
+
+def test_of_many_phases_the_oldest_fold_into_one_line() -> None:
+    shown = picture(BEGUN, *(PhaseStarted(at=1.0, title=f"P{number}", scope=number) for number in range(50)), height=6)
+    assert shown[0].strip() == "46 earlier phases"
+    assert [line.split()[1] for line in shown[1:-1]] == ["P46", "P47", "P48", "P49"]
+
+
+def test_the_state_of_a_long_run_stays_small() -> None:
+    progress = Progress()
+    for number in range(20_000):
+        progress.apply(started(number))
+        progress.apply(finished(number, status="failed" if number % 2 else "completed", error="x"))
+    (phase,) = progress.phases.values()
+    assert len(phase.recent) + len(phase.failures) + len(phase.running) + len(progress.running) < 30
+    assert (progress.live, progress.failed) == (10_000, 10_000)
+
+
+def test_marks_need_no_colour_to_be_told_apart() -> None:
+    shown = picture(BEGUN, finished(1), finished(2, stored=True), finished(3, status="failed"), started(4))
+    assert len({line.split()[0] for line in shown[1:5]}) == 4
+
+
+def test_failures_are_red_and_stored_steps_have_their_own_colour() -> None:
+    progress = Progress()
+    for event in (BEGUN, finished(1, status="failed", error="boom"), finished(2, stored=True)):
+        progress.apply(event)
+    lines = frame(progress, width=80, height=20, now=5.0)
+    assert any(span.style is Style.BAD and "boom" in span.text for span in lines[1])
+    assert any(span.style is Style.STORED for span in lines[2])

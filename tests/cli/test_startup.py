@@ -1,0 +1,42 @@
+"""What `vibe` imports before it knows that it needs it: nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+_HEAVY = {"litellm", "trio", "asyncio", "aiosqlite", "rich", "yaml", "jsonschema", "ssl", "msgspec", "sqlite3"}
+_ROOMS = {"vibe_workflows.engine", "vibe_workflows.catalog", "vibe_workflows.sandbox"}
+
+
+def modules_after(*args: str, cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> set[str]:
+    """What is loaded at the end of a process that ran `vibe` with these arguments."""
+    run = f"from vibe_workflows.cli.main import main; main({list(args)!r})"
+    code = f"import sys; {run}; print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, env=dict(environ), capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("args", [("--help",), (), ("run", "--help"), ("trace", "--help"), ("trust", "--help")])
+def test_help_imports_no_other_room_and_nothing_heavy(args: tuple[str, ...]) -> None:
+    loaded = modules_after(*args)
+    assert "vibe_workflows.cli.main" in loaded
+    assert not loaded & (_HEAVY | _ROOMS)
+
+
+def test_a_second_listing_imports_nothing_heavy_but_the_index(tmp_path: Path) -> None:
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": ""}
+    modules_after("list", cwd=tmp_path, environ=environ)  # reads the built-in workflows in the sandbox
+    assert not modules_after("list", cwd=tmp_path, environ=environ) & (_HEAVY - {"sqlite3"})
+
+
+def test_help_of_vibe_imports_no_command() -> None:
+    commands = {name for name in modules_after("--help") if name.startswith("vibe_workflows.cli.")}
+    assert commands == {"vibe_workflows.cli.main", "vibe_workflows.cli.errors", "vibe_workflows.cli.environment"}
