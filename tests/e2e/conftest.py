@@ -1,0 +1,127 @@
+"""A person's machine in a folder: an empty home, a project, and the command in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from tests.support.openai_plugin import openai_server
+from tests.support.openai_server import OpenAIServer
+
+__all__ = ["openai_server"]
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(slots=True)
+class Machine:
+    """Runs `vibe` as a new user would, in `project`."""
+
+    project: Path
+    environ: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def vibe(self, *arguments: str, stdin: str | None = None, **environ: str) -> Ran:
+        done = subprocess.run(
+            [*self._command(), *arguments],
+            cwd=self.project,
+            env={**self.environ, **environ},
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """Start `vibe` and leave it running; it is killed at the end of the test."""
+        process = subprocess.Popen(
+            [*self._command(), *arguments],
+            cwd=self.project,
+            env={**self.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    @staticmethod
+    def _command() -> list[str]:
+        return [sys.executable, "-m", "vibe_workflows.cli.main"]
+
+    def close(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def read_events(stream: IO[str] | None, until: str, count: int) -> list[dict[str, Any]]:
+    """Lines of `--events`, up to and with the `count`-th event named `until`."""
+    assert stream is not None
+    seen: list[dict[str, Any]] = []
+    for line in stream:
+        seen.append(json.loads(line))
+        if sum(each.get("event") == until for each in seen) == count:
+            return seen
+    raise AssertionError(f"the output ended before {count} events {until!r}; it had {len(seen)} lines")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """Without a model: what agents say is made up."""
+    home = tmp_path / "home"
+    project = tmp_path / "project"
+    home.mkdir()
+    project.mkdir()
+    (project / "vibe.yaml").write_text("concurrency: 16\n")
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "PYTHONDONTWRITEBYTECODE")}
+    environ = {**kept, "HOME": str(home), "NO_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": str(ROOT)}
+    made = Machine(project=project, environ=environ)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def online(machine: Machine, openai_server: OpenAIServer) -> Machine:
+    """With a model on the loopback server."""
+    machine.environ |= {
+        "VIBE_MODEL": "openai/test-model",
+        "VIBE_API_BASE": openai_server.url,
+        "OPENAI_API_KEY": "sk-test-0123456789",
+        "VIBE_MAX_USD": "none",
+    }
+    return machine
