@@ -1,0 +1,205 @@
+"""Prints the table of costs: python -m tests.benchmarks [NAME ...]."""
+
+from __future__ import annotations
+
+import compileall
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import scripts
+from .baselines import sqlite_read_ms, sqlite_write_ms
+from .processes import VIBE, Timing, clean_environment, timed
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    name: str
+    value: float
+    unit: str
+    goal: float | None  # at most
+    beside: str  # the same measured plainly, in this run
+    ratio: float | None = None
+
+    def line(self) -> str:
+        goal = "" if self.goal is None else f"{self.goal:g} {self.unit}"
+        mark = "" if self.goal is None else ("ok" if self.value <= self.goal else "MISS")
+        ratio = "" if self.ratio is None else f"{self.ratio:.1f}x"
+        value = f"{self.value:.3g} {self.unit}"
+        return f"{self.name:<58} {value:>11}  {goal:>10} {mark:<5} {ratio:>7}  {self.beside}"
+
+
+class Bench:
+    """A project in a folder of its own, with an empty home."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        home = folder / "home"
+        home.mkdir()
+        self.project = folder / "project"
+        self.project.mkdir()
+        (self.project / "vibe.yaml").write_text("concurrency: 16\n")
+        for name in ("ONE_STEP", "FAN_OUT", "IN_SEQUENCE", "NOTHING"):
+            (self.project / f"{name.lower()}.py").write_text(getattr(scripts, name))
+        self.environ = {**clean_environment(home), "PYTHONPATH": str(ROOT)}
+
+    def process(self, *command: str, runs: int = 7) -> Timing:
+        return timed(command, cwd=self.project, environ=self.environ, runs=runs)
+
+    def vibe(self, *arguments: str, runs: int = 7) -> Timing:
+        return self.process(*VIBE, *arguments, runs=runs)
+
+    def work(self, script: str, count: int, *, latency_s: float = 0.0, concurrency: int = 1000, runs: int = 3) -> Work:
+        """The median of runs in processes and stores of their own."""
+        found = [self._work_once(script, count, latency_s, concurrency) for _ in range(runs)]
+        return sorted(found, key=lambda each: each.seconds)[len(found) // 2]
+
+    def _work_once(self, script: str, count: int, latency_s: float, concurrency: int) -> Work:
+        with tempfile.TemporaryDirectory(dir=self.folder) as store:
+            command = [
+                sys.executable,
+                "-m",
+                "tests.benchmarks.worker",
+                script,
+                str(count),
+                str(latency_s),
+                str(concurrency),
+            ]
+            environ = {**self.environ, "VIBE_DB": f"{store}/vibe.db"}
+            run = subprocess.run(command, cwd=self.project, env=environ, capture_output=True, text=True, check=False)
+            if run.returncode:
+                raise SystemExit(run.stderr)
+            return Work(**json.loads(run.stdout))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    seconds: float
+    peak_mb: float
+    live: int
+    stored: int
+
+
+def start_up(bench: Bench) -> list[Row]:
+    plain = bench.process(sys.executable, "-c", "pass").seconds
+    rows = []
+    for arguments, goal in ((("--help",), 0.15), (("list",), 0.15)):
+        taken = bench.vibe(*arguments).seconds
+        beside = f"python -c pass: {plain:.3f} s"
+        rows.append(
+            Row(name=f"vibe {arguments[0]}", value=taken, unit="s", goal=goal, beside=beside, ratio=taken / plain)
+        )
+    return rows
+
+
+def reused(bench: Bench) -> list[Row]:
+    plain = bench.process(sys.executable, "-c", "pass").seconds
+    one = bench.vibe("run", "one_step.py", "--offline").seconds
+    counts = (1000, 3000)
+    many = [bench.vibe("run", "fan_out.py", "--n", str(count), "--offline", runs=5).seconds for count in counts]
+    each = (many[1] - many[0]) / (counts[1] - counts[0]) * 1000
+    read = sqlite_read_ms_of(bench)
+    return [
+        Row(name="vibe run, one step from the store, whole process", value=one, unit="s", goal=0.25,
+            beside=f"python -c pass: {plain:.3f} s", ratio=one / plain),
+        Row(name="1,000 reused steps, whole process", value=many[0], unit="s", goal=0.4,
+            beside=f"python -c pass: {plain:.3f} s", ratio=many[0] / plain),
+        Row(name="each further reused step", value=each, unit="ms", goal=0.1,
+            beside=f"SQLite look-up: {read:.4f} ms", ratio=each / read),
+    ]  # fmt: skip
+
+
+def sqlite_read_ms_of(bench: Bench) -> float:
+    path = bench.folder / "reads.db"
+    sqlite_write_ms(path, 5000, group=1000)
+    return sqlite_read_ms(path, 5000)
+
+
+def live(bench: Bench) -> list[Row]:
+    grouped = sqlite_write_ms(bench.folder / "grouped.db", 10_000, group=500)
+    alone = sqlite_write_ms(bench.folder / "alone.db", 300, group=1)
+    rows = []
+    for count in (1000, 10_000):
+        work = bench.work("fan_out.py", count)
+        each = work.seconds / count * 1000
+        rows.append(
+            Row(name=f"live step, no latency, fan-out of {count:,}", value=each, unit="ms", goal=0.3,
+                beside=f"SQLite, 500 a commit: {grouped:.4f} ms", ratio=each / grouped)
+        )  # fmt: skip
+    sequence = bench.work("in_sequence.py", 300).seconds / 300 * 1000
+    rows.append(
+        Row(name="live step, no latency, in sequence", value=sequence, unit="ms", goal=0.8,
+            beside=f"SQLite, one a commit: {alone:.3f} ms", ratio=sequence / alone)
+    )  # fmt: skip
+    return rows
+
+
+def concurrency(bench: Bench) -> list[Row]:
+    work = bench.work("fan_out.py", 1000, latency_s=0.2, concurrency=100)
+    idle = bench.work("one_step.py", 0)
+    wide = bench.work("fan_out.py", 10_000, latency_s=0.2, concurrency=1000, runs=1)
+    return [
+        Row(name="1,000 steps of 200 ms, concurrency 100", value=work.seconds, unit="s", goal=2.15,
+            beside="ideal: 2.0 s", ratio=work.seconds / 2.0),
+        Row(name="10,000 concurrent steps, memory above the idle engine", value=wide.peak_mb - idle.peak_mb, unit="MB",
+            goal=150, beside=f"idle engine: {idle.peak_mb:.0f} MB", ratio=wide.peak_mb / idle.peak_mb),
+    ]  # fmt: skip
+
+
+def sandbox(bench: Bench) -> list[Row]:
+    from .sandbox_costs import sandbox_costs
+
+    plain = bench.process(sys.executable, "-c", "pass").seconds * 1000
+    costs = sandbox_costs()
+    return [
+        Row(name="sandbox, cold: request to the script's first line", value=costs.cold_ms, unit="ms", goal=50,
+            beside=f"python -c pass: {plain:.0f} ms", ratio=costs.cold_ms / plain),
+        Row(name="sandbox, warm zygote", value=costs.warm_ms, unit="ms", goal=5,
+            beside=f"python -c pass: {plain:.0f} ms", ratio=costs.warm_ms / plain),
+        Row(name="call and answer across the wall, one at a time", value=costs.round_trip_us, unit="us", goal=None,
+            beside=""),
+    ]  # fmt: skip
+
+
+def litellm(bench: Bench) -> list[Row]:
+    from .litellm_costs import cpu_ms_per_call
+
+    return [Row(name="litellm's own CPU per call (streamed)", value=cpu_ms_per_call(), unit="ms", goal=None, beside="")]
+
+
+BENCHES: dict[str, Callable[[Bench], list[Row]]] = {
+    "start-up": start_up,
+    "reused": reused,
+    "live": live,
+    "concurrency": concurrency,
+    "sandbox": sandbox,
+    "litellm": litellm,
+}
+
+
+def main(names: Sequence[str]) -> None:
+    if unknown := [name for name in names if name not in BENCHES]:
+        raise SystemExit(f"no benchmark is named {unknown[0]!r}; there are: {', '.join(BENCHES)}")
+    # As installed from a wheel: byte code is there. A checkout may never have been imported.
+    for room in ("catalog", "cli", "engine", "sandbox"):
+        compileall.compile_dir(ROOT / room, quiet=2)
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}; medians"
+    )
+    print(f"{'':<58} {'measured':>11}  {'at most':>10} {'':<5} {'ratio':>7}  beside")
+    for name in names or BENCHES:
+        with tempfile.TemporaryDirectory(prefix="vibe-bench-") as folder:
+            for row in BENCHES[name](Bench(Path(folder))):
+                print(row.line(), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
