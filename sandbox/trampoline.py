@@ -235,13 +235,14 @@ class Trampoline:
             frame = self._hand_over.take()
             if frame is None:
                 return
+            self._busy = True  # also for one whose call is gone: the host counts what was taken
             self._deliver(frame)
 
     def _deliver(self, frame: dict[str, Any]) -> None:
-        self._busy = True
         step = self._calls.pop(frame["id"], None)
         if step is None:
             return
+        self._busy = True
         while self._backlog and len(self._calls) < OPEN_CALLS:
             following = self._backlog.popleft()
             if following.owner is not None:
