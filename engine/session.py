@@ -21,7 +21,7 @@ from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal, usage_json
 from .keys import canonical_json
-from .model import Fault, Observation, RunId, StepId, StepKey, StepStatus, Usage
+from .model import NO_USAGE, Fault, Observation, RunId, StepId, StepKey, StepStatus, Usage
 from .observe import Replayer
 from .ports import AnswerSink, Executor, Limits, LimitsShape, StoredStep
 from .requests import StepRequest, StepRequests
@@ -117,7 +117,7 @@ class Session:
         except msgspec.ValidationError as error:
             raise SandboxError(f"the script's process sent a call that no script makes: {error}") from error
         except StepFault as error:
-            self._fault(call, error.to_fault(), Usage(), steps=0)
+            self._fault(call, error.to_fault(), NO_USAGE, steps=0)
             return
         opened = OpenCall(
             number=call,
@@ -158,8 +158,6 @@ class Session:
         if opened is None:
             return
         opened.scope.calls.discard(call)
-        if opened in self._waiting:
-            self._waiting.remove(opened)
         self._executor.cancel(call)
 
     def log(self, scope: int, line: int, message: str, fields: Mapping[str, Any]) -> None:
@@ -169,7 +167,7 @@ class Session:
         if self._replaying:
             self._quiet_again = taken
             return
-        batch, self._waiting = self._waiting, []
+        batch, self._waiting = self._still_open(self._waiting), []
         unknown = self._unknown(batch)
         if unknown:
             self._replaying = True
@@ -202,7 +200,7 @@ class Session:
         for observations in unknown:
             await self._replayer.holds(observations)
         self._replaying = False
-        self._plan([call for call in batch if call.number in self._open], taken, last_call)
+        self._plan(self._still_open(batch), taken, last_call)
         if self._quiet_again is not None:
             taken, self._quiet_again = self._quiet_again, None
             self.idle(taken)
@@ -222,10 +220,13 @@ class Session:
             assert self._sink is not None
             self._sink.go(last_call)
             return
-        starting, self._live_next = self._live_next, []
+        starting, self._live_next = self._still_open(self._live_next), []
         for call in starting:
-            if call.number in self._open:
-                self._start_live(call)
+            self._start_live(call)
+
+    def _still_open(self, calls: Sequence[OpenCall]) -> list[OpenCall]:
+        """Those that nobody has cancelled meanwhile."""
+        return [call for call in calls if call.number in self._open]
 
     def _decide(self, batch: list[OpenCall]) -> list[Decision]:
         if self._reuse is None:
@@ -239,7 +240,7 @@ class Session:
         except StepFault as error:
             self._journal.turned_away(call, error)
             self._close_call(call)
-            self._fault(call.number, error.to_fault(), Usage(), steps=0)
+            self._fault(call.number, error.to_fault(), NO_USAGE, steps=0)
             return
         self._close_call(call)
         call.scope.answered(step.id)
