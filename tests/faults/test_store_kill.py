@@ -23,7 +23,8 @@ def write_and_kill(path: Path, name: str, acknowledgements: int) -> set[str]:
         go(child)
         done = {line_of(child)[1].strip() for _ in range(acknowledgements)}
         child.kill()
-        rest, _ = child.communicate()
+        assert child.stdout is not None
+        rest = child.stdout.read()  # not communicate(): it reads past what readline() has buffered
     # The last line may be cut off in its middle: it was said, but not heard.
     return done | {line.split()[1] for line in rest.split("\n")[:-1]}
 
