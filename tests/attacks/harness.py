@@ -1,29 +1,40 @@
 """Runs the corpus of attacks in really locked processes and looks for every sign that one got through.
 
-The first two lines of a script name the attack and its expected end. Before it runs, ENGINE_PID, CANARY_DIR and PORT in
-its text become this process, a folder that anybody may write to, and a listening port.
+A script begins with a header:
+
+    # attack: what it tries
+    # expect: how it ends (see ENDS), and the reason where it matters: `killed cpu`
+    # guard: what stops it (see guards.py); `none` for what no guard is needed for
+    # off: how it ends without its guard, where that shows in no other sign: `killed violation`, `raised NameError`
+    # args: JSON of the workflow's arguments, where it has some
+
+Before it runs, ENGINE_PID, CANARY_DIR and PORT in its text become this process, a folder that anybody may write to, and
+a listening port.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
 import secrets
 import signal
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import trio
 
+from tests.attacks.guards import Switches, start_weakened_zygote, switched_off
 from tests.support.sandbox import RecordingEngine, Script
 from vibe_workflows.sandbox.conversation import converse
 from vibe_workflows.sandbox.ending import Ended
 from vibe_workflows.sandbox.forker import Forker, open_forker
-from vibe_workflows.sandbox.launcher import start_zygote
-from vibe_workflows.sandbox.limits import ALL_LAYERS, MIB, ChildLimits, HostLimits
+from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -41,7 +52,11 @@ NATIVE_ENDS = ENDS | dict.fromkeys(("refused", "harmless"), ENDS["contained"])
 #: An endless loop ends soon; what is expected to end by itself gets the time for it.
 LIMITS = HostLimits(child=ChildLimits(cpu_s=1), stall_s=20.0, wall_s=60.0, received_bytes=64 * MIB)
 PATIENT = LIMITS._replace(child=ChildLimits(cpu_s=20))
+#: What ends an attack whose own guard is off.
+LAST_RESORT = LIMITS._replace(stall_s=3.0, wall_s=6.0)
 _AT_ONCE = 3
+_CHILD_SUBREAPER = 36
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +64,19 @@ class Attack:
     name: str
     title: str
     expected: str
+    guards: tuple[str, ...]
     source: str
+    without_guards: str = ""
+    args: str = "{}"
 
     @property
     def role(self) -> str:
         return "native" if self.name.startswith("native_") else "script"
 
-    @property
-    def ends(self) -> set[str]:
+    def ends_as_expected(self, ended: Ended) -> bool:
+        outcome, *reason = self.expected.partition(":")[0].replace("/", " ").split()
         table = NATIVE_ENDS if self.role == "native" else ENDS
-        return table[self.expected.split()[0].rstrip(":")]
+        return ended.outcome in table[outcome] and (outcome != "killed" or reason in ([], [ended.reason]))
 
 
 @dataclass(slots=True)
@@ -68,25 +86,36 @@ class Report:
     ended: Ended
     signs: list[str] = field(default_factory=list)
 
+    @property
+    def end(self) -> str:
+        return f"{self.ended.outcome} {self.ended.reason or self.ended.error_type}".strip()
+
 
 def load(pattern: str) -> list[Attack]:
-    attacks = []
-    for path in sorted(SCRIPTS.glob(pattern)):
-        source = path.read_text(encoding="utf-8")
-        title, expected = source.splitlines()[:2]
-        attacks.append(
-            Attack(
-                name=path.stem,
-                title=title.removeprefix("# attack: "),
-                expected=expected.removeprefix("# expect: "),
-                source=source,
-            )
-        )
-    return attacks
+    return [parse(path.stem, path.read_text(encoding="utf-8")) for path in sorted(SCRIPTS.glob(pattern))]
+
+
+def parse(name: str, source: str) -> Attack:
+    header = {}
+    for line in source.splitlines():
+        key, colon, value = line.removeprefix("# ").partition(": ")
+        if not line.startswith("# ") or not colon:
+            break
+        header[key] = value
+    guards = header["guard"]
+    return Attack(
+        name=name,
+        title=header["attack"],
+        expected=header["expect"],
+        guards=() if guards == "none" else tuple(guards.split(", ")),
+        source=source,
+        without_guards=header.get("off", ""),
+        args=header.get("args", "{}"),
+    )
 
 
 class Bait:
-    """What attacks are after: a secret in the environment and in a file, a folder, a port, and this process itself."""
+    """What an attack is after: a secret in the environment and in a file, a folder, a port, and this process itself."""
 
     def __init__(self, folder: Path, listener: socket.socket) -> None:
         self.secret = f"S3CR3T_CANARY_{secrets.token_hex(8)}"
@@ -102,14 +131,17 @@ class Bait:
         )
 
     def signs(self, ended: Ended, logs: Sequence[str]) -> list[str]:
-        """Of one run: what it says, and where the secret shows."""
+        """What a run says of itself, and where the secret shows."""
         found = [line for line in logs if line.startswith(("PWNED", "INTROSPECT"))]
-        if self.secret in "\n".join([ended.message, ended.value.decode(errors="replace"), *logs]):
+        said = "\n".join([ended.message, ended.value.decode(errors="replace"), *logs])
+        if self.secret in said:
             found.append("the secret came out")
+        if _UNFIT.search(said):
+            found.append("a control character came out")
         return found
 
     def outside_signs(self) -> list[str]:
-        """Of all runs together: what happened to this machine."""
+        """What happened to this machine."""
         found = []
         if os.listdir(self.folder) != ["canary"] or (self.folder / "canary").read_text(encoding="ascii") != self.secret:
             found.append(f"the folder was changed: {os.listdir(self.folder)}")
@@ -142,24 +174,27 @@ def bait() -> Iterator[Bait]:
             signal.signal(signal.SIGUSR1, before)
 
 
-async def run_attack(forker: Forker, trap: Bait, attack: Attack, *, layers: frozenset[str] = ALL_LAYERS) -> Report:
-    limits = PATIENT if attack.expected.startswith("harmless") and attack.role == "script" else LIMITS
+async def run_attack(
+    forker: Forker, trap: Bait, attack: Attack, switches: Switches, limits: HostLimits | None = None
+) -> Report:
+    is_patient = attack.expected.startswith("harmless") and attack.role == "script"
+    limits = switches.limits(limits or (PATIENT if is_patient else LIMITS))
     engine = RecordingEngine()
-    child = await forker.fork(attack.role, limits.child, layers=layers)
-    ended = await converse(child, Script(source=trap.arm(attack.source)), engine, limits)
+    child = await forker.fork(attack.role, limits.child, layers=switches.layers)
+    ended = await converse(child, Script(source=trap.arm(attack.source), args=attack.args), engine, limits)
     return Report(ended, trap.signs(ended, engine.logs))
 
 
 def run_all(trap: Bait, attacks: Sequence[Attack]) -> dict[str, Report]:
-    """Every attack in a process of its own, a few at a time."""
+    """Every attack in a process of its own, behind all guards, a few at a time."""
     reports: dict[str, Report] = {}
 
     async def one(forker: Forker, attack: Attack, slots: trio.CapacityLimiter) -> None:
         async with slots:
-            reports[attack.name] = await run_attack(forker, trap, attack)
+            reports[attack.name] = await run_attack(forker, trap, attack, switched_off(()))
 
     async def main() -> None:
-        zygote = start_zygote()
+        zygote = start_weakened_zygote(())
         try:
             async with open_forker(zygote) as forker, trio.open_nursery() as nursery:
                 slots = trio.CapacityLimiter(_AT_ONCE)
@@ -170,3 +205,48 @@ def run_all(trap: Bait, attacks: Sequence[Attack]) -> dict[str, Report]:
 
     trio.run(main)
     return reports
+
+
+def run_without(guards: Sequence[str], attacks: Sequence[Attack]) -> dict[str, Report]:
+    """Each attack with `guards` switched off, one after the other: what happens outside is that one's doing."""
+    reports: dict[str, Report] = {}
+    switches = switched_off(guards)
+
+    async def main() -> None:
+        zygote = start_weakened_zygote(switches.weaknesses)
+        try:
+            async with open_forker(zygote) as forker:
+                for attack in attacks:
+                    with bait() as trap, adopting() as orphans:
+                        report = await run_attack(forker, trap, attack, switches, LAST_RESORT)
+                        report.signs += trap.outside_signs() + orphans.signs(zygote.process.pid)
+                    reports[attack.name] = report
+        finally:
+            zygote.close()
+
+    with switches.patched():
+        trio.run(main)
+    return reports
+
+
+class Orphans:
+    """Processes that outlive the child that started them come to this process, which ends them."""
+
+    def signs(self, zygote: int) -> list[str]:
+        left = [process for process in psutil.Process().children(recursive=True) if process.pid != zygote]
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=5)
+        return [f"a process was left: {process.name() if process.is_running() else process.pid}" for process in left]
+
+
+@contextmanager
+def adopting() -> Iterator[Orphans]:
+    """Within the block, this process is the one that orphans below it come to."""
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    try:
+        yield Orphans()
+    finally:
+        libc.prctl(_CHILD_SUBREAPER, 0, 0, 0, 0)

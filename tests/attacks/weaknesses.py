@@ -1,0 +1,151 @@
+"""Switches guards off, inside of a zygote before it serves. Executed there by its path: nothing of tests is importable.
+
+Each function has the name of a guard in guards.py, with `_` for `.`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import resource
+from collections.abc import Callable, Iterable
+from typing import Any
+
+_SWITCHES: dict[str, Callable[[], None]] = {}
+
+
+def switch_off(names: Iterable[str]) -> None:
+    for name in names:
+        _SWITCHES[name]()
+
+
+def _switch(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    def register(function: Callable[[], None]) -> Callable[[], None]:
+        _SWITCHES[name] = function
+        return function
+
+    return register
+
+
+def _patch(owner: object, name: str, value: object) -> None:
+    getattr(owner, name)  # a guard that was renamed must not pass for one that is off
+    setattr(owner, name, value)
+
+
+# ---------------------------------------------------------------- wall 1: the compiler
+
+
+@_switch("policy.names")
+def _policy_names() -> None:
+    from vibe_workflows.sandbox.policy_base import PolicyBase
+
+    _patch(PolicyBase, "check_name", lambda *_: None)
+
+
+@_switch("policy.attributes")
+def _policy_attributes() -> None:
+    from vibe_workflows.sandbox import policy_nodes, problems
+
+    error = policy_nodes.Policy.error
+    about = [text.partition("{name}")[2] for text in (problems.UNDERSCORE_ATTRIBUTE, problems.INTERNAL_ATTRIBUTE)]
+
+    def without_attributes(self: Any, node: Any, info: str) -> None:
+        if not info.endswith(tuple(about)):
+            error(self, node, info)
+
+    _patch(policy_nodes.Policy, "error", without_attributes)
+
+
+@_switch("policy.classes")
+def _policy_classes() -> None:
+    from vibe_workflows.sandbox.policy_nodes import Policy
+
+    _patch(Policy, "visit_ClassDef", Policy.node_contents_visit)
+
+
+@_switch("policy.imports")
+def _policy_imports() -> None:
+    from vibe_workflows.sandbox import namespace, policy_imports
+
+    _patch(policy_imports.ImportPolicy, "visit_Import", lambda self, node: node)
+    _patch(policy_imports.ImportPolicy, "visit_ImportFrom", lambda self, node: node)
+    _patch(namespace, "import_loaded", builtins.__import__)
+
+
+@_switch("policy.patterns")
+def _policy_patterns() -> None:
+    from vibe_workflows.sandbox.policy_match import MatchPolicy
+
+    _patch(MatchPolicy, "visit_MatchClass", lambda self, node: node)
+
+
+@_switch("verifier")
+def _verifier() -> None:
+    from vibe_workflows.sandbox import policy
+
+    _patch(policy, "verify", lambda code: None)
+
+
+# ---------------------------------------------------------------- wall 1: the running script
+
+
+@_switch("attributes")
+def _attributes() -> None:
+    from vibe_workflows.sandbox import guards
+
+    _patch(guards, "guarded_getattr", getattr)
+    _patch(guards, "GUARDS", {**guards.GUARDS, "_getattr_": getattr})
+
+
+@_switch("builtins")
+def _builtins() -> None:
+    from vibe_workflows.sandbox import namespace
+
+    _patch(namespace, "BUILTINS", {**vars(builtins), **namespace.BUILTINS, "type": type})
+
+
+@_switch("format")
+def _format() -> None:
+    from vibe_workflows.sandbox import attributes
+
+    attributes.METHODS[str, "format"] = str.format
+
+
+@_switch("tripwire")
+def _tripwire() -> None:
+    from vibe_workflows.sandbox.tripwire import Tripwire
+
+    _patch(Tripwire, "install", lambda self: None)
+
+
+# ---------------------------------------------------------------- wall 2
+
+
+_unlimited: set[int] = set()
+
+
+class _Resource:
+    """The module `resource`, without the limits that are switched off."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(resource, name)
+
+    def setrlimit(self, which: int, limits: tuple[int, int]) -> None:
+        if which not in _unlimited:
+            resource.setrlimit(which, limits)
+
+
+def _unlimit(which: int) -> None:
+    from vibe_workflows.sandbox import lockdown
+
+    _unlimited.add(which)
+    _patch(lockdown, "resource", _Resource())
+
+
+@_switch("limit.fds")
+def _limit_fds() -> None:
+    _unlimit(resource.RLIMIT_NOFILE)
+
+
+@_switch("limit.processes")
+def _limit_processes() -> None:
+    _unlimit(resource.RLIMIT_NPROC)
