@@ -46,6 +46,7 @@ from vibe_workflows.sandbox.errors import SandboxUnavailable
 from vibe_workflows.sandbox.host import SandboxHost, open_host
 from vibe_workflows.sandbox.launcher import Zygote
 from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
+from vibe_workflows.sandbox.report import Level
 
 from . import wiring
 from .binding import given_arguments
@@ -54,8 +55,6 @@ from .models import OFFLINE, close_backend, default_model, model_resolver, open_
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
     from vibe_workflows.sandbox.doctor import DoctorReport
-
-_LEVELS = ("weak", "good", "strong")
 
 
 def run_workflow(
@@ -131,8 +130,7 @@ async def _assemble_and_execute(
         )
         continues = _continued(store.reader, request.resume) if request.resume else None
         plan = _plan(settings, request, source, metadata, args, continues)
-        if store.warning:
-            plan = replace(plan, warnings=(store.warning,))
+        plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(host)))))
         backend = backend or open_backends(settings, island)
         stack.push_async_callback(close_backend, backend)
         tools = read_tools(Workspace(settings.project_root, host.checker))
@@ -210,13 +208,21 @@ def _require_sound(metadata: Metadata, filename: str) -> None:
 
 def _require_level(host: SandboxHost, settings: Settings) -> None:
     """Raise SandboxWeak where this machine's walls are lower than what the person accepts."""
-    accepted = settings.sandbox_accept or "strong"
-    if _LEVELS.index(host.level) < _LEVELS.index(accepted):
+    accepted = settings.sandbox_accept
+    if not host.level.meets(accepted):
         raise SandboxWeak(
             f"the sandbox of this machine is {host.level}, and {accepted} is asked for; `vibe doctor` shows which "
             f"walls are missing. To run all the same: --sandbox-accept {host.level}, or `sandbox: {{accept: "
             f"{host.level}}}` in your own config"
         )
+
+
+def _weakness(host: SandboxHost) -> str:
+    """What the trace says of a run that a person let begin behind less than every wall."""
+    if host.level.meets(Level.STRONG):
+        return ""
+    missing = [f"{name} ({why})" for name, why in host.layers.items() if name.startswith("no ")]
+    return f"the sandbox of this run is {host.level}, which was accepted: {', '.join(missing) or 'see `vibe doctor`'}"
 
 
 def _host_limits(settings: Settings) -> HostLimits:

@@ -37,7 +37,7 @@ def command(as_json: bool) -> int:
 
     settings = load({})
     report = wiring.doctor(settings)
-    refused = _refused(report.level, settings.sandbox_accept)
+    refused = not report.level.meets(settings.sandbox_accept)
     if as_json:
         print_json({**report.to_json(), "accepted": settings.sandbox_accept, "runs": not refused})
     else:
@@ -52,8 +52,8 @@ def doctor_text(report: DoctorReport, accepted: str, *, width: int | None, colou
     from .render.sanitize import one_line
     from .render.tables import Column, table
 
-    refused = _refused(report.level, accepted)
-    head = f"sandbox: {report.level} ({_MEANING.get(report.level, 'unknown')})"
+    refused = not report.level.meets(accepted)
+    head = f"sandbox: {report.level} ({_MEANING[report.level]})"
     parts = [paint(head, Style.BAD if refused else Style.GOOD, colour=colour)]
     if refused:
         parts.append(
@@ -78,8 +78,3 @@ def _verdict(probe: Probe) -> Cell:
     if probe.blocked:
         return Cell("no", Style.GOOD)
     return Cell("YES", Style.BAD if probe.critical else Style.WARN)
-
-
-def _refused(level: str, accepted: str) -> bool:
-    levels = ("weak", "good", "strong")
-    return level not in levels or levels.index(level) < levels.index(accepted)

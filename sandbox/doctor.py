@@ -82,7 +82,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorReport:
-    level: str
+    level: Level
     layers: Mapping[str, str]  # as the child tells: empty for one that is not in force, `no LAYER` with the reason
     facts: Mapping[str, str]
     probes: tuple[Probe, ...]

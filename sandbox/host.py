@@ -12,7 +12,7 @@ from .forker import Child, Forker, open_forker
 from .inbound import Calls
 from .launcher import Zygote
 from .limits import ALL_LAYERS, HostLimits
-from .report import level_of
+from .report import Level, level_of
 
 
 class SandboxHost:
@@ -28,8 +28,8 @@ class SandboxHost:
         self.checker = LockedChecker(forker, layers=layers)
 
     @property
-    def level(self) -> str:
-        """strong, good or weak, by the layers that the first child got when it locked itself."""
+    def level(self) -> Level:
+        """By the layers that the first child got when it locked itself."""
         return level_of(self._layers)
 
     @property

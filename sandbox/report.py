@@ -16,9 +16,14 @@ class Level(StrEnum):
     outside on its own. weak: what is left has known holes.
     """
 
-    STRONG = "strong"
-    GOOD = "good"
     WEAK = "weak"
+    GOOD = "good"
+    STRONG = "strong"
+
+    def meets(self, asked: str) -> bool:
+        """Whether this is at least the level `asked` for."""
+        ascending = tuple(Level)
+        return ascending.index(self) >= ascending.index(Level(asked))
 
 
 class LockedFrame(msgspec.Struct, frozen=True, tag_field="t", tag="locked", forbid_unknown_fields=True):

@@ -117,6 +117,8 @@ def _head(run: Run, *, colour: bool, now: float) -> str:
         facts.append(f"goes on with {run.parent}")
     if run.offline:
         facts.append("offline")
+    if run.sandbox_level != "strong":
+        facts.append(f"sandbox {one_line(run.sandbox_level)}")
     arguments = f"\narguments {one_line(run.args)}" if run.args not in ("", "{}") else ""
     return "  ".join(facts) + f"\n{one_line(run.path)}" + arguments
 

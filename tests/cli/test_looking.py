@@ -168,9 +168,10 @@ def test_doctor_says_what_holds_and_whether_runs_are_accepted(here: CommandHere)
 def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:
     from vibe_workflows.cli.doctor import doctor_text
     from vibe_workflows.sandbox.doctor import DoctorReport, Probe
+    from vibe_workflows.sandbox.report import Level
 
     report = DoctorReport(
-        level="weak",
+        level=Level.WEAK,
         layers={"landlock": "ABI 7", "seccomp": "", "no seccomp": "the kernel has none"},
         facts={"system": "Linux 6.1"},
         probes=(

@@ -41,6 +41,7 @@ class Machine:
     project: Path
     environ: dict[str, str]
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    before: tuple[str, ...] = ()  # a command that runs the command
 
     def write(self, name: str, text: str) -> Path:
         path = self.project / name
@@ -78,9 +79,8 @@ class Machine:
         self.started.append(process)
         return process
 
-    @staticmethod
-    def _command() -> list[str]:
-        return [sys.executable, "-m", "vibe_workflows.cli.main"]
+    def _command(self) -> list[str]:
+        return [*self.before, sys.executable, "-m", "vibe_workflows.cli.main"]
 
     def close(self) -> None:
         for process in self.started:
