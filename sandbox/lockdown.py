@@ -14,8 +14,8 @@ from typing import Final
 
 from . import landlock
 from .errors import LockFailed
-from .limits import LANDLOCK, PRIVILEGES, SECCOMP
 from .seccomp import ARCHITECTURES, build_filter
+from .wire import LANDLOCK, PRIVILEGES, SECCOMP
 
 SOCKET_FD: Final = 3
 NOBODY: Final = 65534
