@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,9 +15,9 @@ try:  # The interpreter's own digests: hashlib would load OpenSSL, 3 ms and 5 MB
     from _md5 import md5  # type: ignore[import-not-found]
     from _sha1 import sha1  # type: ignore[import-not-found]
 
-    try:
-        from _sha2 import sha224, sha256, sha384, sha512  # type: ignore[import-not-found]
-    except ImportError:  # before Python 3.12
+    if sys.version_info >= (3, 12):
+        from _sha2 import sha224, sha256, sha384, sha512
+    else:
         from _sha256 import sha224, sha256  # type: ignore[import-not-found]
         from _sha512 import sha384, sha512  # type: ignore[import-not-found]
 except ImportError:  # an interpreter built without them
