@@ -227,7 +227,12 @@ def _weakness(host: SandboxHost) -> str:
 
 def _host_limits(settings: Settings) -> HostLimits:
     child = ChildLimits(memory_bytes=settings.sandbox_memory_mb * MIB, cpu_s=settings.sandbox_cpu_s)
-    return HostLimits(child=child)
+    return HostLimits(
+        child=child,
+        calls=settings.sandbox_calls,
+        logs=settings.sandbox_log_lines,
+        stall_s=settings.sandbox_stall_s,
+    )
 
 
 def _shown(path: Path) -> str:

@@ -140,7 +140,7 @@ class _Conversation:
                 self._kill(
                     "stalled",
                     f"the script did nothing for {stall_s:g} s though no answer was due; look for work without an end "
-                    "between two calls",
+                    "between two calls, or raise sandbox.stall_s",
                 )
 
     def _misbehaved(self, error: Misbehaved) -> None:

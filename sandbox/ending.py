@@ -88,11 +88,12 @@ def _is_full(end: Exit, limits: ChildLimits) -> bool:
 
 
 def _memory(limits: ChildLimits) -> str:
-    return f"the script used up its {limits.memory_bytes // MIB} MB of memory; hold less at once, or raise the limit"
+    size = f"{limits.memory_bytes // MIB} MB"
+    return f"the script used up its {size} of memory; hold less at once, or raise sandbox.memory_mb"
 
 
 def _cpu(limits: ChildLimits) -> str:
     return (
         f"the script used more than {limits.cpu_s} s of CPU time of its own; look for an endless loop, "
-        "or a pattern or number that takes forever, or raise the limit"
+        "or a pattern or number that takes forever, or raise sandbox.cpu_s"
     )
