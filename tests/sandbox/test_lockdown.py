@@ -13,10 +13,15 @@ from functools import partial
 from typing import Any
 
 import pytest
+import trio
 
+from tests.support.sandbox import running_forker
+from tests.support.syscall_sweep import DENIED, LET_THROUGH, NOT_PROBED, sweep
+from tests.support.syscall_table import FREE, NEVER_EXECUTABLE, PAST_EVERY_FILTER, PROBES, SOCKET_ONLY, names_of
 from vibe_workflows.sandbox import lockdown
 from vibe_workflows.sandbox.limits import ALL_LAYERS, LANDLOCK, PRIVILEGES, SECCOMP
 from vibe_workflows.sandbox.report import Level, level_of
+from vibe_workflows.sandbox.seccomp import ARCHITECTURES
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the layers of Linux")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give it up")
@@ -155,3 +160,22 @@ def test_each_layer_can_be_left_out_and_says_so() -> None:
         report, _ = in_fork(partial(lock, ALL_LAYERS - {missing}))
         assert report[missing] == ""
         assert all(report[layer] for layer in {LANDLOCK, SECCOMP, PRIVILEGES} - {missing})
+
+
+@linux
+@pytest.mark.skipif(os.uname().machine not in ARCHITECTURES, reason="no filter is written for this machine")
+def test_the_kernel_gives_every_call_the_verdict_that_the_program_has_for_it() -> None:
+    """Without the file system's wall, since it is the filter's answer that is asked."""
+    names = names_of(os.uname().machine)
+    numbers = range(max(names) + 20)
+
+    async def main() -> dict[int, str]:
+        async with running_forker() as forker:
+            return await sweep(forker, numbers, layers=ALL_LAYERS - {LANDLOCK})
+
+    found = trio.run(main)
+    let_through = {names.get(number, str(number)) for number in numbers if found[number] == LET_THROUGH}
+    denied = {names[number] for number in numbers if found[number] == DENIED}
+    assert let_through == SOCKET_ONLY | NEVER_EXECUTABLE | FREE
+    assert denied == PROBES & set(names.values())
+    assert {number for number in numbers if found[number] == NOT_PROBED} <= PAST_EVERY_FILTER

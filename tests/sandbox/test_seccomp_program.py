@@ -1,6 +1,6 @@
 """The filter as data, run against every system call of both architectures.
 
-The names come from the kernel's own tables, frozen beside this file, so that a wrong number in ours shows.
+The names come from the kernel's own tables, frozen in the tests, so that a wrong number in ours shows.
 """
 
 from __future__ import annotations
@@ -9,29 +9,15 @@ import errno
 import itertools
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.support.bpf import Program, Refused
+from tests.support.syscall_table import FREE, NEVER_EXECUTABLE, ONLY_OLD, PROBES, SOCKET_ONLY, names_of
 from vibe_workflows.sandbox.lockdown import SOCKET_FD
 from vibe_workflows.sandbox.seccomp import ALLOW, ARCHITECTURES, ERRNO, KILL_PROCESS, build_filter
 
 KILL, DENIED, BAD_FD = KILL_PROCESS, ERRNO | errno.EACCES, ERRNO | errno.EBADF
-
-#: What docs and the lock promise, by name.
-SOCKET_ONLY = {"read", "write"}
-NEVER_EXECUTABLE = {"mmap", "mprotect"}
-FREE = {
-    "munmap", "mremap", "madvise", "brk", "futex", "rt_sigreturn", "exit", "exit_group", "restart_syscall",
-    "clock_gettime",
-}  # fmt: skip
-PROBES = {
-    "open", "openat", "openat2", "stat", "lstat", "fstat", "newfstatat", "statx", "access", "faccessat", "faccessat2",
-    "readlink", "readlinkat", "getcwd", "getdents64", "lseek", "ioctl", "getrandom",
-}  # fmt: skip
-#: The calls of that list that aarch64 never had.
-ONLY_OLD = {"open", "stat", "lstat", "access", "readlink"}
 
 I386, ARM, RISCV64, X86_64_OF_32_BITS = 0x4000_0003, 0x4000_0028, 0xC000_00F3, 0x4000_003E
 X32 = 0x4000_0000
@@ -59,16 +45,10 @@ class Kernel:
         return self.program.verdict(self.audit, self.number(name), arguments)
 
 
-def table(machine: str) -> dict[int, str]:
-    path = Path(__file__).parent / "syscalls" / f"{machine}.txt"
-    lines = [line.split() for line in path.read_text(encoding="ascii").splitlines() if not line.startswith("#")]
-    return {int(number): name for number, name in lines}
-
-
 @pytest.fixture(params=sorted(ARCHITECTURES))
 def kernel(request: pytest.FixtureRequest) -> Kernel:
     arch = ARCHITECTURES[request.param]
-    return Kernel(request.param, arch.audit, Program(build_filter(arch, SOCKET_FD)), table(request.param))
+    return Kernel(request.param, arch.audit, Program(build_filter(arch, SOCKET_FD)), names_of(request.param))
 
 
 def expected(name: str | None, arguments: tuple[int, ...]) -> int:
@@ -108,7 +88,7 @@ def test_our_numbers_are_the_numbers_of_the_kernel(kernel: Kernel) -> None:
     ours = ARCHITECTURES[kernel.machine]
     assert {name: number for name, number in ours.numbers.items() if kernel.names.get(number) != name} == {}
     listed = SOCKET_ONLY | NEVER_EXECUTABLE | FREE | PROBES
-    assert listed - set(ours.numbers) == (ONLY_OLD if kernel.machine == "aarch64" else set())
+    assert listed - set(ours.numbers) == (ONLY_OLD if kernel.machine == "aarch64" else frozenset())
     assert kernel.names[ours.seccomp] == "seccomp"
     assert kernel.names[ours.capset] == "capset"
 
