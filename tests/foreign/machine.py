@@ -25,8 +25,8 @@ _PACKAGES = (
 )  # fmt: skip
 _WHEELS = (
     "aiosqlite", "attrs", "click", "idna", "jsonschema", "jsonschema-specifications", "markdown-it-py", "mdurl",
-    "msgspec", "outcome", "pathspec", "psutil", "pygments", "pyyaml", "referencing", "restrictedpython", "rich", "rpds-py",
-    "sniffio", "sortedcontainers", "trio", "typing-extensions", "xxhash",
+    "msgspec", "outcome", "pathspec", "psutil", "pygments", "pyyaml", "referencing", "restrictedpython",
+    "rich", "rpds-py", "sniffio", "sortedcontainers", "trio", "typing-extensions", "xxhash",
 )  # fmt: skip
 _BOOT_S = 1_500.0
 _NOT_NEEDED = ("lib/modules", "usr/lib/modules", "usr/share", "boot")
