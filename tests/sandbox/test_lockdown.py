@@ -19,7 +19,7 @@ from tests.support.sandbox import running_forker
 from tests.support.syscall_sweep import DENIED, LET_THROUGH, NOT_PROBED, sweep
 from tests.support.syscall_table import FREE, NEVER_EXECUTABLE, PAST_EVERY_FILTER, PROBES, SOCKET_ONLY, names_of
 from vibe_workflows.sandbox import lockdown
-from vibe_workflows.sandbox.limits import ALL_LAYERS, LANDLOCK, PRIVILEGES, SECCOMP
+from vibe_workflows.sandbox.limits import ADDRESS_SPACE, ALL_LAYERS, LANDLOCK, PRIVILEGES, SECCOMP
 from vibe_workflows.sandbox.report import Level, level_of
 from vibe_workflows.sandbox.seccomp import ARCHITECTURES
 
@@ -156,10 +156,11 @@ def test_the_level_follows_from_the_layers_that_the_child_got(layers: dict[str, 
 
 @linux
 def test_each_layer_can_be_left_out_and_says_so() -> None:
-    for missing in (LANDLOCK, SECCOMP, PRIVILEGES):
+    told = {LANDLOCK, SECCOMP, PRIVILEGES, ADDRESS_SPACE}
+    for missing in told:
         report, _ = in_fork(partial(lock, ALL_LAYERS - {missing}))
         assert report[missing] == ""
-        assert all(report[layer] for layer in {LANDLOCK, SECCOMP, PRIVILEGES} - {missing})
+        assert all(report[layer] for layer in told - {missing})
 
 
 @linux
