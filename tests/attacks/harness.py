@@ -185,13 +185,13 @@ async def run_attack(
     return Report(ended, trap.signs(ended, engine.logs))
 
 
-def run_all(trap: Bait, attacks: Sequence[Attack]) -> dict[str, Report]:
+def run_all(trap: Bait, attacks: Sequence[Attack], limits: HostLimits | None = None) -> dict[str, Report]:
     """Every attack in a process of its own, behind all guards, a few at a time."""
     reports: dict[str, Report] = {}
 
     async def one(forker: Forker, attack: Attack, slots: trio.CapacityLimiter) -> None:
         async with slots:
-            reports[attack.name] = await run_attack(forker, trap, attack, switched_off(()))
+            reports[attack.name] = await run_attack(forker, trap, attack, switched_off(()), limits)
 
     async def main() -> None:
         zygote = start_weakened_zygote(())
