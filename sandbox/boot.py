@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
+from _signal import SIG_DFL, SIGCHLD, set_wakeup_fd, signal  # type: ignore[import-not-found]
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
@@ -52,8 +52,8 @@ def become(socket_fd: int, request: dict[str, Any], parent: int) -> NoReturn:
 
 
 def _keep_only(socket_fd: int) -> None:
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    set_wakeup_fd(-1)
+    signal(SIGCHLD, SIG_DFL)
     if socket_fd != lockdown.SOCKET_FD:
         os.dup2(socket_fd, lockdown.SOCKET_FD)
     nothing = os.open(os.devnull, os.O_RDWR)

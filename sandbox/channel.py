@@ -10,7 +10,7 @@ import json
 import os
 from typing import Any
 
-from .limits import MAX_CONTAINERS, MAX_FRAME, MAX_JSON_DEPTH
+from .wire import MAX_CONTAINERS, MAX_FRAME, MAX_JSON_DEPTH
 
 #: Calls are written in batches: when the script is quiet, or when this much waits.
 BATCH_BYTES = 64 << 10

@@ -1,28 +1,39 @@
-"""What both ends of the wire agree on, what a child may use up, and what the host will hold on its behalf.
-
-Children load this: NamedTuples, since the import of dataclasses takes a cold start 12 ms.
-"""
+"""What a child may use up, and what the host will hold on its behalf. What children know, too, is in `wire`."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-MIB = 1 << 20
+from .wire import (
+    ADDRESS_SPACE,
+    ALL_LAYERS,
+    LANDLOCK,
+    MAX_CONTAINERS,
+    MAX_FRAME,
+    MAX_ID,
+    MAX_JSON_DEPTH,
+    MESSAGE_CHARS,
+    MIB,
+    PIDFD,
+    PRIVILEGES,
+    SECCOMP,
+)
 
-#: Largest body of a frame, either way. Part of the wire format: the child refuses more, too.
-MAX_FRAME = 16 * MIB
-#: Deepest JSON that crosses the wire, so that nothing behind it meets a recursion limit.
-MAX_JSON_DEPTH = 200
-#: Arrays and objects in one frame: `[[],[],...]` costs the reader twenty times its size.
-MAX_CONTAINERS = 500_000
-#: Ids stay exact in every JSON reader.
-MAX_ID = 1 << 53
-
-LANDLOCK, SECCOMP, PRIVILEGES, PIDFD = "landlock", "seccomp", "privileges", "pidfd"
-#: Where it is missing, the host measures what a child holds, and ends it.
-ADDRESS_SPACE = "address_space"
-#: The layers of wall 2 that a fork request can switch off, to test what the rest holds.
-ALL_LAYERS = frozenset({LANDLOCK, SECCOMP, PRIVILEGES, PIDFD, ADDRESS_SPACE})
+__all__ = [
+    "ADDRESS_SPACE",
+    "ALL_LAYERS",
+    "LANDLOCK",
+    "MAX_CONTAINERS",
+    "MAX_FRAME",
+    "MAX_ID",
+    "MAX_JSON_DEPTH",
+    "MIB",
+    "PIDFD",
+    "PRIVILEGES",
+    "SECCOMP",
+    "ChildLimits",
+    "HostLimits",
+]
 
 
 class ChildLimits(NamedTuple):
@@ -45,6 +56,6 @@ class HostLimits(NamedTuple):
     scope_depth: int = 64
     logs: int = 20_000
     log_bytes: int = 32 * MIB
-    message_chars: int = 8_192
+    message_chars: int = MESSAGE_CHARS
     received_bytes: int = 1024 * MIB
     unread_bytes: int = 128 * MIB  # answers that the child has not read

@@ -14,8 +14,8 @@ from typing import Final
 
 from . import landlock
 from .errors import LockFailed
-from .limits import ADDRESS_SPACE, LANDLOCK, MIB, PRIVILEGES, SECCOMP
 from .seccomp import ARCHITECTURES, build_filter
+from .wire import ADDRESS_SPACE, LANDLOCK, MIB, PRIVILEGES, SECCOMP
 
 SOCKET_FD: Final = 3
 NOBODY: Final = 65534

@@ -15,8 +15,8 @@ Check: TypeAlias = Callable[[Any], Any]
 
 _MAX_BUDGET = 1 << 53
 _UNITS = ("tokens", "usd", "steps", "seconds")
-_AMOUNT = re.compile(r"\s*(\$?)\s*(\d[\d_,]*(?:\.\d+)?|\.\d+)\s*([kKmM]?)\s*")
-_AGE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*")
+_AMOUNT = r"\s*(\$?)\s*(\d[\d_,]*(?:\.\d+)?|\.\d+)\s*([kKmM]?)\s*"
+_AGE = r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*"
 _AGE_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _MAX_AGE_S = 100 * 366 * 86_400
 _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000}
@@ -83,7 +83,7 @@ def _cache(value: Any) -> Any:
 
 
 def _ttl(value: Any) -> Any:
-    if isinstance(value, str) and (match := _AGE.fullmatch(value)):
+    if isinstance(value, str) and (match := re.fullmatch(_AGE, value)):
         value = float(match[1]) * _AGE_SECONDS[match[2]]
     if not _is_number(value) or not 0 < value <= _MAX_AGE_S:
         raise ValueError('a number of seconds above 0, or a string such as "30m", "24h" or "7d"')
@@ -112,7 +112,7 @@ def budget_limits(value: Any) -> dict[str, int | float]:
 
 
 def _spelled(text: str) -> dict[str, float]:
-    match = _AMOUNT.fullmatch(text)
+    match = re.fullmatch(_AMOUNT, text)
     if match is None:
         raise ValueError('a string such as "200k" or "1.5M" for tokens, or "$1.50"')
     amount = float(match[2].replace(",", "").replace("_", "")) * _FACTORS[match[3].lower()]

@@ -9,7 +9,7 @@ import ast
 import re
 import warnings
 from types import CodeType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from . import problems
 from .policy_body import Outline, assemble, check_body, outline
@@ -26,15 +26,16 @@ MAX_SOURCE_CHARS: Final = 256 * 1024
 _HOSTILE: Final = (MemoryError, OverflowError, RecursionError, ValueError)
 
 
-class CompiledScript(NamedTuple):
+class CompiledScript:
     """Executed in the globals of `guards.make_globals`, `code` defines `main(args)`, a coroutine function.
 
     `has_main`: the script wrote it itself; else it holds the whole file.
     """
 
-    code: CodeType
-    has_main: bool
-    docstring: str | None
+    def __init__(self, code: CodeType, *, has_main: bool, docstring: str | None) -> None:
+        self.code = code
+        self.has_main = has_main
+        self.docstring = docstring
 
 
 def compile_script(source: str, filename: str) -> CompiledScript:
@@ -42,7 +43,7 @@ def compile_script(source: str, filename: str) -> CompiledScript:
     examined = _examine(source, filename)
     if examined.code is None:
         raise ScriptRefused(examined.problems)
-    return CompiledScript(examined.code, examined.parts.has_main, examined.parts.docstring)
+    return CompiledScript(examined.code, has_main=examined.parts.has_main, docstring=examined.parts.docstring)
 
 
 def read_metadata(source: str, filename: str) -> dict[str, Any]:
@@ -63,14 +64,22 @@ def read_metadata(source: str, filename: str) -> dict[str, Any]:
     }
 
 
-class _Examined(NamedTuple):
+class _Examined:
     """`code` is None exactly if there are problems."""
 
-    code: CodeType | None
-    parts: Outline
-    problems: tuple[ScriptProblem, ...]
-    meta: dict[str, Any]
-    phases: list[str]
+    def __init__(
+        self,
+        code: CodeType | None,
+        parts: Outline,
+        problems: tuple[ScriptProblem, ...],
+        meta: dict[str, Any],
+        phases: list[str],
+    ) -> None:
+        self.code = code
+        self.parts = parts
+        self.problems = problems
+        self.meta = meta
+        self.phases = phases
 
 
 _NO_PARTS: Final = Outline(docstring=None, meta=None, mains=())

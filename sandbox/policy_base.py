@@ -71,7 +71,7 @@ class PolicyBase(RestrictingNodeTransformer):  # type: ignore[misc]
             advice = f"call it `{plain}`" if is_plain else "use another name"
             self.error(node, problems.UNDERSCORE_NAME.format(name=name, advice=advice))
 
-    def bind_name(self, node: ast.AST, name: str, how: How = How.OTHER) -> None:
+    def bind_name(self, node: ast.AST, name: str, how: How = "other") -> None:
         self.check_name(node, name)
         self.scopes.bind(node, name, how)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from . import problems
 from .policy_base import located
@@ -15,10 +15,17 @@ Report: TypeAlias = Callable[[ast.AST, str], None]
 _FUNCTIONS: Final = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-class Outline(NamedTuple):
-    docstring: str | None
-    meta: ast.Assign | ast.AnnAssign | None
-    mains: tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]
+class Outline:
+    def __init__(
+        self,
+        *,
+        docstring: str | None,
+        meta: ast.Assign | ast.AnnAssign | None,
+        mains: tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...],
+    ) -> None:
+        self.docstring = docstring
+        self.meta = meta
+        self.mains = mains
 
     @property
     def has_main(self) -> bool:

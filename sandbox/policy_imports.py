@@ -11,7 +11,6 @@ from .facades import registry
 from .facades.module import members
 from .names import NOT_YET, PRIMITIVES
 from .policy_base import PolicyBase, located
-from .policy_scopes import How
 
 _SCRIPT: Final = "vibe_workflows.script"
 
@@ -29,7 +28,7 @@ class ImportPolicy(PolicyBase):
                 self.error(alias, problems.module_problem(alias.name, registry.importable()))
             elif bound == alias.name == "random":
                 continue  # the primitive itself
-            self.scopes.bind(alias, bound, How.IMPORT, path=alias.name if alias.asname else package)
+            self.scopes.bind(alias, bound, "import", path=alias.name if alias.asname else package)
             statements.append(_assignment(node, bound, alias.name if alias.asname else package, None))
         return statements or located(ast.Pass(), node)
 
@@ -60,7 +59,7 @@ class ImportPolicy(PolicyBase):
         if is_primitive and bound == name:
             return []  # in scope already
         path = f"{node.module}.{name}" if node.module else name
-        self.scopes.bind(alias, bound, How.IMPORT, path=path)
+        self.scopes.bind(alias, bound, "import", path=path)
         return [_assignment(node, bound, module, name)]
 
     def _check_member(self, alias: ast.alias, module: str, name: str) -> None:

@@ -15,7 +15,6 @@ from . import problems
 from .policy_base import located
 from .policy_imports import ImportPolicy
 from .policy_match import MatchPolicy
-from .policy_scopes import How, Kind
 
 
 class Policy(ImportPolicy, MatchPolicy):
@@ -95,7 +94,7 @@ class Policy(ImportPolicy, MatchPolicy):
         node.value = self.visit(node.value)
         target = node.targets[0]
         if isinstance(target, ast.Name) and len(node.targets) == 1 and isinstance(node.value, ast.Lambda):
-            self.bind_name(target, target.id, How.FUNCTION)
+            self.bind_name(target, target.id, "function")
         else:
             self.visit_all(node.targets)
         return node
@@ -165,8 +164,8 @@ class Policy(ImportPolicy, MatchPolicy):
         node.returns = None
         self.visit_all(node.decorator_list)
         self._visit_defaults(node.args)
-        self.bind_name(node, node.name, How.FUNCTION)
-        outer = self.scopes.enter(Kind.FUNCTION, is_async=isinstance(node, ast.AsyncFunctionDef))
+        self.bind_name(node, node.name, "function")
+        outer = self.scopes.enter("function", is_async=isinstance(node, ast.AsyncFunctionDef))
         self._bind_parameters(node.args)
         self.visit_all(node.body)
         self.scopes.leave(outer)
@@ -176,7 +175,7 @@ class Policy(ImportPolicy, MatchPolicy):
 
     def visit_Lambda(self, node: ast.Lambda) -> Any:
         self._visit_defaults(node.args)
-        outer = self.scopes.enter(Kind.FUNCTION)
+        outer = self.scopes.enter("function")
         self._bind_parameters(node.args)
         node.body = self.visit(node.body)
         self.scopes.leave(outer)
@@ -190,7 +189,7 @@ class Policy(ImportPolicy, MatchPolicy):
         several = arguments.posonlyargs + arguments.args + arguments.kwonlyargs
         for parameter in (*several, arguments.vararg, arguments.kwarg):
             if parameter is not None:
-                self.bind_name(parameter, parameter.arg, How.PARAMETER)
+                self.bind_name(parameter, parameter.arg, "parameter")
                 parameter.annotation = None
 
     def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Any:
@@ -216,7 +215,7 @@ class Policy(ImportPolicy, MatchPolicy):
 
     def _enter_comprehension(self, generators: list[ast.comprehension]) -> Any:
         generators[0].iter = self.visit(generators[0].iter)  # evaluated outside
-        outer = self.scopes.enter(Kind.COMPREHENSION)
+        outer = self.scopes.enter("comprehension")
         for index, generator in enumerate(generators):
             if index:
                 generator.iter = self.visit(generator.iter)
@@ -268,7 +267,7 @@ class Policy(ImportPolicy, MatchPolicy):
             message = problems.CLASS_ERROR
         else:
             message = problems.CLASS
-        self.scopes.bind(node, node.name, How.FUNCTION)
+        self.scopes.bind(node, node.name, "function")
         self.error(node, message)
         return located(ast.Pass(), node)
 

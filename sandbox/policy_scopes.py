@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final, Literal, TypeAlias
 
 from . import problems
 from .names import NOT_YET, PRIMITIVE_ATTRIBUTES, PRIMITIVES
@@ -19,36 +18,48 @@ _WATCHED: Final = (
 )
 
 
-class Kind(Enum):
-    MODULE = auto()
-    FUNCTION = auto()
-    COMPREHENSION = auto()
+# Literals and plain classes, here and in the other parts of the policy: an Enum or a NamedTuple takes a cold start ten
+# times as long to make.
+Kind: TypeAlias = Literal["module", "function", "comprehension"]
+#: How a name gets its value. "function" is a `def`, or an assigned lambda: calling it is no mistake.
+How: TypeAlias = Literal["function", "import", "parameter", "other"]
 
 
-class How(Enum):
-    """How a name gets its value."""
+class _Binding:
+    """`path`, of an import: the dotted name of what it gives."""
 
-    FUNCTION = auto()  # `def`, or an assigned lambda: calling it is no mistake
-    IMPORT = auto()
-    PARAMETER = auto()
-    OTHER = auto()
+    __slots__ = ("how", "line", "path")
 
-
-class _Binding(NamedTuple):
-    line: int
-    how: How
-    path: str | None  # of an import: the dotted name of what it gives
+    def __init__(self, line: int, how: How, path: str | None) -> None:
+        self.line = line
+        self.how = how
+        self.path = path
 
 
-class _Use(NamedTuple):
-    """`called`: a call of the name. `attribute`: what is read of it. `path`: a dotted use that may be of interest."""
+class _Use:
+    """`called`: a call of the name. `attribute`: what is read of it. `path`: a dotted use that may be of interest.
 
-    name: str
-    node: ast.expr
-    called: ast.Call | None
-    attribute: str | None
-    path: str | None
-    early: bool  # before any binding in the same scope
+    `early`: before any binding in the same scope.
+    """
+
+    __slots__ = ("attribute", "called", "early", "name", "node", "path")
+
+    def __init__(
+        self,
+        name: str,
+        node: ast.expr,
+        *,
+        called: ast.Call | None,
+        attribute: str | None,
+        path: str | None,
+        early: bool,
+    ) -> None:
+        self.name = name
+        self.node = node
+        self.called = called
+        self.attribute = attribute
+        self.path = path
+        self.early = early
 
 
 class Scope:
@@ -67,7 +78,7 @@ class Scope:
     def function(self) -> Scope:
         """The innermost scope that is not a comprehension's."""
         scope = self
-        while scope.kind is Kind.COMPREHENSION and scope.parent is not None:
+        while scope.kind == "comprehension" and scope.parent is not None:
             scope = scope.parent
         return scope
 
@@ -77,7 +88,7 @@ class Scopes:
 
     def __init__(self, report: Callable[[ast.AST, str], None]) -> None:
         self._report = report
-        self.module = self.current = Scope(Kind.MODULE, None)
+        self.module = self.current = Scope("module", None)
         self._all = [self.module]
         #: Names that some function declares `global`.
         self.declared_global: set[str] = set()
@@ -98,7 +109,7 @@ class Scopes:
         self,
         node: ast.AST,
         name: str,
-        how: How = How.OTHER,
+        how: How = "other",
         *,
         path: str | None = None,
         scope: Scope | None = None,
@@ -110,9 +121,9 @@ class Scopes:
             if name in PRIMITIVES:
                 return  # said where it is declared
             scope = self.module
-        if how is not How.IMPORT and name not in _WATCHED:
+        if how != "import" and name not in _WATCHED:
             return
-        if scope.kind is Kind.MODULE and name in PRIMITIVES:
+        if scope.kind == "module" and name in PRIMITIVES:
             self._report(node, problems.PRIMITIVE_REBOUND.format(name=name))
             return
         scope.bindings.setdefault(name, []).append(_Binding(getattr(node, "lineno", 0), how, path))
@@ -129,7 +140,8 @@ class Scopes:
         name = node.id
         if name in _WATCHED or path is not None:
             early = name not in self.current.bindings
-            self.current.uses.append(_Use(name, at or node, called, attribute, path, early))
+            use = _Use(name, at or node, called=called, attribute=attribute, path=path, early=early)
+            self.current.uses.append(use)
 
     def declare_global(self, node: ast.Global) -> None:
         for name in node.names:
@@ -149,7 +161,7 @@ class Scopes:
             for use in scope.uses:
                 home = _home(scope, use.name)
                 bindings = home.bindings[use.name] if home is not None else []
-                if home is None or bindings[0].how is How.IMPORT:
+                if home is None or bindings[0].how == "import":
                     self._judge_known(use, bindings)
                 elif use.name in PRIMITIVES:
                     self._judge_shadowed(use, bindings, is_own=home is scope)
@@ -181,7 +193,7 @@ class Scopes:
 
     def _judge_shadowed(self, use: _Use, bindings: list[_Binding], *, is_own: bool) -> None:
         """Is the primitive meant, where its name is taken?"""
-        called = use.called is not None and not all(binding.how is How.FUNCTION for binding in bindings)
+        called = use.called is not None and not all(binding.how == "function" for binding in bindings)
         read = use.attribute in PRIMITIVE_ATTRIBUTES.get(use.name, ())
         unbound = is_own and use.early
         if unbound or (use.name != "args" and (called or read)):

@@ -9,13 +9,13 @@ from .blocks import Budget, PhaseBlock
 from .channel import NotJson, encode
 from .facades.hints import Hint
 from .fanout import FanOut, parallel_elements, pipeline_elements
-from .limits import HostLimits
 from .options import AGENT_OPTIONS, FAN_OUT_OPTIONS, PHASE_OPTIONS, checked
 from .script_errors import ERRORS, misuse
 from .steps import Step
 from .trampoline import Trampoline
+from .wire import MESSAGE_CHARS
 
-_MESSAGE_CHARS = HostLimits().message_chars - 1
+_MESSAGE_CHARS = MESSAGE_CHARS - 1
 _FIELD_CHARS = 500
 
 

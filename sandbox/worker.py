@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .channel import Channel
-from .limits import MAX_FRAME
+from .wire import MAX_FRAME
 
 
 def prepare(capability: str) -> Callable[[int], None]:

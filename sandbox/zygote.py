@@ -16,13 +16,13 @@ import gc
 import json
 import os
 import select
-import signal
 import sys
+from _signal import SIG_DFL, SIGCHLD, SIGINT, SIGKILL, set_wakeup_fd, signal  # type: ignore[import-not-found]
 from _socket import CMSG_LEN, SCM_RIGHTS, SOL_SOCKET, socket  # `socket` itself takes 5 ms
 from typing import Any, NoReturn
 
 from . import boot
-from .limits import PIDFD
+from .wire import PIDFD
 
 _PACKET = 65_536
 _FIRST_SCRIPT = """\
@@ -33,7 +33,6 @@ async def main(args):
 
 def main(control_fd: int) -> NoReturn:
     control = socket(fileno=_lowest(control_fd))
-    gc.disable()  # what is imported is no garbage, and looking for some takes a tenth of a cold start
     try:
         _preload()
         Zygote(control).serve()
@@ -47,7 +46,7 @@ def _preload() -> None:
     from . import child  # noqa: F401 - here, so that what fails in it is told over the control socket
     from .policy import compile_script
 
-    for codec in ("ascii", "latin-1", "utf-8", "utf-16", "utf-32"):
+    for codec in ("ascii", "latin-1", "utf-8"):
         codecs.lookup(codec)  # each is a module of its own, imported at first use
     compile_script(_FIRST_SCRIPT, "first.py")
 
@@ -60,9 +59,9 @@ class Zygote:
         self._woken, waker = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(waker, False)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no KeyboardInterrupt inside a child
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        signal(SIGINT, SIG_DFL)  # no KeyboardInterrupt inside a child
+        signal(SIGCHLD, lambda _number, _frame: None)
+        set_wakeup_fd(waker, warn_on_full_buffer=False)
 
     def serve(self) -> NoReturn:
         sys.path_importer_cache.clear()  # listings of folders: each child would take the time to drop them
@@ -86,12 +85,12 @@ class Zygote:
             data, rights = b"", []
         if not data:
             for pid in self._children:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, SIGKILL)
             os._exit(0)
         request = json.loads(data)
         if "kill" in request:
             if request["kill"] in self._children:  # not reaped, so the number is still that child's
-                os.kill(request["kill"], signal.SIGKILL)
+                os.kill(request["kill"], SIGKILL)
             return
         self._fork(request, int.from_bytes(rights[0][2][:4], "little"))
 
