@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from vibe_workflows.sandbox import lockdown
+from vibe_workflows.sandbox.bpf import ALLOW, ERRNO, KILL_PROCESS
 from vibe_workflows.sandbox.limits import ALL_LAYERS, LANDLOCK, PRIVILEGES, SECCOMP
 from vibe_workflows.sandbox.report import Level, level_of
-from vibe_workflows.sandbox.seccomp import ALLOW, ARCHITECTURES, ERRNO, KILL_PROCESS, Architecture, build_filter
+from vibe_workflows.sandbox.seccomp import ARCHITECTURES, Architecture, build_filter
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the layers of Linux")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give it up")
