@@ -1,0 +1,1 @@
+"""Attacks a really confined command, and judges by what comes of it."""
