@@ -80,7 +80,7 @@ def _without_cleaning() -> Iterator[None]:
 
 
 def _without_sanitizing() -> AbstractContextManager[object]:
-    return mock.patch.object(sanitize, "one_line", lambda text, _cells: text)
+    return mock.patch.object(sanitize, "one_line", lambda text: text)
 
 
 def _without_check_of_nesting() -> AbstractContextManager[object]:
@@ -95,11 +95,7 @@ SCRIPT_GUARDS = {
         "policy.builtins": "builtins by name that a script is not to have",
         "policy.nodes": "syntax that nobody has thought through",
         "policy.except": "a bare `except`, which catches the end of the run",
-        "policy.annotations": "annotations, which would be evaluated",
-        "policy.primitives": "rebinding of the primitives",
-        "policy.size": "a source without an end",
         "policy.depth": "nesting that breaks the compiler",
-        "policy.main": "a `main` that is no coroutine function",
         "meta.literal": "metadata that is computed",
         "meta.depth": "metadata nested without an end",
         "meta.keys": "keys that are no text, or there twice",
@@ -114,19 +110,21 @@ SCRIPT_GUARDS = {
         "import": "the importer, given what is no facade",
         "facade.module": "real modules",
         "facade.read_only": "writes to a facade",
+        "facade.script": "the real package of the script language",
         "facade.cache": "caches around what is no function of the script",
         **{f"facade.{name}": f"members of {name} that are not chosen" for name in OPEN_FACADES},
         "steps.once": "one step started twice",
         "steps.fresh": "one coroutine used twice",
         "steps.left_behind": "work that was made and never done",
         "steps.options": "options that are no options",
-        "steps.awaitable": "await of what is no step",
         "fanout.size": "fan-outs without an end",
         "scopes.depth": "scopes nested without an end",
         "result": "results that JSON cannot hold",
         "wire.json": "steps that JSON cannot hold",
         "wire.text": "text that is no Unicode, which an honest script must not die of",
         "errors.text": "messages of any length",
+        "errors.kind": "errors that cannot be printed",
+        "strands.close": "cancelled branches that go on awaiting",
         "errors.fault": "errors that pass for the engine's",
     }.items()
 }

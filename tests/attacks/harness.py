@@ -57,8 +57,8 @@ NATIVE_ENDS = ENDS | dict.fromkeys(("refused", "harmless"), ENDS["contained"])
 #: An endless loop ends soon; what is expected to end by itself gets the time for it.
 LIMITS = HostLimits(child=ChildLimits(cpu_s=1), stall_s=20.0, wall_s=60.0, received_bytes=64 * MIB)
 PATIENT = LIMITS._replace(child=ChildLimits(cpu_s=20))
-#: What ends an attack whose own guard is off.
-LAST_RESORT = LIMITS._replace(stall_s=3.0, wall_s=6.0)
+#: What ends an attack that nothing else ends once its guard is off.
+LAST_RESORT = LIMITS._replace(stall_s=3.0, wall_s=5.0)
 _AT_ONCE = 3
 _CHILD_SUBREAPER = 36
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -99,7 +99,8 @@ class Report:
 
     @property
     def end(self) -> str:
-        return f"{self.ended.outcome} {self.ended.reason or self.ended.error_type}".strip()
+        text = f"{self.ended.outcome} {self.ended.reason or self.ended.error_type}".strip()
+        return f"{text} (engine)" if self.ended.fault_type not in ("", "SetupError") else text
 
 
 def load(pattern: str) -> list[Attack]:
@@ -199,7 +200,8 @@ async def run_attack(
     engine = RecordingEngine()
     child = await forker.fork(attack.role, limits.child, layers=switches.layers)
     ended = await converse(child, Script(source=trap.arm(attack.source), args=attack.args), engine, limits)
-    return Report(ended, trap.signs(ended, engine.logs))
+    fields = [f"{name}: {value}" for frame in engine.frames if frame[0] == "log" for name, value in frame[4].items()]
+    return Report(ended, trap.signs(ended, [*engine.logs, *fields]))
 
 
 async def _read_metadata(forker: Forker, trap: Bait, attack: Attack, switches: Switches) -> Report:
@@ -208,9 +210,9 @@ async def _read_metadata(forker: Forker, trap: Bait, attack: Attack, switches: S
     (report,) = await checker.read_metadata([("flow.py", trap.arm(attack.source))])
     metadata = build_metadata("flow", report)
     texts = (metadata.name, metadata.description, metadata.when_to_use, *metadata.phases, *metadata.phases_used)
-    problems = "\n".join(problem.message for problem in metadata.problems)
+    problems = "\n".join(sanitize.one_line(problem.message) for problem in metadata.problems)
     ended = Ended(outcome="refused" if problems else "returned", message=problems)
-    return Report(ended, trap.signs(ended, [sanitize.one_line(text, 200) for text in texts]))
+    return Report(ended, trap.signs(ended, [sanitize.one_line(text) for text in texts]))
 
 
 def run_all(trap: Bait, attacks: Sequence[Attack]) -> dict[str, Report]:
@@ -243,9 +245,13 @@ def run_without(guards: Sequence[str], attacks: Sequence[Attack]) -> dict[str, R
     reports: dict[str, Report] = {}
     switches = switched_off(guards)
 
+    async def run(forker: Forker, trap: Bait, attack: Attack) -> Report:
+        is_endless = attack.role == "native" or "limit.cpu" in guards
+        return await run_attack(forker, trap, attack, switches, LAST_RESORT if is_endless else LIMITS)
+
     async def one(forker: Forker, trap: Bait, attack: Attack, slots: trio.CapacityLimiter) -> None:
         async with slots:
-            reports[attack.name] = await run_attack(forker, trap, attack, switches, LAST_RESORT)
+            reports[attack.name] = await run(forker, trap, attack)
 
     async def main() -> None:
         zygote = start_weakened_zygote(switches.weaknesses)
@@ -258,7 +264,7 @@ def run_without(guards: Sequence[str], attacks: Sequence[Attack]) -> dict[str, R
                             nursery.start_soon(one, forker, trap, attack, slots)
                 for attack in (attack for attack in attacks if not attack.without_guards):
                     with bait() as trap, adopting() as orphans:
-                        report = await run_attack(forker, trap, attack, switches, LAST_RESORT)
+                        report = await run(forker, trap, attack)
                         report.signs += trap.outside_signs() + orphans.signs(zygote.process.pid)
                     reports[attack.name] = report
         finally:

@@ -52,27 +52,6 @@ def _policy_except() -> None:
     _patch(Policy, "visit_ExceptHandler", Policy.node_contents_visit)
 
 
-@_switch("policy.annotations")
-def _policy_annotations() -> None:
-    from vibe_workflows.sandbox.policy_nodes import Policy
-
-    _patch(Policy, "visit_AnnAssign", Policy.node_contents_visit)
-
-
-@_switch("policy.primitives")
-def _policy_primitives() -> None:
-    from vibe_workflows.sandbox import policy_scopes
-
-    _patch(policy_scopes, "PRIMITIVES", frozenset())
-
-
-@_switch("policy.size")
-def _policy_size() -> None:
-    from vibe_workflows.sandbox import policy
-
-    _patch(policy, "MAX_SOURCE_CHARS", 1 << 40)
-
-
 @_switch("policy.depth")
 def _policy_depth() -> None:
     """What the parser and the walk raise for nesting goes on."""
@@ -86,13 +65,6 @@ def _policy_depth() -> None:
         return make(*args)
 
     _patch(policy, "ScriptProblem", problem)
-
-
-@_switch("policy.main")
-def _policy_main() -> None:
-    from vibe_workflows.sandbox import policy_body
-
-    _patch(policy_body, "_check_main", lambda *_: None)
 
 
 @_switch("meta.literal")
@@ -193,7 +165,7 @@ def _args_names() -> None:
 def _import() -> None:
     from vibe_workflows.sandbox import guards, namespace
 
-    _patch(guards, "_import", lambda name, member: sys.modules.get(name))
+    _patch(guards, "GUARDS", {**guards.GUARDS, "_import_": lambda name, _member: sys.modules.get(name)})
     _patch(namespace, "import_loaded", builtins.__import__)
 
 
@@ -252,6 +224,14 @@ def _facade_random() -> None:
     _patch(branch_random, "random_functions", lambda *_: dict(vars(random)))
 
 
+@_switch("facade.script")
+def _facade_script() -> None:
+    """Scripts import the real package of the script language."""
+    from vibe_workflows.sandbox import primitives
+
+    _patch(primitives, "ANNOTATIONS", dict(vars(importlib.import_module("vibe_workflows.script"))))
+
+
 @_switch("facade.cache")
 def _facade_cache() -> None:
     """functools.lru_cache as it is, around whatever it is given."""
@@ -293,16 +273,6 @@ def _steps_options() -> None:
     from vibe_workflows.sandbox import primitives
 
     _patch(primitives, "checked", lambda _primitive, _checks, given: dict(given))
-
-
-@_switch("steps.awaitable")
-def _steps_awaitable() -> None:
-    from vibe_workflows.sandbox import trampoline
-
-    def wait(self: Any, task: Any, wanted: object) -> None:
-        wanted.begin(task)  # type: ignore[attr-defined]
-
-    _patch(trampoline.Trampoline, "_wait", wait)
 
 
 @_switch("fanout.size")
@@ -368,3 +338,18 @@ def _errors_fault() -> None:
         self.fault = {"type": type(self).__name__, "message": str(message), "kind": self.kind, "fields": {}}
 
     _patch(ScriptFault, "__init__", init)
+
+
+@_switch("errors.kind")
+def _errors_kind() -> None:
+    from vibe_workflows.sandbox import fanout
+
+    _patch(fanout, "describe", lambda error: f"{getattr(error, 'kind', '')}: {error}")
+
+
+@_switch("strands.close")
+def _strands_close() -> None:
+    """A cancelled branch may go on awaiting for as long as it likes."""
+    from vibe_workflows.sandbox import trampoline
+
+    _patch(trampoline, "_CLEANUPS", 1 << 60)
