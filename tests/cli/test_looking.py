@@ -166,7 +166,7 @@ def test_doctor_says_what_holds_and_whether_runs_are_accepted(here: CommandHere)
 
 
 def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:
-    from vibe_workflows.cli.doctor import doctor_text
+    from vibe_workflows.cli.doctor import scripts_text
     from vibe_workflows.sandbox.doctor import DoctorReport, Probe
     from vibe_workflows.sandbox.report import Level
 
@@ -179,7 +179,7 @@ def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:
             Probe(name="read", words="read a file", critical=True, blocked=True, outcome="PermissionError"),
         ),
     )
-    lines = [" ".join(line.split()) for line in doctor_text(report, "strong", width=80, colour=False).splitlines()]
+    lines = [" ".join(line.split()) for line in scripts_text(report, "strong", width=80, colour=False).splitlines()]
     assert lines[0] == "sandbox: weak (what is left has known holes)"
     assert lines[1].startswith(
         "`vibe run` refuses, since strong is asked for. To run all the same: --sandbox-accept weak"
