@@ -21,8 +21,6 @@ def command_environment(ours: Mapping[str, str], extra: Mapping[str, str]) -> di
 
 def path_entries(path: str, *, private: Iterable[str]) -> list[str]:
     """The folders of a PATH that may be shown, resolved: absolute, there, and around none of the `private` ones."""
-    found = []
-    for entry in path.split(os.pathsep):
-        if os.path.isabs(entry) and os.path.isdir(entry):
-            found.append(os.path.realpath(entry))
+    entries = [entry for entry in path.split(os.pathsep) if os.path.isabs(entry) and os.path.isdir(entry)]
+    found = [os.path.realpath(entry) for entry in entries]
     return [entry for entry in dict.fromkeys(found) if not any(holds(entry, each) for each in private)]
