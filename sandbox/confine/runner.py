@@ -196,10 +196,9 @@ async def _end(running: _Running) -> None:
     process = running.started.process
     with trio.move_on_after(_END_S):
         await _hear_last(running)
-    # Killed, its warden goes with it, and with that the namespaces.
-    process.kill()
-    pidfd = os.pidfd_open(process.pid)  # not reaped yet, so the number is its
+    pidfd = os.pidfd_open(process.pid)  # nobody has reaped it yet, so the number is its
     try:
+        process.kill()  # its warden goes with it, and with that the namespaces
         await trio.lowlevel.wait_readable(pidfd)
     finally:
         os.close(pidfd)
