@@ -1,5 +1,6 @@
 """Runs an agent's commands behind the walls of the operating system."""
 
+from .doctor import ConfineReport, probe_confinement
 from .hiding import hide_this_process
 from .layers import ALL_LAYERS, FLOOR_LAYERS, ConfineLevel
 from .policy import (
@@ -20,8 +21,10 @@ __all__ = [
     "CommandLimits",
     "CommandNotStarted",
     "ConfineLevel",
+    "ConfineReport",
     "Confinement",
     "ConfinementRefused",
     "hide_this_process",
+    "probe_confinement",
     "run_confined",
 ]

@@ -124,7 +124,7 @@ class Broker:
         if not path:
             raise FileNotFoundError(errno.ENOENT, "empty path")
         number = ctypes.c_int(folder & 0xFFFF_FFFF).value
-        if path.startswith(b"/proc/self/") or path.startswith(b"/dev/fd/"):
+        if path.startswith((b"/proc/self/", b"/dev/fd/")):
             # Ours would be meant, not the asker's.
             path = f"/proc/{pid}/".encode() + (b"fd/" + path[8:] if path.startswith(b"/dev/") else path[11:])
         base = "cwd" if number == _AT_FDCWD else f"fd/{number}"

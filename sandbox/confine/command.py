@@ -1,4 +1,4 @@
-"""What the forked process does before it becomes the command: shed all it inherited, lock itself, report, wait, exec."""
+"""What a forked process does before it becomes the command: shed what it inherited, lock itself, report, wait, exec."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def become_command(request: Request, *, start: socket.socket, streams: tuple[int
             if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
                 signal.signal(number, signal.SIG_DFL)
         environment = request.environment if ENVIRONMENT in request.layers else {**os.environ, **request.environment}
-        os.execvpe(request.argv[0], request.argv, environment)
+        os.execvpe(request.argv[0], request.argv, environment)  # noqa: S606 - that is the point: no shell
     except OSError as error:
         message = {"t": "not started", "number": error.errno or 0, "message": error.strerror or str(error)}
     except BaseException as error:  # noqa: BLE001 - an unlocked process must not go on, whatever went wrong

@@ -9,7 +9,7 @@ _SET_DUMPABLE = 4
 
 
 def hide_this_process() -> bool:
-    """Make this process not dumpable: no process without privileges reads its `/proc/PID/environ` or memory, or traces it.
+    """Make this process not dumpable: nobody without privileges reads its `/proc/PID/environ` or memory, or traces it.
 
     What it costs: no core dumps, no debugger or profiler of the same user can attach, and for an ordinary user its own
     files in /proc belong to root. It lasts until this process executes another program. False where there is no such

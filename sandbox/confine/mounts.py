@@ -24,7 +24,8 @@ _MS_REMOUNT: Final = 32
 _MASKED: Final = ("kcore", "keys", "key-users", "kmsg", "sysrq-trigger", "timer_list", "latency_stats", "sched_debug")
 _LINKS: Final = {
     "/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1",
-    "/dev/stderr": "/proc/self/fd/2", "/etc/mtab": "/proc/self/mounts", "/var/tmp": "/tmp",
+    "/dev/stderr": "/proc/self/fd/2", "/etc/mtab": "/proc/self/mounts",
+    "/var/tmp": "/tmp",  # noqa: S108
 }  # fmt: skip
 _READ_ONLY = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV
 

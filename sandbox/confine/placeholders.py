@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from typing import Final
 
@@ -70,9 +71,8 @@ def _make(path: str) -> bool:
 
 def _is_placeholder(fd: int) -> bool:
     found = os.fstat(fd)
-    return found.st_mtime_ns == _MARK and not (
-        os.listdir(fd) if os.path.isdir(f"/proc/self/fd/{fd}") else found.st_size
-    )
+    content = len(os.listdir(fd)) if stat.S_ISDIR(found.st_mode) else found.st_size
+    return found.st_mtime_ns == _MARK and not content
 
 
 def _still_there(path: str, fd: int) -> bool:

@@ -156,8 +156,8 @@ async def _hear(running: _Running, *, network: bool, at_least: ConfineLevel) -> 
 def _too_weak(running: _Running, at_least: ConfineLevel) -> str:
     why = "; ".join(f"{name}: {text}" for name, text in running.layers.items() if name.startswith("no "))
     return (
-        f"commands are confined to level {running.level} here, and {at_least} is asked for ({why or 'see vibe doctor'}); "
-        f"accept {running.level} in your own config to run them all the same"
+        f"commands are confined to level {running.level} here, and {at_least} is asked for "
+        f"({why or 'see vibe doctor'}); accept {running.level} in your own config to run them all the same"
     )
 
 
@@ -196,10 +196,13 @@ async def _end(running: _Running) -> None:
     process = running.started.process
     with trio.move_on_after(_END_S):
         await _hear_last(running)
-    # Killed, its warden goes with it, and with that the namespaces.
-    process.kill()
-    while process.poll() is None:
-        await trio.sleep(0.001)
+    pidfd = os.pidfd_open(process.pid)  # nobody has reaped it yet, so the number is its
+    try:
+        process.kill()  # its warden goes with it, and with that the namespaces
+        await trio.lowlevel.wait_readable(pidfd)
+    finally:
+        os.close(pidfd)
+    process.wait()
     running.control.close()
 
 

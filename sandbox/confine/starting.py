@@ -15,7 +15,7 @@ from ..errors import SandboxUnavailable
 from ..launcher import interpreter_flags
 from . import view
 from .environment import command_environment
-from .layers import ENVIRONMENT
+from .layers import ENVIRONMENT, NETWORK
 from .mounts import HOME
 from .paths import holds
 from .policy import Confinement, ConfinementRefused
@@ -70,7 +70,7 @@ def make_request(
         system=[path for path in view.SYSTEM if os.path.lexists(path)],
         etc=[path for name in view.ETC if os.path.exists(path := f"/etc/{name}")],
         network=policy.network,
-        layers=sorted(layers),
+        layers=sorted(layers - {NETWORK} if policy.network else layers),
         umask=0o022,
         memory_bytes=limits.memory_bytes,
         processes=limits.processes,

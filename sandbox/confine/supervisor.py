@@ -15,10 +15,8 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import signal
 import socket
-import tempfile
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -126,6 +124,8 @@ class Supervisor:
                 raise _NoNamespaces(f"{path} cannot be kept from being made, since the project is read-only")
 
     def _prepare_floor(self, request: Request) -> Request:
+        import tempfile  # takes milliseconds, and is not needed where there are mounts
+
         self._scratch = tempfile.mkdtemp(prefix="vibe-command-")
         home, temporary = os.path.join(self._scratch, "home"), os.path.join(self._scratch, "tmp")
         os.mkdir(home, 0o700)
@@ -241,6 +241,8 @@ class Supervisor:
 
 def _remove(folder: str) -> None:
     """Remove a folder whose contents may have any mode."""
+    import shutil
+
     for path, _, _ in os.walk(folder):
         with suppress(OSError):
             os.chmod(path, 0o700)

@@ -6,6 +6,7 @@ import os
 import pwd
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -49,15 +50,13 @@ def project_root(policy: Confinement) -> str:
 def private_folders() -> list[str]:
     """What may never be shown as a whole: the home of this user, and what holds it."""
     homes = [os.path.expanduser("~")]
-    try:
+    with suppress(KeyError):  # a container's made-up uid
         homes.append(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:  # a container's made-up uid
-        pass
     return list(dict.fromkeys(os.path.realpath(home) for home in homes if os.path.isabs(home)))
 
 
 def own_code() -> list[str]:
-    """The interpreter that runs here and all that it loads: what a command wrote of it would run unconfined next time."""
+    """The interpreter that runs here and what it loads: what a command wrote of it would run unconfined next time."""
     return list(dict.fromkeys(os.path.realpath(each) for each in (sys.prefix, sys.base_prefix, sys.exec_prefix)))
 
 

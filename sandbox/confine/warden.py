@@ -1,4 +1,4 @@
-"""Stands between the supervisor and the command: makes the namespaces, is the first process in them, starts the command.
+"""Stands between the supervisor and the command: makes the namespaces, is the first process in them, starts it.
 
 In a process namespace it is process 1: when it ends, the kernel kills all the others. It ends with the command, and as
 soon as its socket to the supervisor closes.

@@ -1,8 +1,8 @@
 """Runs attacks as confined commands and looks for every sign that one got through.
 
-An attack is a Python file whose header names it, what is expected, and the guards that stop it: each of them alone; with
-all of them off it gets through. `floor guard` is the same where no namespaces can be had; `-` where nothing stops it or
-nothing is there to attack. Words in capitals in its text become places of a bait that is made for each run.
+An attack is a Python file whose header names it, what is expected, and the guards that stop it: each of them alone;
+with all of them off it gets through. `floor guard` is the same where no namespaces can be had; `-` where nothing stops
+it or nothing is there to attack. Words in capitals in its text become places of a bait that is made for each run.
 """
 
 from __future__ import annotations
@@ -76,11 +76,18 @@ def missing(needs: frozenset[str]) -> str:
     """What this machine lacks for an attack to mean anything; empty if nothing."""
     there = {
         "root": os.geteuid() == 0,
-        "disk": bool(glob("/dev/[sv]da")),
+        "disk": any(os.access(path, os.R_OK) and _opens(path) for path in glob("/dev/[sv]da")),
         "io_uring": _has_io_uring(),
         "xattr": _has_xattr(),
     }
     return ", ".join(sorted(need for need in needs if not there[need]))
+
+
+def _opens(path: str) -> bool:
+    with suppress(OSError):  # a container's devices may be there, and closed
+        os.close(os.open(path, os.O_RDONLY))
+        return True
+    return False
 
 
 def _has_io_uring() -> bool:
@@ -105,7 +112,7 @@ class Bait:
     folder: Path
     secret: str
     serial: str
-    engine: subprocess.Popen[bytes]
+    engine: subprocess.Popen[bytes] | None  # for the attacks that mention it
     engine_address: str
     tcp: socket.socket
     udp: socket.socket
@@ -128,7 +135,7 @@ class Bait:
             "OUTSIDE": str(self.folder / "outside"),
             "READABLE": str(self.folder / "readable"),
             "PROJECT": str(self.project),
-            "ENGINE_PID": str(self.engine.pid),
+            "ENGINE_PID": str(self.engine.pid if self.engine else 0),
             "ENGINE_ADDRESS": self.engine_address,
             "TCP_PORT": str(self.tcp.getsockname()[1]),
             "UDP_PORT": str(self.udp.getsockname()[1]),
@@ -153,7 +160,7 @@ class Bait:
         found += [f"changed: {name}" for name in sorted(changed)]
         found += [f"set-id: {path}" for path in self.project.rglob("*") if path.lstat().st_mode & 0o6000]
         found += [f"reached: {name}" for name in ("tcp", "udp", "unix", "abstract") if _reached(getattr(self, name))]
-        if self.engine.poll() is not None:
+        if self.engine and self.engine.poll() is not None:
             found.append("the engine is dead")
         left = processes_with(f"300.{self.serial}")
         found += [f"left: process {pid}" for pid in left]
@@ -203,14 +210,14 @@ def _reached(listener: socket.socket) -> bool:
 
 
 @contextmanager
-def bait(folder: Path) -> Iterator[Bait]:
+def bait(folder: Path, *, with_engine: bool) -> Iterator[Bait]:
     serial = str(secrets.randbelow(10**12) + 10**12)
     secret = f"S3CR3T_{serial}"
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.callback(shutil.rmtree, str(folder) + ".moved", ignore_errors=True)
         _write_files(folder, secret)
-        engine, address = _start_engine(stack, secret)
+        engine, address = _start_engine(stack, secret) if with_engine else (None, "0")
         trap = Bait(
             folder=folder,
             secret=secret,

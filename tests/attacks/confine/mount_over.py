@@ -1,6 +1,6 @@
 # attack: mount something over a folder
 # expect: denied
-# guard: seccomp, capabilities, landlock
+# guard: seccomp, capabilities, landlock, user
 # floor guard: seccomp, capabilities, landlock
 # needs: root
 import ctypes

@@ -1,6 +1,6 @@
 # attack: rename the machine
 # expect: denied
-# guard: seccomp, capabilities
+# guard: seccomp, capabilities, user
 # floor guard: seccomp, capabilities
 # needs: root
 import socket

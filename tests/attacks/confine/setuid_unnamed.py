@@ -2,6 +2,6 @@
 # expect: denied
 # guard: seccomp
 # floor guard: seccomp
-import os
+import ctypes, os
 fd = os.open("PROJECT/sub", os.O_TMPFILE | os.O_RDWR, 0o4755)
-os.link(f"/proc/self/fd/{fd}", "PROJECT/sub/sh", follow_symlinks=True)
+ctypes.CDLL(None).linkat(-100, f"/proc/self/fd/{fd}".encode(), -100, b"PROJECT/sub/sh", 0x400)
