@@ -101,6 +101,7 @@ SCRIPT_GUARDS = {
         "meta.keys": "keys that are no text, or there twice",
         "meta.json": "values that JSON cannot hold",
         "getattr": "getattr with names that are no text, and further arguments",
+        "tripwire.pause": "code of the script while the tripwire is off",
         "type": "type() of what is no plain value, and its form that makes classes",
         "hash": "hashes that are addresses",
         "unbound": "methods called on objects of another type",

@@ -115,6 +115,24 @@ def _getattr() -> None:
     _patch(guards, "_getattr", lambda value, name, *_default: getattr(value, name))
 
 
+@_switch("tripwire.pause")
+def _tripwire_pause() -> None:
+    """Garbage is collected during a pause, and each pause ends with the state that the latest one found."""
+    from vibe_workflows.sandbox import tripwire
+
+    found = 0
+
+    def enter(self: Any) -> None:
+        nonlocal found
+        found, self.depth = self.depth, 1
+
+    def leave(self: Any, *_: object) -> None:
+        self.depth = found
+
+    _patch(tripwire._Pause, "__enter__", enter)
+    _patch(tripwire._Pause, "__exit__", leave)
+
+
 @_switch("type")
 def _type() -> None:
     from vibe_workflows.sandbox import namespace
