@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
+from tests.support.reachable import unexpected
 from vibe_workflows.sandbox import child
 from vibe_workflows.sandbox.channel import Channel
+from vibe_workflows.sandbox.guards import guarded_getattr
 from vibe_workflows.sandbox.policy import compile_script
 
 _START: dict[str, Any] = {
@@ -64,3 +67,50 @@ def _answer(call: dict[str, Any]) -> dict[str, Any]:
 def make_script(source: str, report: Callable[[str], None]) -> Any:
     """The child's own script object, ready to `run()`; its globals can be changed before. Raises ScriptRefused."""
     return child._Script(PlayedHost(report), {**_START, "source": source}, compile_script(source, "flow.py"))
+
+
+def watch(script: Any, report: Callable[[str], None]) -> None:
+    """Have every value that `script` reads as an attribute, logs, returns or raises held against the list of types."""
+    scope = script._globals
+    guards = {name: value for name, value in scope.items() if name.startswith("_")}
+    log, run, error_frame = scope["log"], script._trampoline.run, script._error_frame
+
+    def look(value: Any, depth: int = 3) -> Any:
+        if fault := unexpected(value):
+            report(f"INTROSPECT {fault}")
+        elif depth and isinstance(value, BaseException):
+            look(value.args, depth - 1)
+        elif depth and isinstance(value, dict):
+            for item in islice(dict.items(value), 20):
+                look(item, depth - 1)
+        elif depth and type(value) in (list, tuple, set):
+            for item in islice(value, 20):
+                look(item, depth - 1)
+        return value
+
+    def watched_log(*values: Any, **fields: Any) -> None:
+        look([values, fields])
+        log(*values, **fields)
+
+    def watched_run(coroutine: Any) -> Any:
+        try:
+            return look(run(coroutine))
+        finally:
+            look([value for name, value in scope.items() if not name.startswith("_") and name not in ("log", "print")])
+            if any(scope[name] is not value for name, value in guards.items()):
+                report("INTROSPECT a guard was rebound")
+
+    guards["_getattr_"] = scope["_getattr_"] = lambda value, name: look(guarded_getattr(value, name))
+    scope["log"] = watched_log
+    script._trampoline.run = watched_run
+    script._error_frame = lambda error: error_frame(look(error))
+
+
+def run_watched(programs: dict[int, str], report: Callable[[str], None]) -> None:
+    """Run each, saying `begin N` before and `end N OUTCOME` after."""
+    for number, source in programs.items():
+        report(f"begin {number}")
+        script = make_script(source, report)
+        watch(script, report)
+        script.run()
+        report(f"end {number} {script._channel.frames[-1]['t']}")
