@@ -155,17 +155,56 @@ def concurrency(bench: Bench) -> list[Row]:
 
 
 def sandbox(bench: Bench) -> list[Row]:
-    from .sandbox_costs import sandbox_costs
+    from .sandbox_costs import calls, memory, starts, workers
 
-    plain = bench.process(sys.executable, "-c", "pass").seconds * 1000
-    costs = sandbox_costs()
+    del bench
+    start, call, weight, worker = starts(), calls(), memory(), workers()
+    python = f"python -c pass: {start.python_ms:.0f} ms"
+    process = f"plain process that is sent it: {start.process_ms:.0f} ms"
+    pipe = f"a pipe there and back: {call.pipe_us:.0f} us"
+    rows = []
+    for what, taken, goal in (("cold", start.cold_ms, 50), ("warm zygote", start.warm_ms, 5)):
+        name = f"sandbox, {what}: request to the script's first line"
+        rows += [
+            Row(name=name, value=taken, unit="ms", goal=goal, beside=python, ratio=taken / start.python_ms),
+            Row(name="", value=taken, unit="ms", goal=None, beside=process, ratio=taken / start.process_ms),
+        ]
+    rows += [
+        Row(name="call and answer across the wall, one at a time", value=call.one_at_a_time_us, unit="us", goal=None,
+            beside=pipe, ratio=call.one_at_a_time_us / call.pipe_us),
+        Row(name=f"the same in parallel ({1e6 / call.parallel_us:,.0f} calls/s)", value=call.parallel_us, unit="us",
+            goal=None, beside=pipe, ratio=call.parallel_us / call.pipe_us),
+        Row(name="memory of a running child", value=weight.child_mb, unit="MB", goal=None,
+            beside=f"idle Python process: {weight.python_mb:.0f} MB", ratio=weight.child_mb / weight.python_mb),
+    ]  # fmt: skip
+    if weight.own_mb is not None:
+        rows.append(
+            Row(name="of it not shared with the zygote", value=weight.own_mb, unit="MB", goal=None,
+                beside=f"idle Python process: {weight.python_mb:.0f} MB", ratio=weight.own_mb / weight.python_mb)
+        )  # fmt: skip
+    plain = f"the same in this process: {worker.plain_ms:.3f} ms"
     return [
-        Row(name="sandbox, cold: request to the script's first line", value=costs.cold_ms, unit="ms", goal=50,
-            beside=f"python -c pass: {plain:.0f} ms", ratio=costs.cold_ms / plain),
-        Row(name="sandbox, warm zygote", value=costs.warm_ms, unit="ms", goal=5,
-            beside=f"python -c pass: {plain:.0f} ms", ratio=costs.warm_ms / plain),
-        Row(name="call and answer across the wall, one at a time", value=costs.round_trip_us, unit="us", goal=None,
-            beside=""),
+        *rows,
+        Row(name="locked worker, first validation, its start included", value=worker.first_ms, unit="ms", goal=None,
+            beside=python, ratio=worker.first_ms / start.python_ms),
+        Row(name="locked worker, each further one", value=worker.further_ms, unit="ms", goal=None,
+            beside=plain, ratio=worker.further_ms / worker.plain_ms),
+    ]  # fmt: skip
+
+
+def guards(bench: Bench) -> list[Row]:
+    from .guard_costs import compilation, operations
+
+    del bench
+    rows = [
+        Row(name=f"in the sandbox: {name}, in a loop", value=cost.guarded, unit="us", goal=None,
+            beside=f"plain Python: {cost.plain:.3f} us", ratio=cost.ratio)
+        for name, cost in operations().items()
+    ]  # fmt: skip
+    return rows + [
+        Row(name=f"check, compile and verify {lines:,} lines", value=cost.guarded, unit="ms", goal=None,
+            beside=f"compile(): {cost.plain:.2f} ms", ratio=cost.ratio)
+        for lines, cost in compilation().items()
     ]  # fmt: skip
 
 
@@ -181,6 +220,7 @@ BENCHES: dict[str, Callable[[Bench], list[Row]]] = {
     "live": live,
     "concurrency": concurrency,
     "sandbox": sandbox,
+    "guards": guards,
     "litellm": litellm,
 }
 

@@ -6,10 +6,14 @@ import json
 import os
 import signal
 import subprocess
+from typing import Any
 
 import pytest
 
 from tests.support.command import Command, CommandHere
+from vibe_workflows.sandbox import launcher
+from vibe_workflows.sandbox.forker import Child, Forker
+from vibe_workflows.sandbox.launcher import Zygote, start_zygote
 
 DOCUMENT = ["run", "status", "result", "error", "usage", "paid", "cached", "offline"]
 SPIN = '"""Never ends by itself."""\nlog("spinning")\nwhile True:\n    pass\n'
@@ -246,3 +250,26 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(number: signal.Signals, co
     document = json.loads(out)
     assert document["status"] == "interrupted"
     assert f"interrupted; everything finished is kept. To go on: `vibe resume {document['run']}`" in err.decode()
+
+
+def test_one_zygote_serves_the_metadata_the_checks_and_the_script_of_a_run(
+    here: CommandHere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Zygote] = []
+    forked: list[str] = []
+
+    def start() -> Zygote:
+        started.append(start_zygote())
+        return started[-1]
+
+    async def fork(forker: Forker, role: str, *args: Any, capability: str = "", **options: Any) -> Child:
+        forked.append(f"{role} {capability}".rstrip())
+        return await really_fork(forker, role, *args, capability=capability, **options)
+
+    really_fork = Forker.fork
+    monkeypatch.setattr(launcher, "start_zygote", start)
+    monkeypatch.setattr(Forker, "fork", fork)
+    done = here("run", "flow.py", "--topic", "cocoa")
+    assert done.returncode == 0
+    assert len(started) == 1
+    assert {"worker metadata", "worker schema", "script"} <= set(forked)
