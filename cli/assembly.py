@@ -54,6 +54,7 @@ from .models import OFFLINE, close_backend, default_model, model_resolver, open_
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
+    from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
 
 
@@ -78,10 +79,16 @@ def read_all_metadata(zygote: Zygote, sources: Sequence[WorkflowSource], index: 
     return trio.run(main)
 
 
-def probe(zygote: Zygote) -> DoctorReport:
-    from vibe_workflows.sandbox.doctor import probe as attack
+def probe_scripts(zygote: Zygote) -> DoctorReport:
+    from vibe_workflows.sandbox.doctor import probe
 
-    return trio.run(attack, zygote)
+    return trio.run(probe, zygote)
+
+
+def probe_commands() -> ConfineReport:
+    from vibe_workflows.sandbox.confine import probe_confinement
+
+    return trio.run(probe_confinement)
 
 
 async def _run_workflow(
@@ -227,7 +234,12 @@ def _weakness(host: SandboxHost) -> str:
 
 def _host_limits(settings: Settings) -> HostLimits:
     child = ChildLimits(memory_bytes=settings.sandbox_memory_mb * MIB, cpu_s=settings.sandbox_cpu_s)
-    return HostLimits(child=child)
+    return HostLimits(
+        child=child,
+        calls=settings.sandbox_calls,
+        logs=settings.sandbox_log_lines,
+        stall_s=settings.sandbox_stall_s,
+    )
 
 
 def _shown(path: Path) -> str:

@@ -1,8 +1,9 @@
-"""vibe doctor: what the sandbox of this machine holds."""
+"""vibe doctor: what holds scripts, and the commands of agents, on this machine."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,13 +11,19 @@ import click
 from . import options
 
 if TYPE_CHECKING:
+    from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport, Probe
 
     from .render.tables import Cell
 
-_MEANING = {
+_SCRIPTS = {
     "strong": "every wall stands; workflows run",
     "good": "one wall is missing, and what is left denies the outside on its own",
+    "weak": "what is left has known holes",
+}
+_COMMANDS = {
+    "strong": "they see the project and the system in namespaces of their own",
+    "good": "no namespaces; Landlock, a system call filter and a supervisor hold them",
     "weak": "what is left has known holes",
 }
 
@@ -24,7 +31,7 @@ _MEANING = {
 @click.command()
 @options.as_json
 def command(as_json: bool) -> int:
-    """Attack a really locked process, as if the interpreter's own wall had fallen, and show what holds.
+    """Attack a really locked script and a really confined command, as if all else had fallen, and show what holds.
 
     Exit code 8 where this machine is weaker than `sandbox.accept` allows, so that `vibe run` refuses.
     """
@@ -35,40 +42,57 @@ def command(as_json: bool) -> int:
     from .printing import print_json, print_text
     from .settings import load
 
-    settings = load({})
-    report = wiring.doctor(settings)
-    refused = not report.level.meets(settings.sandbox_accept)
+    accepted = load({}).sandbox_accept
+    scripts, commands = wiring.doctor()
+    runs = scripts.level.meets(accepted)
     if as_json:
-        print_json({**report.to_json(), "accepted": settings.sandbox_accept, "runs": not refused})
+        print_json({**scripts.to_json(), "accepted": accepted, "runs": runs, "commands": commands.to_json()})
     else:
         surface = screen(sys.stdout)
-        print_text(doctor_text(report, settings.sandbox_accept, width=surface.width, colour=surface.colour))
-    return int(ExitCode.SANDBOX_WEAK if refused else ExitCode.DONE)
+        text = scripts_text(scripts, accepted, width=surface.width, colour=surface.colour)
+        print_text(f"{text}\n\n{commands_text(commands, width=surface.width, colour=surface.colour)}")
+    return int(ExitCode.DONE if runs else ExitCode.SANDBOX_WEAK)
 
 
-def doctor_text(report: DoctorReport, accepted: str, *, width: int | None, colour: bool) -> str:
+def scripts_text(report: DoctorReport, accepted: str, *, width: int | None, colour: bool) -> str:
     """The level and what follows from it, the layers, and each attack with what came of it."""
     from .render.paint import Style, paint
     from .render.sanitize import one_line
-    from .render.tables import Column, table
 
-    refused = not report.level.meets(accepted)
-    head = f"sandbox: {report.level} ({_MEANING[report.level]})"
-    parts = [paint(head, Style.BAD if refused else Style.GOOD, colour=colour)]
-    if refused:
+    runs = report.level.meets(accepted)
+    head = f"sandbox: {report.level} ({_SCRIPTS[report.level]})"
+    parts = [paint(head, Style.GOOD if runs else Style.BAD, colour=colour)]
+    if not runs:
         parts.append(
             f"`vibe run` refuses, since {accepted} is asked for. To run all the same: --sandbox-accept {report.level}, "
             f"or `sandbox: {{accept: {report.level}}}` in your own config"
         )
     parts += ["", *(f"{name:<12}{one_line(text)}" for name, text in report.facts.items()), ""]
-    layers = [(name, text or "not in force") for name, text in report.layers.items()]
+    return "\n".join(parts + _findings("a script", report.layers, report.probes, width=width, colour=colour))
+
+
+def commands_text(report: ConfineReport, *, width: int | None, colour: bool) -> str:
+    """The same of the commands that agents run."""
+    from .render.paint import Style, paint
+
+    style = {"strong": Style.GOOD, "good": Style.WARN, "weak": Style.BAD}[report.level]
+    parts = [paint(f"commands of agents: {report.level} ({_COMMANDS[report.level]})", style, colour=colour), ""]
+    return "\n".join(parts + _findings("a command", report.layers, report.probes, width=width, colour=colour))
+
+
+def _findings(
+    who: str, layers: Mapping[str, str], probes: Sequence[Probe], *, width: int | None, colour: bool
+) -> list[str]:
+    from .render.tables import Column, table
+
+    parts = []
     if layers:
         heads = [Column(title="layer"), Column(title="state", shrinks=True)]
-        parts += [table(heads, layers, width=width, colour=colour), ""]
-    columns = [Column(title="a script could"), Column(title=""), Column(title="what came of it", shrinks=True)]
-    rows = [(probe.words, _verdict(probe), probe.outcome) for probe in report.probes]
-    parts.append(table(columns, rows, width=width, colour=colour))
-    return "\n".join(parts)
+        rows = [(name, text or "not in force") for name, text in layers.items()]
+        parts += [table(heads, rows, width=width, colour=colour), ""]
+    columns = [Column(title=f"{who} could"), Column(title=""), Column(title="what came of it", shrinks=True)]
+    found = [(probe.words, _verdict(probe), probe.outcome) for probe in probes]
+    return [*parts, table(columns, found, width=width, colour=colour)] if found else parts
 
 
 def _verdict(probe: Probe) -> Cell:

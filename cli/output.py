@@ -16,7 +16,7 @@ from vibe_workflows.engine.events import Event, encode_event
 from vibe_workflows.engine.model import Fault, RunStatus, Usage
 
 from .printing import indented
-from .render.sanitize import clean
+from .render.sanitize import clean, escaped
 from .render.stream import Output
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class RunOutput:
 
     def _document(self, data: bytes) -> None:
         if self._stream is not None:
-            self._stream.write(data + b"\n")
+            self._stream.write(escaped(data) + b"\n")
         else:
             self._write(indented(data))
 
@@ -104,7 +104,7 @@ class EventLines:
         self._output = output
 
     def handle(self, event: Event) -> None:
-        self._output.write(encode_event(event) + b"\n")
+        self._output.write(escaped(encode_event(event)) + b"\n")
 
 
 def result_bytes(result: bytes | None, *, terminal: bool) -> bytes:
@@ -117,7 +117,7 @@ def result_bytes(result: bytes | None, *, terminal: bool) -> bytes:
             text = clean(text)
         data = text.encode("utf-8", "replace")
         return data if data.endswith(b"\n") else data + b"\n"
-    return msgspec.json.format(result, indent=2) + b"\n"
+    return indented(result)
 
 
 def document(report: RunReport) -> bytes:

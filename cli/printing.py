@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from .render.sanitize import escaped
 from .render.stream import Output
 
 
@@ -20,6 +21,7 @@ def print_json(value: object) -> None:
 
 
 def indented(document: bytes) -> bytes:
+    """JSON for a person to read, and for a terminal to show."""
     import msgspec
 
-    return msgspec.json.format(document, indent=2) + b"\n"
+    return escaped(msgspec.json.format(document, indent=2)) + b"\n"

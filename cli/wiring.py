@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vibe_workflows.engine.ports import EventSink, ModelBackend
     from vibe_workflows.engine.store.reader import SqliteReader
     from vibe_workflows.engine.trust import ConfigOffer, Trusted
+    from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
     from vibe_workflows.sandbox.launcher import Zygote
 
@@ -47,12 +48,12 @@ def run_workflow(
         return assembly.run_workflow(zygote, settings, request, sinks, backend)
 
 
-def doctor(settings: Settings) -> DoctorReport:
-    """Attack a really locked child, and report which walls hold."""
+def doctor() -> tuple[DoctorReport, ConfineReport]:
+    """Attack a really locked script and a really confined command, and report which walls hold."""
     with _zygote() as zygote:
         from . import assembly
 
-        return assembly.probe(zygote)
+        return assembly.probe_scripts(zygote), assembly.probe_commands()
 
 
 # ---------------------------------------------------------------- the catalog

@@ -44,6 +44,9 @@ class Settings(NamedTuple):
     sandbox_accept: str
     sandbox_memory_mb: int
     sandbox_cpu_s: int
+    sandbox_calls: int
+    sandbox_log_lines: int
+    sandbox_stall_s: float
     catalog_builtin: bool
     catalog_hide: frozenset[str]
     offline: bool
@@ -178,6 +181,9 @@ def _settings(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings
         sandbox_accept=values["sandbox.accept"],
         sandbox_memory_mb=values["sandbox.memory_mb"],
         sandbox_cpu_s=values["sandbox.cpu_s"],
+        sandbox_calls=values["sandbox.calls"],
+        sandbox_log_lines=values["sandbox.log_lines"],
+        sandbox_stall_s=values["sandbox.stall_s"],
         catalog_builtin=values["catalog.builtin"],
         catalog_hide=values["catalog.hide"],
         offline=values["offline"],

@@ -307,6 +307,27 @@ KEYS: Mapping[str, Key] = {
             reach=_PERSON,
             about="a script's own CPU seconds",
         ),
+        Key(
+            name="sandbox.calls",
+            parse=whole_number(1, 10_000_000),
+            default=100_000,
+            reach=_PERSON,
+            about="calls of one script",
+        ),
+        Key(
+            name="sandbox.log_lines",
+            parse=whole_number(1, 10_000_000),
+            default=20_000,
+            reach=_PERSON,
+            about="lines that one script may log",
+        ),
+        Key(
+            name="sandbox.stall_s",
+            parse=_seconds,
+            default=60.0,
+            reach=_PERSON,
+            about="seconds of a script's silence while no answer is due",
+        ),
         Key(name="catalog.builtin", parse=_switch, default=True, reach=_FREE, about="offer the built-in workflows"),
         Key(
             name="catalog.hide",

@@ -6,6 +6,7 @@ on some object; a list of what is allowed need not.
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 from _string import formatter_parser  # type: ignore[import-not-found]
 from collections.abc import Callable
@@ -64,9 +65,16 @@ _READABLE: Final = (*_BUILTIN, *TYPES)
 _WRITES_MAPPINGS: Final = frozenset({"clear", "pop", "popitem", "setdefault", "update"})
 
 
-def _is_in_c(cls: type, name: str) -> bool:
+#: Unbound, and given a datetime, it makes one whose time and tzinfo were never set: before Python 3.13, whatever lay in
+#: memory there is taken for an object.
+_MAKES_HALF_A_DATETIME: Final = (dt.date, "replace")
+
+
+def _may_be_unbound(cls: type, name: str) -> bool:
+    """Whether it is C code, and harmless when called on a value of a subclass."""
     writes = issubclass(cls, dict) and name in _WRITES_MAPPINGS
-    return type(getattr(cls, name, None)) is MethodDescriptorType and not writes
+    is_safe = not writes and (cls, name) != _MAKES_HALF_A_DATETIME
+    return is_safe and type(getattr(cls, name, None)) is MethodDescriptorType
 
 
 #: Names that an instance answers. The primitives' own types are added by `guards.allow_attributes`.
@@ -75,7 +83,7 @@ INSTANCE_ATTRIBUTES: Final[dict[type, frozenset[str]]] = {entry.cls: entry.attri
 #: Names that a type answers: what only the type has, and its methods unbound (`key=str.lower`). Methods in C, that is:
 #: they check what they are called on, where a Python function would set attributes of anything.
 CLASS_ATTRIBUTES: Final[dict[type, frozenset[str]]] = {
-    entry.cls: entry.class_attributes | frozenset(name for name in entry.attributes if _is_in_c(entry.cls, name))
+    entry.cls: entry.class_attributes | frozenset(name for name in entry.attributes if _may_be_unbound(entry.cls, name))
     for entry in _READABLE
 }
 

@@ -17,6 +17,10 @@ from .channel import Channel
 LOCK_FAILED: Final = 70
 SERVE_FAILED: Final = 71
 
+#: The zygote holds a handful, at the lowest numbers. A container's limit may be a thousand million, which takes minutes
+#: where the kernel cannot close a range at once.
+_FDS = 4096
+
 #: Loaded for the lock, and no business of a script: the importer that a script gets hands out what is loaded.
 _NOT_FOR_SCRIPTS = (
     "_ctypes", "_posixsubprocess", "_socket", "array", "ctypes", "fcntl", "resource", "select", "selectors", "signal",
@@ -55,7 +59,7 @@ def _keep_only(socket_fd: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(nothing, fd)
-    os.closerange(lockdown.SOCKET_FD + 1, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(lockdown.SOCKET_FD + 1, _FDS)
 
 
 def _forget_surroundings() -> None:

@@ -17,12 +17,13 @@ from .forker import Child, Forker, open_forker
 from .frames import Problem
 from .inbound import Splitter, check_nesting
 from .launcher import Zygote
-from .limits import ALL_LAYERS, MAX_FRAME, MIB, ChildLimits
+from .limits import ADDRESS_SPACE, ALL_LAYERS, MAX_FRAME, MIB, ChildLimits
+from .resident import resident_bytes
 
 #: Of the worker's CPU time, a request; on a busy machine that may take it longer.
 REQUEST_S = 2.0
 _REQUEST_WALL_S = 20.0
-_TICK_S = 0.2
+_TICK_S = 0.1
 #: Characters a request: each takes six bytes at most.
 _BATCH_CHARS = 2_000_000
 #: At once, of one capability.
@@ -209,6 +210,8 @@ async def _request(child: Child, body: bytes, what: str, limit_s: float) -> byte
             if data is None:
                 if _cpu_used(child.pid) - begun_cpu > limit_s:
                     break
+                if not child.layers.get(ADDRESS_SPACE) and resident_bytes(child.pid) > _LIFETIME.memory_bytes:
+                    raise ValueError(_too_much_memory(what))
             elif not data:
                 raise ValueError(await _how_it_died(child, what))
             else:
@@ -245,8 +248,12 @@ async def _receive(child: Child) -> bytes:
 async def _how_it_died(child: Child, what: str) -> str:
     end = await child.release()
     if end.peak_kib * 1024 > _LIFETIME.memory_bytes * 0.6:
-        return f"{what} takes more than {_LIFETIME.memory_bytes // MIB} MB to evaluate; make it simpler"
+        return _too_much_memory(what)
     return f"{what} brought down the process that evaluated it (status {end.status}); make it simpler"
+
+
+def _too_much_memory(what: str) -> str:
+    return f"{what} takes more than {_LIFETIME.memory_bytes // MIB} MB to evaluate; make it simpler"
 
 
 def _unpack(reply: bytes, what: str, kind: type[T]) -> T:

@@ -76,7 +76,7 @@ class _Script:
         return make_globals({**names, "print": primitives.print}, filename=start["filename"])
 
     def run(self) -> None:
-        """Run it to its end, and send the last frame."""
+        """Run it to its end, and send the last frame. The tripwire stays armed: `finally` blocks may still run."""
         try:
             text = self._run()
         except MemoryError:
@@ -88,8 +88,6 @@ class _Script:
         else:
             self._channel.send_text(f'{{"t":"done","value":{text}}}')
             return
-        finally:
-            self._tripwire.armed = False
         self._channel.send(last)
 
     def _run(self) -> str:

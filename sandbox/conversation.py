@@ -6,13 +6,14 @@ from typing import Protocol
 
 import trio
 
-from .ending import Ended, Misbehaved, ProtocolError, ended_alone, in_full_memory, killed
+from .ending import Ended, Misbehaved, ProtocolError, ended_alone, in_full_memory, killed, memory_used_up
 from .forker import Child
 from .frames import Problem
 from .inbound import Calls, Inbound, Splitter
 from .ledger import Ledger
-from .limits import HostLimits
+from .limits import ADDRESS_SPACE, HostLimits
 from .outbox import Answers, Outbox, encode_start
+from .resident import POLL_S, resident_bytes
 
 _READ_BYTES = 256 << 10
 _EXIT_S = 1.0
@@ -89,6 +90,8 @@ class _Conversation:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._outbox.write)
                 nursery.start_soon(self._watch)
+                if not self._child.layers.get(ADDRESS_SPACE):
+                    nursery.start_soon(self._watch_memory)
                 try:
                     self.ended = await self._listen()
                 except Misbehaved as error:
@@ -140,8 +143,14 @@ class _Conversation:
                 self._kill(
                     "stalled",
                     f"the script did nothing for {stall_s:g} s though no answer was due; look for work without an end "
-                    "between two calls",
+                    "between two calls, or raise sandbox.stall_s",
                 )
+
+    async def _watch_memory(self) -> None:
+        while True:
+            if resident_bytes(self._child.pid) > self._limits.child.memory_bytes:
+                self._kill("memory", memory_used_up(self._limits.child))
+            await trio.sleep(POLL_S)
 
     def _misbehaved(self, error: Misbehaved) -> None:
         self._kill(error.reason, error.message)

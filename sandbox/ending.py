@@ -65,7 +65,7 @@ def ended_alone(end: Exit, limits: ChildLimits) -> Ended:
     if status == -signal.SIGSYS:
         return killed("violation", "the script's process asked the system for what it may not have, and was killed")
     if _is_full(end, limits):
-        return killed("memory", _memory(limits))
+        return killed("memory", memory_used_up(limits))
     if status < 0:
         name = signal.Signals(-status).name
         return killed("crashed", f"the script's process crashed ({name}); very deeply nested data or iterators do that")
@@ -78,7 +78,7 @@ def in_full_memory(ended: Ended, end: Exit, limits: ChildLimits) -> Ended:
     Asking for an absurd amount at once is an error of the script like any other.
     """
     if ended.error_type == "MemoryError" and not ended.fault_type and _is_full(end, limits):
-        return killed("memory", _memory(limits))
+        return killed("memory", memory_used_up(limits))
     return ended
 
 
@@ -87,12 +87,13 @@ def _is_full(end: Exit, limits: ChildLimits) -> bool:
     return end.peak_kib * 1024 >= limits.memory_bytes * 0.6
 
 
-def _memory(limits: ChildLimits) -> str:
-    return f"the script used up its {limits.memory_bytes // MIB} MB of memory; hold less at once, or raise the limit"
+def memory_used_up(limits: ChildLimits) -> str:
+    size = f"{limits.memory_bytes // MIB} MB"
+    return f"the script used up its {size} of memory; hold less at once, or raise sandbox.memory_mb"
 
 
 def _cpu(limits: ChildLimits) -> str:
     return (
         f"the script used more than {limits.cpu_s} s of CPU time of its own; look for an endless loop, "
-        "or a pattern or number that takes forever, or raise the limit"
+        "or a pattern or number that takes forever, or raise sandbox.cpu_s"
     )

@@ -76,8 +76,12 @@ class Child:
         if self._pidfd is None:
             self._forker.kill(self.pid)
             return
-        with suppress(ProcessLookupError):  # it is gone; its exit is on the way
+        try:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        except ProcessLookupError:  # it is gone; its exit is on the way
+            pass
+        except OSError:  # a container may forbid it
+            self._forker.kill(self.pid)
 
     async def wait(self) -> Exit:
         """Wait until the child is gone and reaped."""

@@ -158,7 +158,8 @@ class Inbound:
         self._call_count += 1
         if self._call_count > self._limits.calls:
             raise Misbehaved(
-                "flood", f"the script made more than {self._limits.calls:,} calls; split the work, or raise the limit"
+                "flood",
+                f"the script made more than {self._limits.calls:,} calls; split the work, or raise sandbox.calls",
             )
         if self._ledger.scopes.open_calls >= self._limits.open_calls:
             raise Misbehaved(
@@ -199,7 +200,8 @@ class Inbound:
         if self._log_count > self._limits.logs or self._log_bytes > self._limits.log_bytes:
             raise Misbehaved(
                 "flood",
-                f"the script logs over {self._limits.logs:,} lines, or {self._limits.log_bytes // MIB} MB; log less",
+                f"the script logs over {self._limits.logs:,} lines, or {self._limits.log_bytes // MIB} MB; log less, "
+                "or raise sandbox.log_lines",
             )
         if not self._ledger.scopes.issued(frame.scope):
             raise ProtocolError(f"a log in scope {frame.scope}, which was never opened")

@@ -66,7 +66,7 @@ def start_zygote() -> Zygote:
     ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
     try:
         process = subprocess.Popen(
-            [sys.executable, *_flags(), "-c", _BOOTSTRAP, str(theirs.fileno()), *_folders()],
+            [sys.executable, *interpreter_flags(), "-c", _BOOTSTRAP, str(theirs.fileno()), *_folders()],
             pass_fds=[theirs.fileno()],
             env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHON_JIT": "0"},
             cwd="/",
@@ -83,7 +83,8 @@ def start_zygote() -> Zygote:
     return Zygote(process, ours)
 
 
-def _flags() -> list[str]:
+def interpreter_flags() -> list[str]:
+    """How every helper process is started: no site, no user paths, UTF-8."""
     # Not -I or -E: they would ignore PYTHONHASHSEED, and the environment is ours anyway.
     flags = ["-S", "-P", "-X", "utf8"]
     if sys.version_info >= (3, 14):

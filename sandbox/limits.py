@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .wire import (
+    ADDRESS_SPACE,
     ALL_LAYERS,
     LANDLOCK,
     MAX_CONTAINERS,
@@ -19,6 +20,7 @@ from .wire import (
 )
 
 __all__ = [
+    "ADDRESS_SPACE",
     "ALL_LAYERS",
     "LANDLOCK",
     "MAX_CONTAINERS",

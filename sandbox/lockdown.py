@@ -15,7 +15,7 @@ from typing import Final
 from . import landlock
 from .errors import LockFailed
 from .seccomp import ARCHITECTURES, build_filter
-from .wire import LANDLOCK, PRIVILEGES, SECCOMP
+from .wire import ADDRESS_SPACE, LANDLOCK, MIB, PRIVILEGES, SECCOMP
 
 SOCKET_FD: Final = 3
 NOBODY: Final = 65534
@@ -50,15 +50,18 @@ def lock(*, parent: int, memory_bytes: int, cpu_s: int, layers: frozenset[str]) 
     `parent` is the zygote: where it is gone already, the process ends at once.
     """
     if sys.platform == "darwin":
-        return _lock_darwin(memory_bytes=memory_bytes, cpu_s=cpu_s, layers=layers)
-    report = {LANDLOCK: "", SECCOMP: "", PRIVILEGES: ""}
+        return _lock_darwin(cpu_s=cpu_s, layers=layers)
+    report = {LANDLOCK: "", SECCOMP: "", PRIVILEGES: "", ADDRESS_SPACE: ""}
     _prctl(_NO_NEW_PRIVS, 1)  # Landlock and seccomp ask for it
     if LANDLOCK in layers:
         try:
             report[LANDLOCK] = f"ABI {landlock.restrict(_libc)}"
         except LockFailed as error:
             report["no landlock"] = str(error)
-    _set_limits(memory_bytes, cpu_s)
+    _set_limits(cpu_s)
+    if ADDRESS_SPACE in layers:
+        _set_limit(resource.RLIMIT_AS, memory_bytes)
+        report[ADDRESS_SPACE] = f"{memory_bytes // MIB} MB"
     if PRIVILEGES in layers:
         report[PRIVILEGES] = _drop_privileges()
     # What is open now is all there will ever be: no file, socket or pipe, even without a filter.
@@ -90,9 +93,8 @@ def _install_filter() -> str:
     return "filter"
 
 
-def _set_limits(memory_bytes: int, cpu_s: int) -> None:
+def _set_limits(cpu_s: int) -> None:
     wanted = {
-        resource.RLIMIT_AS: memory_bytes,
         resource.RLIMIT_CPU: cpu_s,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
@@ -107,11 +109,15 @@ def _set_limits(memory_bytes: int, cpu_s: int) -> None:
             resource.RLIMIT_SIGPENDING: 0,
         }
     for name, value in wanted.items():
-        hard = resource.getrlimit(name)[1]
-        soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        # A second between soft and hard: SIGXCPU tells the host what the child died of.
-        ceiling = soft + 1 if name == resource.RLIMIT_CPU and (hard == resource.RLIM_INFINITY or soft < hard) else soft
-        resource.setrlimit(name, (soft, ceiling))
+        _set_limit(name, value)
+
+
+def _set_limit(name: int, value: int) -> None:
+    hard = resource.getrlimit(name)[1]
+    soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    # A second between soft and hard: SIGXCPU tells the host what the child died of.
+    ceiling = soft + 1 if name == resource.RLIMIT_CPU and (hard == resource.RLIM_INFINITY or soft < hard) else soft
+    resource.setrlimit(name, (soft, ceiling))
 
 
 def _drop_privileges() -> str:
@@ -141,10 +147,12 @@ def _prctl(option: int, value: int) -> None:
         raise LockFailed(f"prctl {option}: {os.strerror(ctypes.get_errno())}")
 
 
-def _lock_darwin(*, memory_bytes: int, cpu_s: int, layers: frozenset[str]) -> dict[str, str]:
-    """The floor of macOS: rlimits, no new file descriptor, the system's own sandbox. Memory is not limited there."""
-    _set_limits(memory_bytes, cpu_s)
-    report = {"seatbelt": ""}
+def _lock_darwin(*, cpu_s: int, layers: frozenset[str]) -> dict[str, str]:
+    """The floor of macOS: rlimits, no new file descriptor, the system's own sandbox."""
+    _set_limits(cpu_s)
+    # Not even asked for: newer systems answer that limit with an error.
+    why_not = "macOS does not keep to that limit; what the process holds is measured instead"
+    report = {"seatbelt": "", ADDRESS_SPACE: "", f"no {ADDRESS_SPACE}": why_not}
     if SECCOMP in layers:
         profile = ctypes.c_char_p.in_dll(_libc, "kSBXProfilePureComputation")
         message = ctypes.c_char_p()

@@ -24,7 +24,7 @@ _PLAIN: Final = (
 )
 
 #: Of these the hash is the same in every process, under the fixed hash seed.
-_HASHABLE: Final = frozenset({type(None), bool, bytes, complex, float, frozenset, int, range, str, tuple})
+_HASHABLE: Final = frozenset({bool, bytes, complex, float, int, range, str})
 
 
 def _type(value: Any, /) -> type:
@@ -38,9 +38,19 @@ def _type(value: Any, /) -> type:
 
 
 def _hash(value: Any, /) -> int:
-    if type(value) in _HASHABLE:
-        return hash(value)
-    raise TypeError(f"hash() takes plain values in workflow scripts, not {type(value).__name__}")
+    return hash(_stable(value))
+
+
+def _stable(value: Any) -> Any:
+    """`value`, without what hashes as its address; before Python 3.12 None does."""
+    cls = type(value)
+    if value is None:
+        return "None"
+    if cls is tuple or cls is frozenset:
+        return cls(map(_stable, value))
+    if cls in _HASHABLE:
+        return value
+    raise TypeError(f"hash() takes plain values in workflow scripts, not {cls.__name__}")
 
 
 BUILTINS: Final[Mapping[str, object]] = {

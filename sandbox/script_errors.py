@@ -188,9 +188,11 @@ def misuse(message: str) -> SetupError:
 
 
 def describe(error: BaseException) -> str:
-    """One line: the kind of an error and its message."""
-    kind = error.kind if isinstance(error, ScriptFault) else type(error).__name__
-    return f"{kind}: {error_text(error, 300)}"
+    """The kind of an error and its message. Never raises, whatever the error holds."""
+    kind = error.kind if isinstance(error, ScriptFault) else None
+    # A script that makes an error itself may give anything as its kind.
+    name = kind[:100] if isinstance(kind, str) else type(error).__name__
+    return f"{name}: {error_text(error, 300)}"
 
 
 def error_text(error: BaseException, limit: int) -> str:

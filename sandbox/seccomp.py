@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import errno
-import struct
 from typing import Final
 
-KILL_PROCESS: Final = 0x8000_0000
-ERRNO: Final = 0x0005_0000
-ALLOW: Final = 0x7FFF_0000
+from .bpf import ALLOW, ANY_BIT, EQUAL, ERRNO, KILL_PROCESS, Rules
 
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
-_X32 = 0x4000_0000
 _PROT_EXEC = 4
 
 #: Only on the one socket; elsewhere the file descriptor is bad.
@@ -76,42 +70,16 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
 
 def build_filter(arch: Architecture, socket_fd: int) -> bytes:
     """The program for `arch`: what is not listed above kills the process."""
-    code: list[tuple[int, int, int, int]] = []
-
-    def load(offset: int) -> None:
-        code.append((_LOAD, 0, 0, offset))
-
-    def give(verdict: int) -> None:
-        code.append((_RETURN, 0, 0, verdict))
-
-    def skip_unless(test: int, value: int, count: int) -> None:
-        code.append((test, 0, count, value))
-
-    load(_ARCH)
-    code.append((_EQUAL, 1, 0, arch.audit))
-    give(KILL_PROCESS)
-    load(_NUMBER)
-    if arch.x32:  # a second table of numbers behind the same architecture
-        skip_unless(_AT_LEAST, _X32, 1)
-        give(KILL_PROCESS)
+    rules = Rules(arch)
     for name in _SOCKET_ONLY:
-        skip_unless(_EQUAL, arch.numbers[name], 4)
-        load(_ARGUMENTS)
-        skip_unless(_EQUAL, socket_fd, 1)
-        give(ALLOW)
-        give(ERRNO | errno.EBADF)
+        rules.when(arch.numbers[name], ALLOW, (0, EQUAL, socket_fd))
+        rules.when(arch.numbers[name], ERRNO | errno.EBADF)
     for name in _NEVER_EXECUTABLE:
-        skip_unless(_EQUAL, arch.numbers[name], 4)
-        load(_ARGUMENTS + 2 * 8)
-        skip_unless(_ANY_BIT, _PROT_EXEC, 1)
-        give(KILL_PROCESS)
-        give(ALLOW)
+        rules.when(arch.numbers[name], KILL_PROCESS, (2, ANY_BIT, _PROT_EXEC))
+        rules.when(arch.numbers[name], ALLOW)
     for name in _FREE:
-        skip_unless(_EQUAL, arch.numbers[name], 1)
-        give(ALLOW)
+        rules.when(arch.numbers[name], ALLOW)
     for name in _DENIED:
         if name in arch.numbers:
-            skip_unless(_EQUAL, arch.numbers[name], 1)
-            give(ERRNO | errno.EACCES)
-    give(KILL_PROCESS)
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+            rules.when(arch.numbers[name], ERRNO | errno.EACCES)
+    return rules.program(KILL_PROCESS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -22,14 +23,14 @@ class Tripwire:
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self.armed = False
-        self.paused = _Pause(self)
+        self.paused = _Pause()
         self._report = report
 
     def install(self) -> None:
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, _args: tuple[object, ...]) -> None:
-        if not self.armed or event in _HARMLESS:
+        if not self.armed or self.paused.depth or event in _HARMLESS:
             return
         if event in _DENIED:
             raise RuntimeError(f"{event} is not available in workflow scripts")
@@ -41,17 +42,21 @@ class Tripwire:
 
 
 class _Pause:
-    """No script code may run inside, and no second pause."""
+    """No script code may run inside. One pause within another ends with the outer one.
 
-    __slots__ = ("_armed", "_tripwire")
+    The collector is off meanwhile: it would run the `finally` blocks of generators that the script let go.
+    """
 
-    def __init__(self, tripwire: Tripwire) -> None:
-        self._tripwire = tripwire
-        self._armed = False
+    __slots__ = ("depth",)
+
+    def __init__(self) -> None:
+        self.depth = 0
 
     def __enter__(self) -> None:
-        self._armed = self._tripwire.armed
-        self._tripwire.armed = False
+        gc.disable()
+        self.depth += 1
 
     def __exit__(self, *_: object) -> None:
-        self._tripwire.armed = self._armed
+        self.depth -= 1
+        if self.depth == 0:
+            gc.enable()

@@ -19,5 +19,7 @@ MAX_ID = 1 << 53
 MESSAGE_CHARS = 8_192
 
 LANDLOCK, SECCOMP, PRIVILEGES, PIDFD = "landlock", "seccomp", "privileges", "pidfd"
+#: Where it is missing, the host measures what a child holds, and ends it.
+ADDRESS_SPACE = "address_space"
 #: The layers of wall 2 that a fork request can switch off, to test what the rest holds.
-ALL_LAYERS = frozenset({LANDLOCK, SECCOMP, PRIVILEGES, PIDFD})
+ALL_LAYERS = frozenset({LANDLOCK, SECCOMP, PRIVILEGES, PIDFD, ADDRESS_SPACE})

@@ -32,7 +32,7 @@ async def main(args):
 
 
 def main(control_fd: int) -> NoReturn:
-    control = socket(fileno=control_fd)
+    control = socket(fileno=_lowest(control_fd))
     try:
         _preload()
         Zygote(control).serve()
@@ -106,12 +106,12 @@ class Zygote:
         os.close(socket_fd)
         self._children.add(pid)
         reply = {"t": "forked", "tag": request["fork"], "pid": pid}
-        if PIDFD in request["layers"] and hasattr(os, "pidfd_open"):
-            handle = os.pidfd_open(pid)
-            _send(self._control, reply, handle)
-            os.close(handle)
-        else:
+        handle = _open_pidfd(pid) if PIDFD in request["layers"] else None
+        if handle is None:
             _send(self._control, reply)
+            return
+        _send(self._control, reply, handle)
+        os.close(handle)
 
     def _reap(self) -> None:
         while self._children:
@@ -123,6 +123,21 @@ class Zygote:
             cpu_s = used.ru_utime + used.ru_stime
             ended = {"t": "exited", "pid": pid, "status": os.waitstatus_to_exitcode(status), "cpu_s": cpu_s}
             _send(self._control, ended | {"peak_kib": peak_kib})
+
+
+def _lowest(fd: int) -> int:
+    """The same under the lowest number there is: a child closes what it inherits up to a bound."""
+    low = os.dup(fd)
+    os.close(fd)
+    return low
+
+
+def _open_pidfd(pid: int) -> int | None:
+    """None on macOS, on a kernel before 5.3, and in a container that forbids it: the zygote kills on request then."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
 
 
 def _send(control: socket, message: dict[str, Any], *fds: int) -> None:

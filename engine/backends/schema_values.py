@@ -1,6 +1,7 @@
 """The smallest JSON value that fits a schema: what the offline model answers with.
 
-Deterministic, and safe on any schema: references are local only, depth is bounded, patterns are never evaluated.
+Deterministic, and safe on any schema: references are local only, depth and work are bounded, patterns are never
+evaluated.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from ..model import JSON
 
 #: Deeper than any schema a provider accepts; what lies below is answered with null.
 MAX_DEPTH: Final = 32
+
+#: Parts of schemas that are looked at for one value. A few lines with two references to themselves make 2^32 of them.
+MAX_PARTS: Final = 20_000
 
 #: Down to here an object without `required` gets all its properties; below, recursive schemas would not end.
 WHOLE_DEPTH: Final = 4
@@ -38,13 +42,17 @@ def minimal_value(schema: JSON, text: str) -> JSON:
 
 
 class _Builder:
-    __slots__ = ("_root", "_text")
+    __slots__ = ("_left", "_root", "_text")
 
     def __init__(self, *, root: JSON, text: str) -> None:
         self._root = root
         self._text = text
+        self._left = MAX_PARTS
 
     def build(self, schema: JSON, depth: int) -> JSON:
+        self._left -= 1
+        if self._left < 0:
+            return None
         if depth > MAX_DEPTH or not isinstance(schema, dict):
             return None if schema is False or depth > MAX_DEPTH else self._text
         schema = self._expanded(schema, depth)
@@ -86,6 +94,9 @@ class _Builder:
             if not parts:
                 return schema
             merged = {key: value for key, value in schema.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
+            self._left -= len(parts)
+            if self._left < 0:
+                return merged
             for part in parts:
                 if isinstance(part, dict):
                     merged = _merge(merged, part)
@@ -165,7 +176,7 @@ def _merge(left: dict[str, JSON], right: dict[str, JSON]) -> dict[str, JSON]:
         merged["properties"] = {**theirs, **ours}
     needed, also = left.get("required"), right.get("required")
     if isinstance(needed, list) and isinstance(also, list):
-        merged["required"] = [*needed, *(name for name in also if name not in needed)]
+        merged["required"] = list(dict.fromkeys(name for name in (*needed, *also) if isinstance(name, str)))
     return merged
 
 

@@ -26,6 +26,9 @@ class Hint:
 
     __ror__ = __or__
 
+    # Else a loop over one would go through __getitem__, for ever.
+    __iter__ = None
+
 
 def _cast(typ: object, val: Any) -> Any:
     return val

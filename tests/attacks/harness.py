@@ -5,7 +5,9 @@ A script begins with a header:
     # attack: what it tries
     # expect: how it ends (see ENDS), and the reason where it matters: `killed cpu`
     # guard: what stops it (see guards.py); `none` for what no guard is needed for
+    # ends: exactly how it ends, where `expect` says less: `killed flood`, `raised TypeError`
     # off: how it ends without its guard, where that shows in no other sign: `killed violation`, `raised NameError`
+    # why: why no guard is needed, or none can be switched off, where the guard is `none`
     # args: JSON of the workflow's arguments, where it has some
 
 Before it runs, ENGINE_PID, CANARY_DIR and PORT in its text become this process, a folder that anybody may write to, and
@@ -31,6 +33,9 @@ import trio
 
 from tests.attacks.guards import Switches, start_weakened_zygote, switched_off
 from tests.support.sandbox import RecordingEngine, Script
+from vibe_workflows.catalog.metadata import build_metadata
+from vibe_workflows.cli.render import sanitize
+from vibe_workflows.sandbox.checker import LockedChecker
 from vibe_workflows.sandbox.conversation import converse
 from vibe_workflows.sandbox.ending import Ended
 from vibe_workflows.sandbox.forker import Forker, open_forker
@@ -52,8 +57,8 @@ NATIVE_ENDS = ENDS | dict.fromkeys(("refused", "harmless"), ENDS["contained"])
 #: An endless loop ends soon; what is expected to end by itself gets the time for it.
 LIMITS = HostLimits(child=ChildLimits(cpu_s=1), stall_s=20.0, wall_s=60.0, received_bytes=64 * MIB)
 PATIENT = LIMITS._replace(child=ChildLimits(cpu_s=20))
-#: What ends an attack whose own guard is off.
-LAST_RESORT = LIMITS._replace(stall_s=3.0, wall_s=6.0)
+#: What ends an attack that nothing else ends once its guard is off.
+LAST_RESORT = LIMITS._replace(stall_s=3.0, wall_s=5.0)
 _AT_ONCE = 3
 _CHILD_SUBREAPER = 36
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -66,14 +71,20 @@ class Attack:
     expected: str
     guards: tuple[str, ...]
     source: str
+    with_guards: str = ""
     without_guards: str = ""
+    why: str = ""
     args: str = "{}"
 
     @property
     def role(self) -> str:
-        return "native" if self.name.startswith("native_") else "script"
+        """What it attacks: native, metadata or script."""
+        kind = self.name.partition("_")[0]
+        return kind if kind in ("native", "metadata") else "script"
 
     def ends_as_expected(self, ended: Ended) -> bool:
+        if self.with_guards and Report(ended).end != self.with_guards:
+            return False
         outcome, *reason = self.expected.partition(":")[0].replace("/", " ").split()
         table = NATIVE_ENDS if self.role == "native" else ENDS
         return ended.outcome in table[outcome] and (outcome != "killed" or reason in ([], [ended.reason]))
@@ -88,7 +99,8 @@ class Report:
 
     @property
     def end(self) -> str:
-        return f"{self.ended.outcome} {self.ended.reason or self.ended.error_type}".strip()
+        text = f"{self.ended.outcome} {self.ended.reason or self.ended.error_type}".strip()
+        return f"{text} (engine)" if self.ended.fault_type not in ("", "SetupError") else text
 
 
 def load(pattern: str) -> list[Attack]:
@@ -109,7 +121,9 @@ def parse(name: str, source: str) -> Attack:
         expected=header["expect"],
         guards=() if guards == "none" else tuple(guards.split(", ")),
         source=source,
+        with_guards=header.get("ends", ""),
         without_guards=header.get("off", ""),
+        why=header.get("why", ""),
         args=header.get("args", "{}"),
     )
 
@@ -138,6 +152,8 @@ class Bait:
             found.append("the secret came out")
         if _UNFIT.search(said):
             found.append("a control character came out")
+        if len(said) > LIMITS.log_bytes:
+            found.append("more came out than a log may hold")
         return found
 
     def outside_signs(self) -> list[str]:
@@ -179,19 +195,33 @@ async def run_attack(
 ) -> Report:
     is_patient = attack.expected.startswith("harmless") and attack.role == "script"
     limits = switches.limits(limits or (PATIENT if is_patient else LIMITS))
+    if attack.role == "metadata":
+        return await _read_metadata(forker, trap, attack, switches)
     engine = RecordingEngine()
     child = await forker.fork(attack.role, limits.child, layers=switches.layers)
     ended = await converse(child, Script(source=trap.arm(attack.source), args=attack.args), engine, limits)
-    return Report(ended, trap.signs(ended, engine.logs))
+    fields = [f"{name}: {value}" for frame in engine.frames if frame[0] == "log" for name, value in frame[4].items()]
+    return Report(ended, trap.signs(ended, [*engine.logs, *fields]))
 
 
-def run_all(trap: Bait, attacks: Sequence[Attack]) -> dict[str, Report]:
+async def _read_metadata(forker: Forker, trap: Bait, attack: Attack, switches: Switches) -> Report:
+    """As `vibe list` and `vibe show` read and print what a file says of itself."""
+    checker = LockedChecker(forker, layers=switches.layers)
+    (report,) = await checker.read_metadata([("flow.py", trap.arm(attack.source))])
+    metadata = build_metadata("flow", report)
+    texts = (metadata.name, metadata.description, metadata.when_to_use, *metadata.phases, *metadata.phases_used)
+    problems = "\n".join(sanitize.one_line(problem.message) for problem in metadata.problems)
+    ended = Ended(outcome="refused" if problems else "returned", message=problems)
+    return Report(ended, trap.signs(ended, [sanitize.one_line(text) for text in texts]))
+
+
+def run_all(trap: Bait, attacks: Sequence[Attack], limits: HostLimits | None = None) -> dict[str, Report]:
     """Every attack in a process of its own, behind all guards, a few at a time."""
     reports: dict[str, Report] = {}
 
     async def one(forker: Forker, attack: Attack, slots: trio.CapacityLimiter) -> None:
         async with slots:
-            reports[attack.name] = await run_attack(forker, trap, attack, switched_off(()))
+            reports[attack.name] = await run_attack(forker, trap, attack, switched_off(()), limits)
 
     async def main() -> None:
         zygote = start_weakened_zygote(())
@@ -208,17 +238,33 @@ def run_all(trap: Bait, attacks: Sequence[Attack]) -> dict[str, Report]:
 
 
 def run_without(guards: Sequence[str], attacks: Sequence[Attack]) -> dict[str, Report]:
-    """Each attack with `guards` switched off, one after the other: what happens outside is that one's doing."""
+    """Each attack with `guards` switched off.
+
+    Those of which the end tells run a few at a time; the others one after the other: what happens outside is theirs.
+    """
     reports: dict[str, Report] = {}
     switches = switched_off(guards)
+
+    async def run(forker: Forker, trap: Bait, attack: Attack) -> Report:
+        is_endless = attack.role == "native" or "limit.cpu" in guards
+        return await run_attack(forker, trap, attack, switches, LAST_RESORT if is_endless else LIMITS)
+
+    async def one(forker: Forker, trap: Bait, attack: Attack, slots: trio.CapacityLimiter) -> None:
+        async with slots:
+            reports[attack.name] = await run(forker, trap, attack)
 
     async def main() -> None:
         zygote = start_weakened_zygote(switches.weaknesses)
         try:
             async with open_forker(zygote) as forker:
-                for attack in attacks:
+                slots = trio.CapacityLimiter(_AT_ONCE)
+                with bait() as trap:
+                    async with trio.open_nursery() as nursery:
+                        for attack in (attack for attack in attacks if attack.without_guards):
+                            nursery.start_soon(one, forker, trap, attack, slots)
+                for attack in (attack for attack in attacks if not attack.without_guards):
                     with bait() as trap, adopting() as orphans:
-                        report = await run_attack(forker, trap, attack, switches, LAST_RESORT)
+                        report = await run(forker, trap, attack)
                         report.signs += trap.outside_signs() + orphans.signs(zygote.process.pid)
                     reports[attack.name] = report
         finally:

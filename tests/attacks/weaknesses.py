@@ -64,8 +64,10 @@ def _policy_classes() -> None:
 
 @_switch("policy.imports")
 def _policy_imports() -> None:
-    from vibe_workflows.sandbox import namespace, policy_imports
+    from vibe_workflows.sandbox import namespace, policy_imports, problems
 
+    _patch(problems, "MEMBERS", {})
+    _patch(problems, "MODULES", {})
     _patch(policy_imports.ImportPolicy, "visit_Import", lambda self, node: node)
     _patch(policy_imports.ImportPolicy, "visit_ImportFrom", lambda self, node: node)
     _patch(namespace, "import_loaded", builtins.__import__)
@@ -91,16 +93,21 @@ def _verifier() -> None:
 @_switch("attributes")
 def _attributes() -> None:
     from vibe_workflows.sandbox import guards
+    from vibe_workflows.sandbox.facades.module import Module, members
 
-    _patch(guards, "guarded_getattr", getattr)
-    _patch(guards, "GUARDS", {**guards.GUARDS, "_getattr_": getattr})
+    def read(value: Any, name: str) -> Any:
+        found = members(value).get(name) if type(value) is Module else None
+        return found or getattr(value, name)
+
+    _patch(guards, "guarded_getattr", read)
+    _patch(guards, "GUARDS", {**guards.GUARDS, "_getattr_": read})
 
 
 @_switch("builtins")
 def _builtins() -> None:
     from vibe_workflows.sandbox import namespace
 
-    _patch(namespace, "BUILTINS", {**vars(builtins), **namespace.BUILTINS, "type": type})
+    _patch(namespace, "BUILTINS", {**vars(builtins), **namespace.BUILTINS})
 
 
 @_switch("format")
@@ -108,6 +115,7 @@ def _format() -> None:
     from vibe_workflows.sandbox import attributes
 
     attributes.METHODS[str, "format"] = str.format
+    attributes.CLASS_ATTRIBUTES[str] |= {"format", "format_map"}
 
 
 @_switch("tripwire")

@@ -163,10 +163,13 @@ def test_doctor_says_what_holds_and_whether_runs_are_accepted(here: CommandHere)
     assert report["runs"] is (done.returncode == 0)
     assert report["accepted"] == "strong"
     assert {probe["name"] for probe in report["probes"]} >= {"read_file", "fork", "tcp_socket"}
+    commands = report["commands"]
+    assert commands["level"] in ("strong", "good", "weak")
+    assert {probe["name"] for probe in commands["probes"]} >= {"read_home", "tcp", "leave_daemon"}
 
 
 def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:
-    from vibe_workflows.cli.doctor import doctor_text
+    from vibe_workflows.cli.doctor import scripts_text
     from vibe_workflows.sandbox.doctor import DoctorReport, Probe
     from vibe_workflows.sandbox.report import Level
 
@@ -179,7 +182,7 @@ def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:
             Probe(name="read", words="read a file", critical=True, blocked=True, outcome="PermissionError"),
         ),
     )
-    lines = [" ".join(line.split()) for line in doctor_text(report, "strong", width=80, colour=False).splitlines()]
+    lines = [" ".join(line.split()) for line in scripts_text(report, "strong", width=80, colour=False).splitlines()]
     assert lines[0] == "sandbox: weak (what is left has known holes)"
     assert lines[1].startswith(
         "`vibe run` refuses, since strong is asked for. To run all the same: --sandbox-accept weak"
@@ -187,3 +190,20 @@ def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:
     assert "seccomp not in force" in lines
     assert "start a process YES it got through" in lines
     assert "read a file no PermissionError" in lines
+
+
+def test_doctor_in_words_tells_of_commands_apart_from_scripts() -> None:
+    from vibe_workflows.cli.doctor import commands_text
+    from vibe_workflows.sandbox.confine import ConfineLevel, ConfineReport
+    from vibe_workflows.sandbox.doctor import Probe
+
+    report = ConfineReport(
+        level=ConfineLevel.GOOD,
+        layers={"landlock": "ABI 7", "user": "", "no user": "no user namespaces here"},
+        probes=(Probe(name="tcp", words="connect out", critical=True, blocked=True, outcome="PermissionError"),),
+    )
+    lines = [" ".join(line.split()) for line in commands_text(report, width=80, colour=False).splitlines()]
+    assert lines[0].startswith("commands of agents: good (no namespaces;")
+    assert "user not in force" in lines
+    assert "no user no user namespaces here" in lines
+    assert "connect out no PermissionError" in lines

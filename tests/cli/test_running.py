@@ -39,6 +39,17 @@ def test_text_is_printed_raw_json_indented_and_none_not_at_all(body: str, stdout
     assert done.stdout == stdout
 
 
+@pytest.mark.parametrize("options", [(), ("--json",), ("--events",)])
+def test_no_control_character_of_a_script_reaches_stdout_in_json(options: tuple[str, ...], here: CommandHere) -> None:
+    here.command.write("flow.py", 'log("\\x9b2J")\nreturn {"a\\x1b[2J": ["\\x9b31m", "\\u202e", "\\x7f"]}')
+    done = here("run", "flow.py", *options)
+    assert done.returncode == 0
+    last = done.stdout if options != ("--events",) else done.stdout.splitlines()[-1]
+    value = json.loads(last)
+    assert (value["result"] if options else value) == {"a\x1b[2J": ["\x9b31m", "\u202e", "\x7f"]}
+    assert not set(done.stdout) & {"\x1b", "\x9b", "\x7f", "\u202e"}
+
+
 def test_progress_goes_to_stderr_and_its_last_lines_are_the_summary_and_the_offline_notice(here: CommandHere) -> None:
     first = here("run", "flow.py").stderr.splitlines()
     assert first[0].startswith("offline: no model is configured")

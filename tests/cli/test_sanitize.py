@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vibe_workflows.cli.render.sanitize import cell_width, clean, fit, one_line, pad
+from vibe_workflows.cli.render.sanitize import cell_width, clean, escaped, fit, one_line, pad
 
 HOSTILE = st.text(
     alphabet=st.one_of(
@@ -72,3 +74,15 @@ def test_width_counts_columns_not_characters() -> None:
     assert fit("日本語", 5) == "日本…"
     assert pad("日", 4) == "日  "
     assert pad("7", 3, right=True) == "  7"
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # JSON has no lone surrogates
+
+
+@given(st.recursive(_TEXT, lambda inner: st.lists(inner) | st.dictionaries(_TEXT, inner), max_leaves=8))
+@example("\x1b[31m\x7f\x9b2J\u202e\U000e0041\u2028")
+def test_escaped_json_means_the_same_and_moves_no_terminal(value: object) -> None:
+    document = msgspec.json.encode(value)
+    shown = escaped(document)
+    assert json.loads(shown) == json.loads(document)
+    assert clean(shown.decode()) == shown.decode()

@@ -56,6 +56,7 @@ def test_doctor_says_which_wall_is_missing_and_why(machine: Machine) -> None:
     report = told.document
     assert (report["level"], report["accepted"], report["runs"]) == ("good", "strong", False)
     assert "older than 5.13" in report["layers"]["no landlock"]
+    assert "no landlock" in report["commands"]["layers"]
     words = machine.vibe("doctor").out
     assert words.startswith("sandbox: good (one wall is missing")
     assert "--sandbox-accept good" in words

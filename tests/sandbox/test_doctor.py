@@ -62,8 +62,17 @@ def test_without_the_filter_the_doctor_finds_ways_and_the_level_says_weak(
 def test_with_every_layer_off_what_is_left_is_the_floor(reports: dict[frozenset[str], DoctorReport]) -> None:
     report = reports[frozenset({PIDFD})]
     assert {"make_folder", "change_mode", "exec", "kill_engine"} <= through(report)
-    # No room for a file descriptor, a small address space and an empty environment hold everywhere.
-    floor = {"read_file", "list_folder", "create_file", "tcp_socket", "udp_socket", "unix_socket", "environment"}
+    # No room for a file descriptor, memory that is measured and an empty environment hold everywhere.
+    floor = {
+        "much_memory",
+        "read_file",
+        "list_folder",
+        "create_file",
+        "tcp_socket",
+        "udp_socket",
+        "unix_socket",
+        "environment",
+    }
     assert not floor & through(report)
     assert report.layers[PRIVILEGES] == ""
 

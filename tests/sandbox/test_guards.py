@@ -86,6 +86,7 @@ DENIED = [
     "datetime.sys",
     "datetime.datetime.now",
     "datetime.date.today",
+    "datetime.date.replace",
     "re.enum",
     "re.compile('a').scanner",
     "random",

@@ -1,4 +1,4 @@
-"""The lock itself: the filter as data on both architectures, and the process that results, as root and as nobody."""
+"""The lock itself: the process that results, as root and as nobody. The filter as data has a file of its own."""
 
 from __future__ import annotations
 
@@ -7,118 +7,26 @@ import errno
 import json
 import os
 import signal
-import struct
 import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
+import trio
 
+from tests.support.sandbox import running_forker
+from tests.support.syscall_sweep import DENIED, LET_THROUGH, NOT_PROBED, sweep
+from tests.support.syscall_table import FREE, NEVER_EXECUTABLE, PAST_EVERY_FILTER, PROBES, SOCKET_ONLY, names_of
 from vibe_workflows.sandbox import lockdown
-from vibe_workflows.sandbox.limits import ALL_LAYERS, LANDLOCK, PRIVILEGES, SECCOMP
+from vibe_workflows.sandbox.limits import ADDRESS_SPACE, ALL_LAYERS, LANDLOCK, PRIVILEGES, SECCOMP
 from vibe_workflows.sandbox.report import Level, level_of
-from vibe_workflows.sandbox.seccomp import ALLOW, ARCHITECTURES, ERRNO, KILL_PROCESS, Architecture, build_filter
+from vibe_workflows.sandbox.seccomp import ARCHITECTURES
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the layers of Linux")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give it up")
 
-SOCKET, OTHER = 3, 7
-READ_ONLY, EXECUTABLE = 0b001, 0b101
-
-# Of asm/unistd.h; what no locked process may ever do.
-FORBIDDEN = {
-    "x86_64": {
-        "close": 3, "poll": 7, "rt_sigaction": 13, "pread64": 17, "writev": 20, "dup": 32, "nanosleep": 35,
-        "socket": 41, "connect": 42, "sendto": 44, "sendmsg": 46, "socketpair": 53, "clone": 56, "fork": 57,
-        "vfork": 58, "execve": 59, "kill": 62, "fcntl": 72, "mkdir": 83, "unlink": 87, "chmod": 90, "ptrace": 101,
-        "setuid": 105, "prctl": 157, "arch_prctl": 158, "setrlimit": 160, "mount": 165, "tkill": 200, "unshare": 272,
-        "seccomp": 317, "memfd_create": 319, "bpf": 321, "execveat": 322, "pkey_mprotect": 329, "io_uring_setup": 425,
-        "clone3": 435,
-    },
-    "aarch64": {
-        "io_setup": 0, "dup": 23, "fcntl": 25, "mkdirat": 34, "unlinkat": 35, "fchmodat": 53, "close": 57, "writev": 66,
-        "pread64": 67, "ppoll": 73, "nanosleep": 101, "ptrace": 117, "kill": 129, "tkill": 130, "rt_sigaction": 134,
-        "setuid": 146, "setrlimit": 164, "prctl": 167, "socket": 198, "socketpair": 199, "connect": 203, "sendto": 206,
-        "sendmsg": 211, "clone": 220, "execve": 221, "mount": 40, "unshare": 97, "seccomp": 277, "memfd_create": 279,
-        "bpf": 280, "execveat": 281, "pkey_mprotect": 288, "io_uring_setup": 425, "clone3": 435,
-    },
-}  # fmt: skip
-
-
-def verdict(program: bytes, arch: int, number: int, *arguments: int) -> int:
-    """Run a BPF program as the kernel does."""
-    data = struct.pack(
-        "=iIQ6Q", number - (1 << 32) if number >= 1 << 31 else number, arch, 0, *(arguments + (0,) * 6)[:6]
-    )
-    code = list(struct.iter_unpack("=HBBI", program))
-    accumulator = at = 0
-    while True:
-        operation, if_true, if_false, operand = code[at]
-        at += 1
-        match operation:
-            case 0x20:
-                accumulator = int(struct.unpack_from("=I", data, operand)[0])
-            case 0x06:
-                return int(operand)
-            case 0x15 | 0x35 | 0x45:
-                holds = {0x15: accumulator == operand, 0x35: accumulator >= operand, 0x45: bool(accumulator & operand)}
-                at += if_true if holds[operation] else if_false
-            case _:
-                raise AssertionError(f"no such operation: {operation:#x}")
-
-
-@pytest.fixture(params=sorted(ARCHITECTURES))
-def arch(request: pytest.FixtureRequest) -> Architecture:
-    return ARCHITECTURES[request.param]
-
-
-def test_the_filter_lets_exactly_its_list_through_and_kills_for_every_other_number(arch: Architecture) -> None:
-    program = build_filter(arch, SOCKET)
-    allowed = {number for number in range(1024) if verdict(program, arch.audit, number, SOCKET, 0, READ_ONLY) == ALLOW}
-    names = {name for name, number in arch.numbers.items() if number in allowed}
-    assert names == {
-        "read", "write", "mmap", "mprotect", "munmap", "mremap", "madvise", "brk", "futex", "rt_sigreturn", "exit",
-        "exit_group", "restart_syscall", "clock_gettime",
-    }  # fmt: skip
-    assert len(allowed) == len(names)
-    for number in set(range(1024)) - set(arch.numbers.values()):
-        assert verdict(program, arch.audit, number, SOCKET) == KILL_PROCESS
-
-
-@pytest.mark.parametrize("machine", sorted(FORBIDDEN))
-def test_the_filter_kills_for_what_the_kernel_calls_by_these_names(machine: str) -> None:
-    arch = ARCHITECTURES[machine]
-    program = build_filter(arch, SOCKET)
-    assert not [
-        name for name, number in FORBIDDEN[machine].items() if verdict(program, arch.audit, number) != KILL_PROCESS
-    ]
-
-
-def test_the_filter_answers_probes_of_the_interpreter_with_an_error(arch: Architecture) -> None:
-    program = build_filter(arch, SOCKET)
-    for name in ("openat", "newfstatat", "readlinkat", "getrandom", "ioctl"):
-        assert verdict(program, arch.audit, arch.numbers[name]) == ERRNO | errno.EACCES
-
-
-def test_the_filter_reads_and_writes_on_the_socket_only(arch: Architecture) -> None:
-    program = build_filter(arch, SOCKET)
-    for name in ("read", "write"):
-        assert verdict(program, arch.audit, arch.numbers[name], SOCKET) == ALLOW
-        assert verdict(program, arch.audit, arch.numbers[name], OTHER) == ERRNO | errno.EBADF
-
-
-def test_the_filter_kills_for_executable_memory(arch: Architecture) -> None:
-    program = build_filter(arch, SOCKET)
-    for name in ("mmap", "mprotect"):
-        assert verdict(program, arch.audit, arch.numbers[name], 0, 4096, EXECUTABLE) == KILL_PROCESS
-
-
-def test_the_filter_kills_for_a_foreign_architecture_and_for_the_x32_table(arch: Architecture) -> None:
-    program = build_filter(arch, SOCKET)
-    for other in (0x4000_0003, *(each.audit for each in ARCHITECTURES.values() if each is not arch)):
-        assert verdict(program, other, arch.numbers["read"], SOCKET) == KILL_PROCESS
-    assert verdict(program, arch.audit, 0x4000_0000 | arch.numbers["read"], SOCKET) == KILL_PROCESS
+SOCKET = lockdown.SOCKET_FD
 
 
 def in_fork(work: Callable[[], Any]) -> tuple[Any, int]:
@@ -248,7 +156,27 @@ def test_the_level_follows_from_the_layers_that_the_child_got(layers: dict[str, 
 
 @linux
 def test_each_layer_can_be_left_out_and_says_so() -> None:
-    for missing in (LANDLOCK, SECCOMP, PRIVILEGES):
+    told = {LANDLOCK, SECCOMP, PRIVILEGES, ADDRESS_SPACE}
+    for missing in told:
         report, _ = in_fork(partial(lock, ALL_LAYERS - {missing}))
         assert report[missing] == ""
-        assert all(report[layer] for layer in {LANDLOCK, SECCOMP, PRIVILEGES} - {missing})
+        assert all(report[layer] for layer in told - {missing})
+
+
+@linux
+@pytest.mark.skipif(os.uname().machine not in ARCHITECTURES, reason="no filter is written for this machine")
+def test_the_kernel_gives_every_call_the_verdict_that_the_program_has_for_it() -> None:
+    """Without the file system's wall, since it is the filter's answer that is asked."""
+    names = names_of(os.uname().machine)
+    numbers = range(max(names) + 20)
+
+    async def main() -> dict[int, str]:
+        async with running_forker() as forker:
+            return await sweep(forker, numbers, layers=ALL_LAYERS - {LANDLOCK})
+
+    found = trio.run(main)
+    let_through = {names.get(number, str(number)) for number in numbers if found[number] == LET_THROUGH}
+    denied = {names[number] for number in numbers if found[number] == DENIED}
+    assert let_through == SOCKET_ONLY | NEVER_EXECUTABLE | FREE
+    assert denied == PROBES & set(names.values())
+    assert {number for number in numbers if found[number] == NOT_PROBED} <= PAST_EVERY_FILTER

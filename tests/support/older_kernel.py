@@ -1,6 +1,7 @@
 """Run a command as on a kernel that lacks some system calls: `python older_kernel.py LAYER ... -- COMMAND ...`.
 
-LAYER is landlock or seccomp. All that is started below sees ENOSYS, as on an older kernel or in a container.
+LAYER is landlock, seccomp, or pidfd. All that is started below sees ENOSYS, as on an older kernel; with `LAYER=EPERM`
+that error, as in a container whose profile forbids the calls.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import struct
 import sys
 
 _NUMBERS = {
-    "x86_64": {"landlock": (444, 445, 446), "seccomp": (317,)},
-    "aarch64": {"landlock": (444, 445, 446), "seccomp": (277,)},
+    "x86_64": {"landlock": (444, 445, 446), "seccomp": (317,), "pidfd": (424, 434)},
+    "aarch64": {"landlock": (444, 445, 446), "seccomp": (277,), "pidfd": (424, 434)},
 }
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
@@ -25,10 +26,11 @@ class _Program(ctypes.Structure):
 
 
 def hide(layers: list[str]) -> None:
-    numbers = [number for layer in layers for number in _NUMBERS[os.uname().machine][layer]]
     code = [(_LOAD, 0, 0, 0)]
-    for number in numbers:
-        code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
+    for layer, _, answer in (each.partition("=") for each in layers):
+        error = getattr(errno, answer or "ENOSYS")
+        for number in _NUMBERS[os.uname().machine][layer]:
+            code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | error)]
     code.append((_RETURN, 0, 0, _ALLOW))
     program = _Program(len(code), b"".join(struct.pack("=HBBI", *line) for line in code))
     libc = ctypes.CDLL(None, use_errno=True)

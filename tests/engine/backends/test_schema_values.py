@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from vibe_workflows.engine.backends.schema_values import minimal_value
+from vibe_workflows.engine.backends.schema_values import MAX_DEPTH, MAX_PARTS, minimal_value
 from vibe_workflows.engine.model import JSON
 
 TEXT = "[offline] x"
@@ -62,6 +62,26 @@ def test_recursive_schemas_end() -> None:
     assert chain["name"] == chain["next"]["name"] == TEXT
     must: JSON = {"$ref": "#/$defs/node", "$defs": {"node": {**NODE, "required": ["next"]}}}
     assert minimal_value(must, TEXT) is not None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}}, "required": ["a", "b"]},
+        {"type": "array", "minItems": 1000, "items": {"$ref": "#"}},
+        {"allOf": [{"$ref": "#"}] * 50, "properties": {"a": {"$ref": "#"}}, "required": ["a"]},
+        {"type": "object", "minProperties": 1000, "additionalProperties": {"$ref": "#"}},
+    ],
+)
+def test_a_schema_that_multiplies_itself_costs_no_more_than_its_bound(schema: JSON) -> None:
+    value = minimal_value(schema, "text")
+
+    def parts(value: JSON) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return 1 + sum(map(parts, inner))
+
+    # Each level that is under way when the bound is met still fills up, with nulls.
+    assert parts(value) <= MAX_PARTS + 1000 * (MAX_DEPTH + 1)
 
 
 def test_a_recursive_choice_takes_the_way_out() -> None:

@@ -1,0 +1,68 @@
+"""What a command may do, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from ..limits import MIB
+from .layers import ConfineLevel
+
+#: No tool and no command writes these, whatever is granted.
+PROTECTED_NAMES: Final = (".git", ".vibe", "vibe.yaml", ".claude")
+MAX_TIMEOUT_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLimits:
+    """Of one command with all the processes that it starts."""
+
+    memory_bytes: int = 4096 * MIB  # resident, of all processes together
+    processes: int = 512  # and threads
+    file_bytes: int = 2048 * MIB  # of each file that it writes
+    scratch_bytes: int = 512 * MIB  # of /tmp; where mounts cannot be had, not limited
+    cpu_s: int = 600  # of each process
+    open_files: int = 4096  # of each process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confinement:
+    """`project` is the one folder that the command may write to, but for `protected`, whether it is there or not.
+
+    `readable` is what the command sees beside the system, its PATH and the interpreter. `environment` is added to the
+    few variables that every command gets; nothing else of this process's environment is seen.
+    """
+
+    project: Path
+    protected: tuple[str, ...] = PROTECTED_NAMES  # relative to the project
+    readable: tuple[Path, ...] = ()
+    network: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+    limits: CommandLimits = CommandLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandEnd:
+    """Exactly one of `exit_code` and `signal` is set, unless nobody could see the end."""
+
+    exit_code: int | None
+    signal: int | None
+    stdout: bytes
+    stderr: bytes
+    stdout_dropped: int  # bytes beyond the cap, counted and thrown away
+    stderr_dropped: int
+    timed_out: bool
+    over_limit: str  # which limit the command was killed for, in words; empty for none
+    seconds: float
+    level: ConfineLevel
+    layers: Mapping[str, str]  # as installed: empty for one that is not in force, `no LAYER` with the reason
+
+
+class ConfinementRefused(Exception):
+    """This command cannot be confined as asked. The message says why, and what to do."""
+
+
+class CommandNotStarted(Exception):
+    """The program is not there, or is no program, as the confined command sees it."""

@@ -1,0 +1,35 @@
+"""What the engine asks its supervisor for: JSON on one line, built by the engine, trusted by the supervisor."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+
+class Request(NamedTuple):
+    """Paths are absolute and resolved. No dataclass: the supervisor starts for each command."""
+
+    argv: list[str]
+    cwd: str
+    environment: dict[str, str]
+    root: str  # the project
+    protected: list[str]
+    readable: list[str]
+    system: list[str]
+    etc: list[str]
+    network: bool
+    layers: list[str]
+    umask: int
+    memory_bytes: int
+    processes: int
+    file_bytes: int
+    scratch_bytes: int
+    cpu_s: int
+    open_files: int
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Request:
+        return cls(**document)
+
+    def to_json(self) -> bytes:
+        return json.dumps(self._asdict()).encode()

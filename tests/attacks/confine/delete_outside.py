@@ -1,0 +1,6 @@
+# attack: delete a file outside of the project
+# expect: no such file, or denied
+# guard: mounts, landlock
+# floor guard: landlock
+import os
+os.unlink("OUTSIDE/canary")

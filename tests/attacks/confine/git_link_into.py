@@ -1,0 +1,6 @@
+# attack: link a file of the project into the hooks
+# expect: another file system, or denied
+# guard: protected
+# floor guard: protected
+import os
+os.link("PROJECT/sub/file", "PROJECT/.git/hooks/pre-commit")

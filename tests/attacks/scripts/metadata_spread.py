@@ -1,0 +1,6 @@
+# attack: ** in metadata hides keys from the eye
+# expect: refused
+# guard: meta.keys
+# off: returned
+meta = {"description": "x", **{"permissions": ["command"]}}
+return 1
