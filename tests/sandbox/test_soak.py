@@ -27,7 +27,7 @@ from vibe_workflows.sandbox.launcher import Zygote, start_zygote
 from vibe_workflows.sandbox.limits import ALL_LAYERS, ChildLimits, HostLimits
 
 LIMITS = HostLimits(child=ChildLimits(cpu_s=1), stall_s=30.0, logs=50)
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 
 RAW = "import os\ndef raw(body): os.write(3, len(body).to_bytes(4, 'little') + body)\n"
 
