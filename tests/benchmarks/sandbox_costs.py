@@ -193,7 +193,7 @@ class Memory:
     child_mb: float
     #: Not shared with the zygote; None where the kernel does not tell this user.
     own_mb: float | None
-    python_mb: float  # python -c pass
+    python_mb: float  # of an idle Python process
 
 
 @dataclass(slots=True)
@@ -210,9 +210,11 @@ class Scales(Echo):
 
 def memory() -> Memory:
     child_mb, own_mb = trio.run(_weigh)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, bufsize=0) as python:
-        while (python_mb := _kib(python.pid, "status", "VmRSS") / 1024) < 1 or not _is_waiting(python.pid):
-            os.sched_yield()
+    code = "print('up', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as python:
+        assert python.stdout is not None
+        python.stdout.readline()
+        python_mb = _kib(python.pid, "status", "VmRSS") / 1024
         python.communicate(b"\n")
     return Memory(child_mb=child_mb, own_mb=own_mb, python_mb=python_mb)
 
@@ -240,10 +242,6 @@ def _own_mb(pid: int) -> float | None:
         return _kib(pid, "smaps_rollup", "Private_Dirty") / 1024
     except PermissionError:
         return None
-
-
-def _is_waiting(pid: int) -> bool:
-    return "pipe_read" in Path(f"/proc/{pid}/wchan").read_text(encoding="ascii")
 
 
 # ---------------------------------------------------------------- locked workers
