@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SET_UP := .venv/.set-up
 
-.PHONY: demo test test-long lint bench lock clean
+.PHONY: demo test test-long test-aarch64 lint bench lock clean
 
 ## Install, and run a workflow on this repository itself; no key and no network model needed.
 demo: $(SET_UP)
@@ -16,6 +16,11 @@ test: $(SET_UP)
 ## The same properties with many more cases (about half an hour).
 test-long: $(SET_UP)
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/properties
+
+## Boot a Debian kernel for aarch64 in qemu, and attack locked processes there, as root and as an ordinary user. Needs
+## Debian's packages and qemu-system-arm, no root; takes about ten minutes, and keeps what it fetched in build/foreign.
+test-aarch64: $(SET_UP)
+	$(BIN)/python -m tests.foreign aarch64
 
 lint: $(SET_UP)
 	$(BIN)/ruff check .

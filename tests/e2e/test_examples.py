@@ -91,7 +91,7 @@ def test_the_script_of_the_readme_runs(machine: Machine) -> None:
 def test_the_commands_and_links_of_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text()
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^    make ([a-z-]+)", text, re.MULTILINE):
+    for target in re.findall(r"^    make ([a-z0-9-]+)", text, re.MULTILINE):
         assert f"\n{target}:" in makefile
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (ROOT / link).exists(), link

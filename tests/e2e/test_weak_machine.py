@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -71,3 +72,19 @@ def test_a_machine_without_a_filter_lets_attacks_through_and_doctor_says_which(m
     # What no filter is needed for: limits on descriptors and processes, and another uid.
     held = {"read_file", "create_file", "tcp_socket", "udp_socket", "unix_socket", "fork", "kill_engine", "environment"}
     assert not through & held
+
+
+@pytest.mark.parametrize("command", ["run hello.py", "doctor"])
+def test_windows_is_told_in_one_sentence_where_to_go(machine: Machine, command: str) -> None:
+    machine.write("hello.py", SCRIPT)
+    without = "for name in ('fcntl', 'grp', 'pwd', 'resource', 'termios'): sys.modules[name] = None"
+    run = f"from vibe_workflows.cli.main import main; sys.exit(main({command.split()!r}))"
+    there = f"import os, sys; del os.fork\n{without}\n{run}"
+    command_line = [sys.executable, "-c", there]
+    ran = subprocess.run(
+        command_line, cwd=machine.project, env=machine.environ, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode != 0
+    assert ran.stdout == ""
+    assert [line for line in ran.stderr.splitlines() if "Windows" in line] == ran.stderr.splitlines()
+    assert "the sandbox needs Linux or macOS; on Windows, run vibe inside WSL 2" in ran.stderr

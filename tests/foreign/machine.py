@@ -64,7 +64,7 @@ KINDS = {
     ),
     "x86_64": Kind(
         debian="amd64",
-        qemu=("qemu-system-x86_64", "-M", "q35", "-cpu", "max"),
+        qemu=("qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-accel", "tcg", "-cpu", "max"),
         console="ttyS0",
         wheels="manylinux2014_x86_64",
     ),

@@ -124,9 +124,13 @@ def _command(findings: Findings, level: str) -> None:
     findings.tell("vibe doctor says so, too:", json.loads(doctor.stdout)["level"] == level, f"exit {doctor.returncode}")
     ran = _vibe(home, "run", _EXAMPLE.name)
     wanted = 0 if level == "strong" else 8
-    findings.tell(f"vibe run ends with {wanted}:", ran.returncode == wanted, (ran.stdout or ran.stderr)[-200:].strip())
+    findings.tell(f"vibe run ends with {wanted}:", ran.returncode == wanted, _last_line(ran.stdout or ran.stderr))
     accepted = _vibe(home, "run", _EXAMPLE.name, "--new", "--sandbox-accept", level)
-    findings.tell("vibe run where that level is accepted:", accepted.returncode == 0, accepted.stderr[-200:].strip())
+    findings.tell("vibe run where that level is accepted:", accepted.returncode == 0, _last_line(accepted.stdout))
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
 
 
 def _vibe(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

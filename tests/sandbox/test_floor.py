@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -204,6 +205,39 @@ def test_where_a_handle_may_not_be_used_the_zygote_kills() -> None:
     with mock.patch("signal.pidfd_send_signal", side_effect=PermissionError):
         ended = run_script("while True:\n    pass\n", ALL_LAYERS, SMALL._replace(wall_s=0.3))
     assert ended.reason == "timeout"
+
+
+# ---------------------------------------------------------------- what a child inherits
+
+
+@linux
+def test_a_child_has_four_files_however_many_its_engine_holds() -> None:
+    """Even where the socket to the fork server has a number beyond what a child closes one by one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    many = 6_000
+    if hard != resource.RLIM_INFINITY and hard < many + 100:
+        pytest.skip(f"a process may hold {hard} files here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (many + 100, hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(many)]
+    try:
+        _, (said,) = natively(
+            f"""
+import os
+found = []
+for fd in range({many + 100}):
+    try:
+        os.fstat(fd)
+        found.append(fd)
+    except OSError:
+        pass
+log(found)
+"""
+        )
+    finally:
+        for fd in held:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert said == "[0, 1, 2, 3]"
 
 
 # ---------------------------------------------------------------- Windows
