@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 import msgspec
 import trio
 
-from .cleaning import clean_value
 from .ending import Misbehaved
 from .forker import Child, Forker, open_forker
 from .frames import Problem
-from .inbound import Splitter, check_nesting
+from .inbound import Splitter
 from .launcher import Zygote
 from .limits import ADDRESS_SPACE, ALL_LAYERS, MAX_FRAME, MIB, ChildLimits
+from .replies import Metadata, Validated, check_hits, chosen, unpack
 from .resident import resident_bytes
 
 #: Of the worker's CPU time, a request; on a busy machine that may take it longer.
@@ -30,34 +30,8 @@ _BATCH_CHARS = 2_000_000
 _WORKERS = 2
 _LIFETIME = ChildLimits(cpu_s=600)
 _RETIRE_S = 300.0
-_SHOWN_CHARS = 20_000
 
 T = TypeVar("T")
-
-
-class _Reply(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    ok: msgspec.Raw = msgspec.Raw()
-    problem: str | None = None
-
-
-class _Validated(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    value: msgspec.Raw
-    problems: tuple[str, ...]
-
-
-class _Metadata(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    docstring: str | None
-    meta: dict[str, Any]
-    meta_line: int | None
-    body: str
-    phases_used: list[str]
-    problems: list[Problem]
-
-    def to_dict(self) -> dict[str, Any]:
-        report: dict[str, Any] = msgspec.to_builtins(self)
-        for name in ("docstring", "phases_used", "problems"):  # what is shown; metadata is checked by its reader
-            report[name] = clean_value(report[name], _SHOWN_CHARS)
-        return report
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +69,7 @@ class LockedChecker:
         found = await self._ask(
             "schema",
             "the schema",
-            _Validated,
+            Validated,
             op="validate",
             schema=schema,
             value=value,
@@ -107,7 +81,7 @@ class LockedChecker:
         found: list[str] = []
         for batch in _batches(paths):
             hits = await self._ask("text", "the glob", tuple[int, ...], op="match_paths", pattern=pattern, paths=batch)
-            found += _chosen(batch, hits)
+            found += chosen(batch, hits, "the glob")
         return found
 
     async def ignored(self, rules: Mapping[str, str], paths: Sequence[str]) -> list[str]:
@@ -116,7 +90,7 @@ class LockedChecker:
             hits = await self._ask(
                 "text", "the .gitignore files", tuple[int, ...], op="ignored", rules=dict(rules), paths=batch
             )
-            found += _chosen(batch, hits)
+            found += chosen(batch, hits, "the .gitignore files")
         return found
 
     async def search(
@@ -135,6 +109,7 @@ class LockedChecker:
                 ignore_case=ignore_case,
                 limit=limit - len(found),
             )
+            check_hits(hits, len(batch), limit - len(found))
             for number, line, text in hits:
                 piece = batch[number]
                 found.append((files[piece.file][0], piece.line + line + 1, text))
@@ -158,7 +133,7 @@ class LockedChecker:
     async def _read(self, files: list[tuple[str, str]]) -> list[dict[str, Any]]:
         if not files:
             return []
-        reports = await self._ask("metadata", "the workflow", list[_Metadata], op="read", files=files, fresh=True)
+        reports = await self._ask("metadata", "the workflow", list[Metadata], op="read", files=files, fresh=True)
         if len(reports) != len(files):
             raise ValueError("the workflow: its evaluation went wrong: it gave another number of reports")
         return [report.to_dict() for report in reports]
@@ -182,7 +157,7 @@ class LockedChecker:
                     idle.append(child)
                 else:
                     await child.release()
-        return _unpack(reply, what, kind)
+        return unpack(reply, what, kind)
 
     async def _start(self, capability: str) -> Child:
         return await self._forker.fork("worker", _LIFETIME, capability=capability, layers=self._layers)
@@ -256,21 +231,9 @@ def _too_much_memory(what: str) -> str:
     return f"{what} takes more than {_LIFETIME.memory_bytes // MIB} MB to evaluate; make it simpler"
 
 
-def _unpack(reply: bytes, what: str, kind: type[T]) -> T:
-    """The worker met hostile input: its reply is checked like any child's."""
-    try:
-        check_nesting(reply)
-        decoded = msgspec.json.decode(reply, type=_Reply)
-        if decoded.problem is not None:
-            raise ValueError(decoded.problem)
-        return msgspec.json.decode(decoded.ok, type=kind)
-    except (msgspec.DecodeError, Misbehaved, RecursionError, UnicodeDecodeError) as error:
-        raise ValueError(f"{what}: its evaluation went wrong: {error}") from None
-
-
 def _unreadable(message: str) -> dict[str, Any]:
     problem = Problem(line=1, column=1, message=message)
-    return _Metadata(None, {}, None, "", [], [problem]).to_dict()
+    return Metadata(None, {}, None, "", [], [problem]).to_dict()
 
 
 def _cpu_used(pid: int) -> float:
@@ -281,10 +244,6 @@ def _cpu_used(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | 2)  # the clock id that clock_getcpuclockid(3) makes
     except OSError:
         return 0.0
-
-
-def _chosen(batch: Sequence[str], numbers: Sequence[int]) -> list[str]:
-    return [batch[number] for number in numbers]
 
 
 def _batches(items: Sequence[str]) -> Iterator[list[str]]:

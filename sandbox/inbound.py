@@ -168,7 +168,7 @@ class Inbound:
         if frame.m not in _METHODS:
             raise ProtocolError(f"no call of {clean_line(frame.m, 40)!r}")
         params = bytes(frame.p)
-        _check_json(params)
+        check_json(params)
         self._ledger.scopes.begin(frame.id, frame.scope)
         self._calls.call(frame.id, frame.scope, _place(frame.line), _place(frame.col), frame.m, params)
 
@@ -214,7 +214,7 @@ class Inbound:
         match frame:
             case DoneFrame():
                 value = bytes(frame.value)
-                _check_json(value)
+                check_json(value)
                 return Ended(outcome="returned", value=value)
             case RefusedFrame():
                 problems = tuple(
@@ -262,8 +262,8 @@ def check_nesting(body: bytes) -> None:
         raise ProtocolError(f"JSON nested deeper than {MAX_JSON_DEPTH}")
 
 
-def _check_json(raw: bytes) -> None:
-    """A raw part was only skipped over by the decoder: numbers and text in it can still be none."""
+def check_json(raw: bytes) -> None:
+    """Raises ProtocolError. The decoder only skips over a raw part: numbers and text in it can still be none."""
     try:
         _decode_any(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
