@@ -124,7 +124,7 @@ def _examine_tree(tree: ast.Module, source: str, filename: str) -> _Examined:
     except RecursionError:
         policy.found.add(ScriptProblem(1, 1, problems.TOO_DEEP))
     code = None if policy.found else _compile(assemble(tree, parts, policy.scopes.declared_global), filename, policy)
-    return _Examined(code, parts, policy.problems, meta, policy.phases)
+    return _Examined(code, parts, policy.problems, meta, list(policy.phases))
 
 
 def _compile(tree: ast.Module, filename: str, policy: Policy) -> CodeType | None:

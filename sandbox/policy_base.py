@@ -13,6 +13,9 @@ from .problems import MAX_PROBLEMS, ScriptProblem
 
 _Node = TypeVar("_Node", bound=ast.AST)
 
+#: Of all problems the first ones are told. Looking up the columns of a hundred thousand in one long line takes seconds.
+_MAX_FOUND: Final = 50 * MAX_PROBLEMS
+
 #: Nodes without contents that are allowed wherever the grammar has them. Anything else needs a visitor.
 _LEAVES: Final = frozenset(
     {
@@ -49,6 +52,8 @@ class PolicyBase(RestrictingNodeTransformer):  # type: ignore[misc]
         return tuple(sorted(self.found)[:MAX_PROBLEMS])
 
     def error(self, node: ast.AST, info: str) -> None:
+        if len(self.found) >= _MAX_FOUND:
+            return
         line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         self.found.add(ScriptProblem(line, self.column(line, offset), info))
 

@@ -24,7 +24,7 @@ class Policy(ImportPolicy, MatchPolicy):
         super().__init__(lines)
         self._has_main = has_main
         #: Literal titles of `phase("...")`, in order.
-        self.phases: list[str] = []
+        self.phases: dict[str, None] = {}
 
     # ------------------------------------------------------------ names and attributes
 
@@ -85,8 +85,8 @@ class Policy(ImportPolicy, MatchPolicy):
     def _note_phase(self, name: str, arguments: list[ast.expr]) -> None:
         if name == "phase" and arguments and isinstance(arguments[0], ast.Constant):
             title = arguments[0].value
-            if isinstance(title, str) and title not in self.phases:
-                self.phases.append(title)
+            if isinstance(title, str):
+                self.phases[title] = None
 
     # ------------------------------------------------------------ binding, in the order of evaluation
 

@@ -193,7 +193,7 @@ def bait() -> Iterator[Bait]:
 async def run_attack(
     forker: Forker, trap: Bait, attack: Attack, switches: Switches, limits: HostLimits | None = None
 ) -> Report:
-    is_patient = attack.expected.startswith("harmless") and attack.role == "script"
+    is_patient = attack.role == "script" and (attack.expected.startswith("harmless") or "memory" in attack.with_guards)
     limits = switches.limits(limits or (PATIENT if is_patient else LIMITS))
     if attack.role == "metadata":
         return await _read_metadata(forker, trap, attack, switches)
@@ -247,7 +247,9 @@ def run_without(guards: Sequence[str], attacks: Sequence[Attack]) -> dict[str, R
 
     async def run(forker: Forker, trap: Bait, attack: Attack) -> Report:
         is_endless = attack.role == "native" or "limit.cpu" in guards
-        return await run_attack(forker, trap, attack, switches, LAST_RESORT if is_endless else LIMITS)
+        is_patient = "memory" in attack.without_guards
+        limits = LAST_RESORT if is_endless else PATIENT if is_patient else LIMITS
+        return await run_attack(forker, trap, attack, switches, limits)
 
     async def one(forker: Forker, trap: Bait, attack: Attack, slots: trio.CapacityLimiter) -> None:
         async with slots:

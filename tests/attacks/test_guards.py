@@ -40,3 +40,10 @@ def test_an_attack_gets_through_without_its_guards(attack: Attack) -> None:
 def test_every_guard_is_needed_by_an_attack() -> None:
     needed = {guard for attack in ATTACKS for guard in attack.guards}
     assert sorted(GUARDS.keys() - needed) == []
+
+
+@pytest.mark.parametrize(
+    "attack", [attack for attack in load("*.py") if not attack.guards], ids=lambda attack: attack.name
+)
+def test_an_attack_without_a_guard_says_why_it_needs_none(attack: Attack) -> None:
+    assert attack.why or attack.role == "native"

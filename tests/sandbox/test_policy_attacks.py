@@ -18,6 +18,7 @@ SCRIPTS = Path(__file__).parent.parent / "attacks" / "scripts"
 #: They end by the limits of the process, or of the wire.
 EXHAUSTING = {
     *("script_big_result", "script_c_loop_max", "script_call_flood_noawait", "script_deep_map", "script_dict_bomb"),
+    *("script_datetime_state", "script_finally_loops", "script_stall"),
     *("script_fmt_bomb", "script_log_flood", "script_loop", "script_mem_grow", "script_pow_c", "script_regex"),
     *("script_result_deep", "script_swallow_cancel", "script_tee_crash"),
 }

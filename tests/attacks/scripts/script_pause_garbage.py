@@ -1,5 +1,5 @@
 # attack: garbage with a `finally` block, so that it runs while the tripwire is off for the sandbox's own look at frames
-# expect: runtime-denied
+# expect: harmless
 # guard: attributes, tripwire.pause
 def litter():
     def trap(box):
