@@ -98,7 +98,7 @@ def test_a_cancelled_command_is_gone_before_the_cancellation_goes_on(project: Pa
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(wait_and_cancel, scope)
                 await run_confined(
-                    ["sh", "-c", "touch src/begun; sleep 301.3"],
+                    ["sh", "-c", "echo begun > src/begun; sleep 301.3"],
                     cwd=project,
                     policy=Confinement(project=project),
                     at_least=ConfineLevel.WEAK,
@@ -108,11 +108,15 @@ def test_a_cancelled_command_is_gone_before_the_cancellation_goes_on(project: Pa
         assert "301.3" not in processes()
 
     async def wait_and_cancel(scope: trio.CancelScope) -> None:
-        while not await trio.Path(project / "src/begun").exists():
-            await trio.sleep(0.01)
+        await trio.lowlevel.wait_readable(begun)
         scope.cancel()
 
-    trio.run(main)
+    os.mkfifo(project / "src/begun")
+    begun = os.open(project / "src/begun", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        trio.run(main)
+    finally:
+        os.close(begun)
 
 
 def test_a_command_gets_an_allowlist_of_the_environment_and_what_it_is_given(

@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import signal
-import struct
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.bpf import verdict
 from vibe_workflows.sandbox import lockdown
 from vibe_workflows.sandbox.bpf import ALLOW, ERRNO, KILL_PROCESS
 from vibe_workflows.sandbox.limits import ALL_LAYERS, LANDLOCK, PRIVILEGES, SECCOMP
@@ -45,28 +45,6 @@ FORBIDDEN = {
         "bpf": 280, "execveat": 281, "pkey_mprotect": 288, "io_uring_setup": 425, "clone3": 435,
     },
 }  # fmt: skip
-
-
-def verdict(program: bytes, arch: int, number: int, *arguments: int) -> int:
-    """Run a BPF program as the kernel does."""
-    data = struct.pack(
-        "=iIQ6Q", number - (1 << 32) if number >= 1 << 31 else number, arch, 0, *(arguments + (0,) * 6)[:6]
-    )
-    code = list(struct.iter_unpack("=HBBI", program))
-    accumulator = at = 0
-    while True:
-        operation, if_true, if_false, operand = code[at]
-        at += 1
-        match operation:
-            case 0x20:
-                accumulator = int(struct.unpack_from("=I", data, operand)[0])
-            case 0x06:
-                return int(operand)
-            case 0x15 | 0x35 | 0x45:
-                holds = {0x15: accumulator == operand, 0x35: accumulator >= operand, 0x45: bool(accumulator & operand)}
-                at += if_true if holds[operation] else if_false
-            case _:
-                raise AssertionError(f"no such operation: {operation:#x}")
 
 
 @pytest.fixture(params=sorted(ARCHITECTURES))
