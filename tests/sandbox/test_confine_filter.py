@@ -28,7 +28,7 @@ class Filter:
             self.arch,
             machine,
             families=(AF_UNIX, AF_INET),
-            leaks=Leaks(metadata=leaks, signals=leaks, ipc=leaks, broker=broker),
+            leaks=Leaks(metadata=leaks, truncation=leaks, processes=leaks, signals=leaks, ipc=leaks, broker=broker),
             uid=UID,
             gid=GID,
         )
@@ -115,6 +115,21 @@ def test_where_other_walls_leak_the_filter_closes_what_they_leave_open(machine: 
             assert ask(name, 5) == DENIED
     assert ask("setxattr") == ERRNO | errno.EOPNOTSUPP
     assert ask("kill", 0, 9) == ALLOW
+
+
+def test_a_file_that_may_be_read_is_not_truncated_nor_marked(machine: str) -> None:
+    tight, ask = Filter(machine), Filter(machine, leaks=True)
+    assert ask("openat", 3, 0, os.O_RDONLY | os.O_TRUNC) == ask("truncate") == DENIED
+    assert ask("openat", 3, 0, os.O_WRONLY | os.O_TRUNC) == ask("openat", 3, 0, os.O_RDONLY) == ALLOW
+    for flags in (0x4008_6602, 0x4080_6685):
+        assert ask("ioctl", 3, flags) == DENIED
+        assert tight("ioctl", 3, flags) == ALLOW
+
+
+def test_limits_and_priorities_are_set_of_the_caller_only(machine: str) -> None:
+    ask = Filter(machine, leaks=True)
+    assert ask("prlimit64", 0) == ask("sched_setaffinity", 0) == ask("setpriority", 0, 0) == ALLOW
+    assert ask("prlimit64", 77) == ask("sched_setaffinity", 77) == ask("setpriority", 0, 77) == DENIED
 
 
 def test_the_broker_is_asked_where_there_is_one(machine: str) -> None:
