@@ -57,7 +57,11 @@ _ATTACKS = (
     _Attack("ptrace", "trace a process", "succeeded(libc.ptrace(0, 0, 0, 0))"),
     _Attack("user_namespace", "make a user namespace", "succeeded(libc.unshare(0x10000000))"),
     _Attack("raise_limit", "raise its own limits", "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))"),
-    _Attack("environment", "find an environment", "if not any(os.environ.values()): raise PermissionError('it is empty')"),
+    _Attack(
+        "environment",
+        "find an environment",
+        "if not any(os.environ.values()): raise PermissionError('it is empty')",
+    ),
     _Attack("much_memory", "take 1 GB of memory", "b'x' * (1 << 30)"),
     _Attack(
         "executable_memory",

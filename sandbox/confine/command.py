@@ -89,9 +89,12 @@ def _lock(request: Request, scratch: str) -> tuple[dict[str, str], int]:
         layers[LIMITS] = "set"
     kernel.no_new_privileges()
     os.chdir(request.cwd)
+    installed = rules.Installed(0, scoped=False)
     if LANDLOCK in wanted:
         try:
-            layers[LANDLOCK], layers[SCOPE] = _landlock(request, scratch)
+            installed = _landlock(request, scratch)
+            layers[LANDLOCK] = f"ABI {installed.version}"
+            layers[SCOPE] = "signals, abstract sockets" if installed.scoped else ""
         except LockFailed as error:
             layers[f"no {LANDLOCK}"] = str(error)
     if CAPABILITIES in wanted:
@@ -100,7 +103,7 @@ def _lock(request: Request, scratch: str) -> tuple[dict[str, str], int]:
     listener = -1
     if SECCOMP in wanted:
         try:
-            listener = _seccomp(request, scoped=bool(layers[SCOPE]))
+            listener = _seccomp(request, installed)
             layers[SECCOMP] = "filter"
             layers[BROKER] = "answers" if listener >= 0 else ""
         except OSError as error:
@@ -124,7 +127,7 @@ def _set_limits(request: Request) -> None:
         resource.setrlimit(name, (most, most))
 
 
-def _landlock(request: Request, scratch: str) -> tuple[str, str]:
+def _landlock(request: Request, scratch: str) -> rules.Installed:
     if MOUNTS in request.layers:
         readable, writable = ["/"], [request.root, *SCRATCH, *rules.DEVICES]
     else:
@@ -135,16 +138,18 @@ def _landlock(request: Request, scratch: str) -> tuple[str, str]:
     return rules.restrict(readable=readable, writable=writable, tcp=tcp, scope=SCOPE in request.layers)
 
 
-def _seccomp(request: Request, *, scoped: bool) -> int:
+def _seccomp(request: Request, landlock: rules.Installed) -> int:
     families: tuple[int, ...] = ()
     if request.network or NETWORK in request.layers:
         families = (command_filter.AF_INET, command_filter.AF_INET6)
         # Of unix sockets the file system shows none; abstract ones belong to the network's namespace.
-        if MOUNTS in request.layers and (scoped or (NETWORK in request.layers and not request.network)):
+        if MOUNTS in request.layers and (landlock.scoped or (NETWORK in request.layers and not request.network)):
             families += (command_filter.AF_UNIX,)
     leaks = command_filter.Leaks(
         metadata=MOUNTS not in request.layers,
-        signals=PIDS not in request.layers and not scoped,
+        truncation=MOUNTS not in request.layers and 0 < landlock.version < 3,
+        processes=PIDS not in request.layers,
+        signals=PIDS not in request.layers and not landlock.scoped,
         ipc=IPC not in request.layers,
         broker=BROKER in request.layers,
     )

@@ -49,15 +49,27 @@ _IPC: Final = (
 )  # fmt: skip
 _SIGNALS: Final = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
 _UNCHANGED: Final = 0xFFFF_FFFF
+#: (call, the argument that names a process): 0 is the caller. Limits of the engine set to nothing would kill it.
+_TUNING: Final = (
+    ("prlimit64", 0), ("sched_setparam", 0), ("sched_setscheduler", 0), ("sched_setaffinity", 0), ("sched_setattr", 0),
+    ("setpriority", 1), ("ioprio_set", 1),
+)  # fmt: skip
+#: FS_IOC_SETFLAGS (both widths), SETVERSION, FSSETXATTR, ENABLE_VERITY, SET_ENCRYPTION_POLICY: on a file open to read.
+_FILE_FLAGS: Final = (0x4008_6602, 0x4004_6602, 0x4008_7602, 0x401C_5820, 0x4080_6685, 0x800C_6613)
+_WRITES, _TRUNCATES = 0o3, 0o1000
 
 
 class Leaks:
     """What the other walls leave open, so that the filter has to close it."""
 
-    __slots__ = ("broker", "ipc", "metadata", "signals")
+    __slots__ = ("broker", "ipc", "metadata", "processes", "signals", "truncation")
 
-    def __init__(self, *, metadata: bool, signals: bool, ipc: bool, broker: bool) -> None:
+    def __init__(
+        self, *, metadata: bool, truncation: bool, processes: bool, signals: bool, ipc: bool, broker: bool
+    ) -> None:
         self.metadata = metadata  # modes, owners, times and attributes of files outside of the project
+        self.truncation = truncation  # of files that may be read: Landlock before ABI 3
+        self.processes = processes  # limits and priorities of processes that are not the command's
         self.signals = signals  # to processes that are not the command's
         self.ipc = ipc  # System V and POSIX queues, shared memory, semaphores of this user
         self.broker = broker  # somebody answers notifications
@@ -75,6 +87,12 @@ def build_filter(
     rules.when(numbers["socket"], ERRNO | errno.EPERM)
     if leaks.metadata:
         _metadata(rules, numbers, leaks, uid, gid)
+    if leaks.truncation:
+        _truncation(rules, numbers)
+    if leaks.processes:
+        for name, argument in _TUNING:
+            rules.when(numbers[name], ALLOW, (argument, EQUAL, 0))
+            rules.when(numbers[name], ERRNO | errno.EPERM)
     if leaks.ipc:
         for name in _IPC:
             rules.when(numbers[name], ERRNO | errno.EPERM)
@@ -115,6 +133,8 @@ def _metadata(rules: Rules, numbers: dict[str, int], leaks: Leaks, uid: int, gid
     for name in _OLD_TIMES:
         if name in numbers:
             rules.when(numbers[name], ERRNO | errno.ENOSYS)  # libraries have used utimensat for long
+    for flag in _FILE_FLAGS:
+        rules.when(numbers["ioctl"], ERRNO | errno.EPERM, (1, EQUAL, flag))
     for name in _XATTR:
         rules.when(numbers[name], ERRNO | errno.EOPNOTSUPP)
     for name, owner in _OWNERS:
@@ -125,6 +145,14 @@ def _metadata(rules: Rules, numbers: dict[str, int], leaks: Leaks, uid: int, gid
             for new_gid in (gid, _UNCHANGED):
                 rules.when(numbers[name], ERRNO | 0, (owner, EQUAL, new_uid), (owner + 1, EQUAL, new_gid))
         rules.when(numbers[name], ERRNO | errno.EPERM)
+
+
+def _truncation(rules: Rules, numbers: dict[str, int]) -> None:
+    rules.when(numbers["truncate"], ERRNO | errno.EPERM)
+    for name, flags in (("open", 1), ("openat", 2)):
+        if name in numbers:  # to write is a right that every Landlock knows
+            rules.when(numbers[name], ALLOW, (flags, ANY_BIT, _WRITES))
+            rules.when(numbers[name], ERRNO | errno.EPERM, (flags, ANY_BIT, _TRUNCATES))
 
 
 def _signals(rules: Rules, numbers: dict[str, int], leaks: Leaks) -> None:

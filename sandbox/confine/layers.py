@@ -55,4 +55,5 @@ def level_of(layers: Mapping[str, str], *, network: bool) -> ConfineLevel:
     private = {MOUNTS, PIDS, IPC} | (set() if network else {NETWORK})
     if stand(private) and (layers.get(LANDLOCK) or layers.get(f"no {LANDLOCK}")):
         return ConfineLevel.STRONG
-    return ConfineLevel.GOOD if stand({LANDLOCK, SCOPE}) else ConfineLevel.WEAK
+    # Where Landlock has no scopes, the filter closes what they would.
+    return ConfineLevel.GOOD if layers.get(LANDLOCK) else ConfineLevel.WEAK

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from .. import landlock
 from ..errors import LockFailed
@@ -29,8 +29,13 @@ def known_rights(version: int) -> int:
     return (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)) - 1
 
 
-def restrict(*, readable: Iterable[str], writable: Iterable[str], tcp: bool, scope: bool) -> tuple[str, str]:
-    """Confine this process to these paths; returns details for the layers `landlock` and `scope`.
+class Installed(NamedTuple):
+    version: int
+    scoped: bool
+
+
+def restrict(*, readable: Iterable[str], writable: Iterable[str], tcp: bool, scope: bool) -> Installed:
+    """Confine this process to these paths.
 
     Without `tcp`, no TCP; with `scope`, no signals and no abstract sockets to the outside. Paths that are not there
     are left out. Raises LockFailed where the kernel has no Landlock.
@@ -50,7 +55,7 @@ def restrict(*, readable: Iterable[str], writable: Iterable[str], tcp: bool, sco
     except OSError as error:
         raise LockFailed(f"landlock: {error.strerror}") from error
     os.close(ruleset)
-    return f"ABI {version}", "signals, abstract sockets" if scopes else ""
+    return Installed(version, bool(scopes))
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:

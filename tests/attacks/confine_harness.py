@@ -8,12 +8,15 @@ it or nothing is there to attack. Words in capitals in its text become places of
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import secrets
 import shutil
 import socket
+import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -79,6 +82,7 @@ def missing(needs: frozenset[str]) -> str:
         "disk": any(os.access(path, os.R_OK) and _opens(path) for path in glob("/dev/[sv]da")),
         "io_uring": _has_io_uring(),
         "xattr": _has_xattr(),
+        "file flags": _has_file_flags(),
     }
     return ", ".join(sorted(need for need in needs if not there[need]))
 
@@ -95,6 +99,13 @@ def _has_io_uring() -> bool:
     if fd >= 0:
         os.close(fd)
     return bool(fd >= 0)
+
+
+def _has_file_flags() -> bool:
+    with tempfile.NamedTemporaryFile() as file, suppress(OSError):
+        fcntl.ioctl(file.fileno(), 0x40086602, struct.pack("=q", 0x40))
+        return True
+    return False
 
 
 def _has_xattr() -> bool:

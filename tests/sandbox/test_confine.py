@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -21,9 +22,10 @@ from vibe_workflows.sandbox.confine import (
     ConfineLevel,
     Confinement,
     ConfinementRefused,
+    probe_confinement,
     run_confined,
 )
-from vibe_workflows.sandbox.confine.layers import LANDLOCK, SECCOMP
+from vibe_workflows.sandbox.confine.layers import LANDLOCK, SCOPE, SECCOMP
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are confined on Linux only")
 MIB = 1 << 20
@@ -98,7 +100,7 @@ def test_a_cancelled_command_is_gone_before_the_cancellation_goes_on(project: Pa
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(wait_and_cancel, scope)
                 await run_confined(
-                    ["sh", "-c", "touch src/begun; sleep 301.3"],
+                    ["sh", "-c", "echo begun > src/begun; sleep 301.3"],
                     cwd=project,
                     policy=Confinement(project=project),
                     at_least=ConfineLevel.WEAK,
@@ -108,11 +110,15 @@ def test_a_cancelled_command_is_gone_before_the_cancellation_goes_on(project: Pa
         assert "301.3" not in processes()
 
     async def wait_and_cancel(scope: trio.CancelScope) -> None:
-        while not await trio.Path(project / "src/begun").exists():
-            await trio.sleep(0.01)
+        await trio.lowlevel.wait_readable(begun)
         scope.cancel()
 
-    trio.run(main)
+    os.mkfifo(project / "src/begun")
+    begun = os.open(project / "src/begun", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        trio.run(main)
+    finally:
+        os.close(begun)
 
 
 def test_a_command_gets_an_allowlist_of_the_environment_and_what_it_is_given(
@@ -258,10 +264,28 @@ def test_pytest_runs_the_tests_of_a_project(project: Path, route: str) -> None:
     ],
 )
 def test_what_cannot_be_confined_is_refused_with_the_reason(
-    project: Path, change: Callable[[Path], dict[str, object]], why: str
+    project: Path, change: Callable[[Path], dict[str, Any]], why: str
 ) -> None:
     with pytest.raises(ConfinementRefused, match=why):
         run(["true"], project, **change(project))
+
+
+def test_without_scopes_signals_reach_the_command_s_own_processes_only(project: Path) -> None:
+    """Where Landlock has none, the broker decides."""
+    script = f"sleep 301.5 & kill $! && wait; kill -0 {os.getpid()} || echo denied"
+    end = shell(script, project, layers=FLOOR_LAYERS - {SCOPE})
+    assert end.stdout == b"denied\n"
+    assert end.seconds < 300
+    assert end.level is ConfineLevel.GOOD
+
+
+def test_elsewhere_than_on_linux_nothing_pretends(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(ConfinementRefused, match="confined on Linux only"):
+        run(["true"], project)
+    report = trio.run(probe_confinement)
+    assert (report.level, report.probes) == (ConfineLevel.WEAK, ())
+    assert "Linux only" in report.layers["no layers"]
 
 
 def test_a_home_is_no_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

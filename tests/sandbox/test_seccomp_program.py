@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.bpf import Program, Refused
 from tests.support.syscall_table import FREE, NEVER_EXECUTABLE, ONLY_OLD, PROBES, SOCKET_ONLY, names_of
-from vibe_workflows.sandbox.lockdown import SOCKET_FD
 from vibe_workflows.sandbox.bpf import ALLOW, ERRNO, KILL_PROCESS
+from vibe_workflows.sandbox.lockdown import SOCKET_FD
 from vibe_workflows.sandbox.seccomp import ARCHITECTURES, build_filter
 
 KILL, DENIED, BAD_FD = KILL_PROCESS, ERRNO | errno.EACCES, ERRNO | errno.EBADF
