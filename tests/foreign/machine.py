@@ -108,9 +108,13 @@ def boot(kind: Kind, kernel: Path, initramfs: Path, command_line: str) -> Iterat
         errors="replace",
     )  # fmt: skip
     assert process.stdout is not None
-    with process:
+    try:
         for line in process.stdout:
             yield line.rstrip()
+    finally:
+        process.terminate()  # `timeout` passes it on
+        process.wait()
+        process.stdout.close()
 
 
 def _download_packages(kind: Kind, state: Path, target: Path) -> None:
