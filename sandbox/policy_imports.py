@@ -56,8 +56,8 @@ class ImportPolicy(PolicyBase):
         if module:
             self._check_member(alias, module, name)
         is_primitive = name in PRIMITIVES and module == _SCRIPT
-        if is_primitive and bound == name:
-            return []  # in scope already
+        if bound == name in PRIMITIVES and (is_primitive or module in ("", "vibe_workflows")):
+            return []  # in scope already; from elsewhere it is refused, and that is enough said
         path = f"{node.module}.{name}" if node.module else name
         self.scopes.bind(alias, bound, "import", path=path)
         return [_assignment(node, bound, module, name)]
@@ -67,7 +67,9 @@ class ImportPolicy(PolicyBase):
         if module == _SCRIPT and name in NOT_YET:
             self.error(alias, problems.NOT_IN_THIS_VERSION.format(name=name))
         elif module == "vibe_workflows":
-            if path not in registry.FROM_OUTSIDE and registry.find(path) is None:
+            if name in PRIMITIVES - NOT_YET:
+                self.error(alias, problems.FROM_SCRIPT.format(name=name))
+            elif path not in registry.FROM_OUTSIDE and registry.find(path) is None:
                 self.error(alias, problems.NOT_IN_THIS_VERSION.format(name=path))
         elif path in problems.MEMBERS or not self._may_have(module, name):
             self.error(alias, problems.member_problem(module, name))

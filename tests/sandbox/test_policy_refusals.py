@@ -78,7 +78,35 @@ REFUSED = [
     ("from datetime import date\nx = date.today()", f"2:5: `datetime.date.today` {NA}; use now()"),
     ("sys.exit(1)", f"1:1: `sys.exit` {NA}; `return` a result, or raise ValueError(...)"),
     ("subprocess.run(['ls'])", f'1:1: `subprocess` {NA}; an agent runs commands: agent(..., tools=["command"])'),
+    ("async with asyncio.TaskGroup() as tg:\n    pass", f"1:12: `asyncio.TaskGroup` {NA}; use await parallel([...])"),
+    ("async with asyncio.timeout(3):\n    pass", f"1:12: `asyncio.timeout` {NA}; use agent(..., timeout=SECONDS)"),
+    ("await asyncio.wait_for(f(), 3)", f"1:7: `asyncio.wait_for` {NA}; use agent(..., timeout=SECONDS)"),
+    ("t = asyncio.create_task(f())", f"1:5: `asyncio.create_task` {NA}; use parallel([...])"),
+    ("asyncio.run(main())", f"1:1: `asyncio.run` {NA}; the engine calls main itself"),
+    ("asyncio.Lock()", f"1:1: `asyncio.Lock` {NA}; only one branch runs between two awaits: leave it out"),
+    ("with contextlib.suppress(KeyError):\n    pass", f"1:6: `contextlib.suppress` {NA}; use `try`/`except`"),
+    ("from contextlib import asynccontextmanager", f"1:1: `contextlib.asynccontextmanager` {NA}; write a function"),
+    ("from types import SimpleNamespace", f"1:1: `import types` {NA}; use a dict"),
+    ("dataclasses.asdict(x)", f"1:1: `dataclasses.asdict` {NA}; a dict is one already"),
+    ("import argparse", f"1:8: `import argparse` {NA}; declare arguments in `meta`, and read them as args.NAME"),
+    ("import numpy as np", f"1:8: `import numpy` {NA}; use math, statistics and lists"),
+    ("import queue", f"1:8: `import queue` {NA}; steps are awaited directly"),
+    ("from concurrent.futures import ThreadPoolExecutor", f"1:1: `import concurrent.futures` {NA}; steps are awaited"),
+    ("import threading", f"1:8: `import threading` {NA}; steps are awaited directly"),
+    ("x = uuid.uuid4()", f"1:5: `uuid` {NA}; use random, which a rerun repeats"),
+    ("random.seed(1)", f"1:1: `random.seed` {NA}; random is seeded by the engine"),
+    ("logging.info('x')", f"1:1: `logging` {NA}; use log(...)"),
+    ("json.dump(x, f)", f"1:1: `json.dump` {NA}; {FILES}"),
+    ("json.load(f)", f"1:1: `json.load` {NA}; use json.loads(text)"),
+    ("os.path.exists('a')", f"1:1: `os.path` {NA}; use pathlib.PurePosixPath"),
+    ("from vibe_workflows import agent", "1:28: write `from vibe_workflows.script import agent`, or leave it out"),
+    ("import socket", f"1:8: `import socket` {NA}; an agent reaches the network"),
     # names
+    ("@property\ndef f(x):\n    pass", f"1:2: `property` {NA}; write a plain function"),
+    ("@staticmethod\ndef f(x):\n    pass", f"1:2: `staticmethod` {NA}; write a plain function"),
+    ("__import__('os')", "1:1: `__import__`: names that begin with `_` are not available in workflow scripts"),
+    ("x = globals()", f"1:5: `globals` {NA}; keep values in a dict"),
+    ("self.x = 1", "1:1: attributes cannot be set in workflow scripts; keep values in a dict: d['x'] = ..."),
     ("open('x').read()", f"1:1: `open` {NA}; {FILES}"),
     ("eval('1')", f"1:1: `eval` {NA}; parse data with json.loads(...)"),
     ("f = exec", f"1:5: `exec` {NA}; write the code as a function"),
@@ -235,3 +263,23 @@ def test_a_node_that_nobody_has_thought_about_is_refused() -> None:
     policy = Policy(["..."], has_main=False)
     policy.visit(ast.Module([ast.Expr(node, lineno=1, col_offset=0)], []))
     assert [problem.message for problem in policy.problems] == [f"`Novelty` {NA}"]
+
+
+def test_a_primitive_imported_from_elsewhere_is_refused_once() -> None:
+    for module in ("vibe", "vibe_workflows"):
+        assert len(refusals(f"from {module} import agent\nawait agent('x')")) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from __future__ import annotations\nx: list[Missing] | None = None",
+        "def f(x: int | None, *y: Missing) -> dict[str, Missing]: return [lambda i=i: i for i in x]",
+        "print('a', sep='-', flush=True)",
+        "try:\n    pass\nexcept:\n    pass",
+        "async def f(x):\n    async for y in x: yield y",
+        "from typing import Any, Awaitable, Callable, Literal, Optional, TypeAlias",
+    ],
+)
+def test_what_many_scripts_begin_with_is_accepted(source: str) -> None:
+    assert refusals(source) == []
