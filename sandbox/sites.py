@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from itertools import islice
 from types import CodeType, CoroutineType, FrameType, TracebackType
@@ -59,14 +60,15 @@ class Sites:
         with self._paused:
             entry = error.__traceback__
             while entry is not None:
-                frames.append(entry.tb_frame)
+                if _has_ended(entry.tb_frame):
+                    frames.append(entry.tb_frame)
                 entry = entry.tb_next
         # Clearing may run `finally` blocks of the script, so the tripwire is on again.
         for frame in frames:
             try:
                 frame.clear()
             except RuntimeError:
-                continue  # still running
+                continue  # it runs, or waits
 
     def is_fresh(self, coroutine: CoroutineType[Any, Any, Any]) -> bool:
         """Whether nobody has awaited `coroutine` yet."""
@@ -87,6 +89,16 @@ class Sites:
             line, _, column, _ = next(islice(code.co_positions(), instruction // 2, None), (None, None, None, None))
             site = self._known[key] = Site(line or 0, 0 if column is None else column + 1)
         return site
+
+
+def _has_ended(frame: FrameType) -> bool:
+    """Whether clearing `frame` harms nobody: before Python 3.13 it would close a coroutine that waits.
+
+    An error that was raised before, elsewhere, still names the frames of that time. A frame that has ended owns its
+    variables and its code; until then they belong to the coroutine, or to the thread.
+    """
+    code = frame.f_code
+    return sys.version_info >= (3, 13) or any(owned is code for owned in gc.get_referents(frame))
 
 
 _VARARGS = 0x04  # CO_VARARGS

@@ -284,3 +284,26 @@ def test_an_async_generator_of_the_script_may_await_steps(child: ForkServer) -> 
         return [text async for text in answers("ab")]
     """
     assert child.script(source).serve(lambda call: call["p"]["prompt"].upper()).value == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        "kept = []\ntry: 1 / 0\nexcept ZeroDivisionError as error: kept.append(error)\nwaiting = iter([1])",
+        """kept = []
+def numbers():
+    try: 1 / 0
+    except ZeroDivisionError as error: kept.append(error)
+    yield 0
+    yield 1
+waiting = numbers()
+next(waiting)""",
+    ],
+    ids=["the body", "a generator"],
+)
+def test_an_error_raised_again_in_a_branch_ends_nobody_who_raised_it_before(child: ForkServer, holder: str) -> None:
+    again = """
+async def again(): raise kept[0]
+log(await parallel([again(), lambda: 1]))
+return next(waiting)"""
+    assert child.script(holder + again).serve(lambda call: None).value == 1

@@ -9,7 +9,7 @@ def litter():
     box = []
     box.append(trap(box))
     next(box[0])
-for size in range(60):
+for size in range(20):
     litter()
     keep = [[] for _ in range(size)]
     kept = [budget(steps=1) for _ in range(900)]
