@@ -9,7 +9,9 @@ swapper = os.fork()
 while swapper == 0:
     for one, other in (("a", "c"), ("b", "a"), ("a", "b"), ("c", "a")):
         os.rename("PROJECT/sub/" + one, "PROJECT/sub/" + other)
-for _ in range(3000):
+seen = 0
+while seen < 200:
+    seen += os.path.islink("PROJECT/sub/a")
     try:
         open("PROJECT/sub/a/new", "w").close()
         if os.path.exists("OUTSIDE/new"):
