@@ -279,6 +279,15 @@ def test_without_scopes_signals_reach_the_command_s_own_processes_only(project: 
     assert end.level is ConfineLevel.GOOD
 
 
+def test_who_watches_the_command_cannot_be_read_by_it(project: Path) -> None:
+    """It has no filter: whoever took it over would be rid of theirs."""
+    script = "cat /proc/$PPID/environ || cat /proc/$PPID/maps || ls /proc/$PPID/fd"
+    layers = FLOOR_LAYERS - {LANDLOCK}
+    end = shell(script, project, layers=layers)
+    assert end.exit_code != 0
+    assert end.stdout == b""
+
+
 def test_elsewhere_than_on_linux_nothing_pretends(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(ConfinementRefused, match="confined on Linux only"):
