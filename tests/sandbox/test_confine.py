@@ -178,6 +178,14 @@ def test_what_is_named_readable_is_seen_and_not_written(project: Path, route: st
     assert (shown / "file").read_text() == "text"
 
 
+def test_a_folder_of_the_project_that_is_on_the_path_stays_writable(project: Path, route: str) -> None:
+    (project / "src/tool").write_text("#!/bin/sh\necho ran\n")
+    (project / "src/tool").chmod(0o755)
+    policy = Confinement(project=project, environment={"PATH": f"{project / 'src'}:/usr/bin:/bin"})
+    end = shell("touch src/new && tool", project, route=route, policy=policy)
+    assert (end.exit_code, end.stdout) == (0, b"ran\n"), end.stderr
+
+
 def test_with_the_network_granted_a_command_reaches_a_local_server(project: Path, route: str) -> None:
     import socket
 
