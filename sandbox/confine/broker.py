@@ -49,7 +49,7 @@ class Broker:
             flags = self._do(question, pid, self._names[number], arguments)
         except OSError as problem:
             error = -(problem.errno or errno.EPERM)
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, OverflowError):
             error = -errno.EPERM
         try:
             fcntl.ioctl(self.listener, _SEND, _ANSWER.pack(question, 0, error, flags))

@@ -7,6 +7,7 @@ created, removed or renamed directly in those.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -50,7 +51,7 @@ def restrict(*, readable: Iterable[str], writable: Iterable[str], tcp: bool, sco
         for path in readable:
             _allow(ruleset, path, _READ & rights)
         for path in writable:
-            _allow(ruleset, path, rights & ~_MAKE_DEVICES)
+            _allow(ruleset, path, rights & ~_MAKE_DEVICES, os.O_NOFOLLOW)
         kernel.syscall("not installed", _RESTRICT_SELF, ruleset, 0)
     except OSError as error:
         raise LockFailed(f"landlock: {error.strerror}") from error
@@ -58,14 +59,16 @@ def restrict(*, readable: Iterable[str], writable: Iterable[str], tcp: bool, sco
     return Installed(version, bool(scopes))
 
 
-def _allow(ruleset: int, path: str, rights: int) -> None:
+def _allow(ruleset: int, path: str, rights: int, how: int = 0) -> None:
     try:
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC | how)
     except OSError:
         return
-    if not os.path.isdir(path):
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISDIR(mode):
         rights &= _OF_FILES
-    kernel.syscall(f"no rule for {path}", _ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, fd), 0)
+    if not stat.S_ISLNK(mode):  # one that took the place of what was looked at
+        kernel.syscall(f"no rule for {path}", _ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, fd), 0)
     os.close(fd)
 
 

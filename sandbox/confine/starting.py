@@ -66,7 +66,8 @@ def make_request(
         environment={**environment, **temporary},
         root=root,
         protected=view.protected_paths(policy, root),
-        readable=view.readable(policy, environment),
+        # What lies in the project is seen anyway; a read-only view of it would take its writing away.
+        readable=[path for path in view.readable(policy, environment) if not holds(root, path)],
         system=[path for path in view.SYSTEM if os.path.lexists(path)],
         etc=[path for name in view.ETC if os.path.exists(path := f"/etc/{name}")],
         network=policy.network,

@@ -17,6 +17,7 @@ import os
 import select
 import signal
 import socket
+import time
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -28,11 +29,11 @@ from .request import Request
 
 _PACKET = 4 << 20
 #: How often the processes of a command are counted.
-_CENSUS_MS = 100
+_CENSUS_S = 0.1
 
 
-class _NoNamespaces(Exception):
-    """The command did not start in its namespaces; why not."""
+class _NotConfined(Exception):
+    """The command's process could not be walled in as wanted; why not."""
 
 
 def main(control_fd: int, *streams: int) -> NoReturn:
@@ -40,6 +41,8 @@ def main(control_fd: int, *streams: int) -> NoReturn:
     try:
         request = Request.from_json(json.loads(control.recv(_PACKET)))
         Supervisor(control, request, streams).run()
+    except _NotConfined as error:
+        _send(control, {"t": "failed", "message": str(error)})
     except BaseException as error:  # noqa: BLE001 - the last act: say why
         _send(control, {"t": "failed", "message": f"{type(error).__name__}: {error}"})
     os._exit(0)
@@ -89,7 +92,7 @@ class Supervisor:
             try:
                 self._attempt(layers, why)
                 return
-            except _NoNamespaces as error:
+            except _NotConfined as error:
                 why = why or str(error)
                 self._kill()
                 self._clean()
@@ -108,7 +111,7 @@ class Supervisor:
         if message.get("t") != "ready":
             assert self._lifeline is not None
             told = message if message else _receive(self._lifeline)[0]
-            raise _NoNamespaces(told.get("message", "its process ended before it was ready"))
+            raise _NotConfined(told.get("message", "its process ended before it was ready"))
         if listener >= 0:
             protected = wanted.protected if PROTECTED in layers else []
             self._broker = Broker(listener, writable=[wanted.root, self._scratch], protected=protected)
@@ -121,7 +124,7 @@ class Supervisor:
             return
         for path in request.protected:
             if not self._placeholders.cover(path):
-                raise _NoNamespaces(f"{path} cannot be kept from being made, since the project is read-only")
+                raise _NotConfined(f"{path} cannot be kept from being made, since the project is read-only")
 
     def _prepare_floor(self, request: Request) -> Request:
         import tempfile  # takes milliseconds, and is not needed where there are mounts
@@ -171,13 +174,14 @@ class Supervisor:
             self._lifeline.fileno(): self._hear_warden,
             self._start.fileno(): self._hear_start,
         }
-        going = True
+        going, counted_at = True, time.monotonic()
         while going:
-            ready = self._poll.poll(_CENSUS_MS if CENSUS in self._request.layers else None)
+            ready = self._poll.poll(_CENSUS_S * 1000 if CENSUS in self._request.layers else None)
             for fd, _ in ready:
                 going = handlers.get(fd, self._hear_broker)() and going
-            if not ready:
-                going = self._within_limits()
+            if CENSUS in self._request.layers and time.monotonic() - counted_at >= _CENSUS_S:
+                going = self._within_limits() and going
+                counted_at = time.monotonic()
 
     def _hear_engine(self) -> bool:
         heard = _receive(self._control)[0]

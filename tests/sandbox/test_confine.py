@@ -178,6 +178,14 @@ def test_what_is_named_readable_is_seen_and_not_written(project: Path, route: st
     assert (shown / "file").read_text() == "text"
 
 
+def test_a_folder_of_the_project_that_is_on_the_path_stays_writable(project: Path, route: str) -> None:
+    (project / "src/tool").write_text("#!/bin/sh\necho ran\n")
+    (project / "src/tool").chmod(0o755)
+    policy = Confinement(project=project, environment={"PATH": f"{project / 'src'}:/usr/bin:/bin"})
+    end = shell("touch src/new && tool", project, route=route, policy=policy)
+    assert (end.exit_code, end.stdout) == (0, b"ran\n"), end.stderr
+
+
 def test_with_the_network_granted_a_command_reaches_a_local_server(project: Path, route: str) -> None:
     import socket
 
@@ -277,6 +285,15 @@ def test_without_scopes_signals_reach_the_command_s_own_processes_only(project: 
     assert end.stdout == b"denied\n"
     assert end.seconds < 300
     assert end.level is ConfineLevel.GOOD
+
+
+def test_who_watches_the_command_cannot_be_read_by_it(project: Path) -> None:
+    """It has no filter: whoever took it over would be rid of theirs."""
+    script = "cat /proc/$PPID/environ || cat /proc/$PPID/maps"
+    layers = FLOOR_LAYERS - {LANDLOCK}
+    end = shell(script, project, layers=layers)
+    assert end.exit_code != 0
+    assert end.stdout == b""
 
 
 def test_elsewhere_than_on_linux_nothing_pretends(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
