@@ -14,14 +14,16 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _X32 = 0x4000_0000
 _PROT_EXEC = 4
+_FOREIGN_CLOCK = 16
 
 #: Only on the one socket; elsewhere the file descriptor is bad.
 _SOCKET_ONLY = ("read", "write")
 #: Only without PROT_EXEC.
 _NEVER_EXECUTABLE = ("mmap", "mprotect")
+#: Only of the system's clocks, which are 0 to 11: a negative number is the CPU time of any process.
+_CLOCKS = ("clock_gettime",)
 _FREE = (
     "munmap", "mremap", "madvise", "brk", "futex", "rt_sigreturn", "exit", "exit_group", "restart_syscall",
-    "clock_gettime",
 )  # fmt: skip
 #: What an interpreter probes without harm: lazy imports, source lines of tracebacks. An error instead of death.
 _DENIED = (
@@ -105,6 +107,12 @@ def build_filter(arch: Architecture, socket_fd: int) -> bytes:
         load(_ARGUMENTS + 2 * 8)
         skip_unless(_ANY_BIT, _PROT_EXEC, 1)
         give(KILL_PROCESS)
+        give(ALLOW)
+    for name in _CLOCKS:
+        skip_unless(_EQUAL, arch.numbers[name], 4)
+        load(_ARGUMENTS)
+        skip_unless(_AT_LEAST, _FOREIGN_CLOCK, 1)
+        give(ERRNO | errno.EACCES)
         give(ALLOW)
     for name in _FREE:
         skip_unless(_EQUAL, arch.numbers[name], 1)
