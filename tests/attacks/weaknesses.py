@@ -6,6 +6,7 @@ Each function has the name of a guard in guards.py, with `_` for `.`.
 from __future__ import annotations
 
 import builtins
+import os
 import resource
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -149,3 +150,84 @@ def _limit_fds() -> None:
 @_switch("limit.processes")
 def _limit_processes() -> None:
     _unlimit(resource.RLIMIT_NPROC)
+
+
+@_switch("limit.file_size")
+def _limit_file_size() -> None:
+    _unlimit(resource.RLIMIT_FSIZE)
+
+
+@_switch("limit.queues")
+def _limit_queues() -> None:
+    _unlimit(resource.RLIMIT_MSGQUEUE)
+
+
+def _rebuild_filter(**changes: tuple[str, ...]) -> None:
+    """Another filter: `changes` are lists of names in seccomp.py."""
+    from vibe_workflows.sandbox import lockdown, seccomp
+
+    for name, value in changes.items():
+        _patch(seccomp, name, value)
+    assert lockdown._arch is not None
+    _patch(lockdown, "_filter", seccomp.build_filter(lockdown._arch, lockdown.SOCKET_FD))
+
+
+def _let_through(group: str) -> None:
+    from vibe_workflows.sandbox import lockdown, seccomp
+
+    assert lockdown._arch is not None
+    names = tuple(name for name in getattr(seccomp, group) if name in lockdown._arch.numbers)
+    _rebuild_filter(**{group: (), "_FREE": (*seccomp._FREE, *names)})
+
+
+@_switch("seccomp.read_write")
+def _seccomp_read_write() -> None:
+    _let_through("_SOCKET_ONLY")
+
+
+@_switch("seccomp.exec")
+def _seccomp_exec() -> None:
+    _let_through("_NEVER_EXECUTABLE")
+
+
+@_switch("seccomp.denied")
+def _seccomp_denied() -> None:
+    _let_through("_DENIED")
+
+
+@_switch("seccomp.clocks")
+def _seccomp_clocks() -> None:
+    _let_through("_CLOCKS")
+
+
+@_switch("seccomp.arch")
+def _seccomp_arch() -> None:
+    from vibe_workflows.sandbox import lockdown
+
+    check = 3 * 8  # load the architecture, compare it, kill
+    _patch(lockdown, "_filter", lockdown._filter[check:])
+
+
+@_switch("close_fds")
+def _close_fds() -> None:
+    from vibe_workflows.sandbox import boot, lockdown
+
+    def keep_all(socket_fd: int) -> None:
+        control = os.dup(lockdown.SOCKET_FD)
+        assert control < 100
+        os.dup2(socket_fd, lockdown.SOCKET_FD)
+        os.close(socket_fd)
+
+    _patch(boot, "_keep_only", keep_all)
+
+
+@_switch("surroundings")
+def _surroundings() -> None:
+    from vibe_workflows.sandbox import boot
+
+    _patch(boot, "_forget_surroundings", lambda: None)
+
+
+@_switch("environment")
+def _environment() -> None:
+    _surroundings()
