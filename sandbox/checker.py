@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -12,31 +10,21 @@ import msgspec
 import trio
 
 from .cleaning import clean_value
-from .ending import Misbehaved
 from .forker import Child, Forker, open_forker
 from .frames import Problem
-from .inbound import Splitter, check_nesting
 from .launcher import Zygote
-from .limits import ALL_LAYERS, MAX_FRAME, MIB, ChildLimits
+from .limits import ALL_LAYERS, MAX_FRAME
+from .patterns import LINE_CHARS
+from .worker_client import LIFETIME, REQUEST_S, ask, chosen, cpu_used, lie, numbered, read_reply, read_value, ready
 
-#: Of the worker's CPU time, a request; on a busy machine that may take it longer.
-REQUEST_S = 2.0
-_REQUEST_WALL_S = 20.0
-_TICK_S = 0.2
 #: Characters a request: each takes six bytes at most.
 _BATCH_CHARS = 2_000_000
 #: At once, of one capability.
 _WORKERS = 2
-_LIFETIME = ChildLimits(cpu_s=600)
 _RETIRE_S = 300.0
 _SHOWN_CHARS = 20_000
 
 T = TypeVar("T")
-
-
-class _Reply(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    ok: msgspec.Raw = msgspec.Raw()
-    problem: str | None = None
 
 
 class _Validated(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -106,7 +94,7 @@ class LockedChecker:
         found: list[str] = []
         for batch in _batches(paths):
             hits = await self._ask("text", "the glob", tuple[int, ...], op="match_paths", pattern=pattern, paths=batch)
-            found += _chosen(batch, hits)
+            found += chosen(batch, hits, "the glob")
         return found
 
     async def ignored(self, rules: Mapping[str, str], paths: Sequence[str]) -> list[str]:
@@ -115,7 +103,7 @@ class LockedChecker:
             hits = await self._ask(
                 "text", "the .gitignore files", tuple[int, ...], op="ignored", rules=dict(rules), paths=batch
             )
-            found += _chosen(batch, hits)
+            found += chosen(batch, hits, "the .gitignore files")
         return found
 
     async def search(
@@ -134,9 +122,11 @@ class LockedChecker:
                 ignore_case=ignore_case,
                 limit=limit - len(found),
             )
-            for number, line, text in hits:
-                piece = batch[number]
-                found.append((files[piece.file][0], piece.line + line + 1, text))
+            for number, line, text in hits[: limit - len(found)]:
+                piece = numbered(batch, number, "the pattern")
+                if not 0 <= line <= len(piece.text):
+                    raise lie("the pattern")
+                found.append((files[piece.file][0], piece.line + line + 1, text[:LINE_CHARS]))
             if len(found) >= limit:
                 break
         return found
@@ -171,20 +161,24 @@ class LockedChecker:
             raise ValueError(f"{what}: {len(body):,} bytes are too many to check, at most {MAX_FRAME:,} can be")
         async with self._slots.setdefault(capability, trio.CapacityLimiter(_WORKERS)):
             idle = self._idle.setdefault(capability, [])
-            child = idle.pop() if idle and not fresh else await self._start(capability)
+            child = None if fresh else await ready(idle)
+            child = child or await self._start(capability)
             keep = False
             try:
-                reply = await _request(child, body, what, self._request_s)
-                keep = not fresh and _cpu_used(child.pid) < _RETIRE_S
+                reply = read_reply(await ask(child, body, what, self._request_s), what)
+                value = None if reply.problem is not None else read_value(reply.ok, what, kind)
+                keep = not fresh and not reply.spent and cpu_used(child.pid) < _RETIRE_S
             finally:
                 if keep:
                     idle.append(child)
                 else:
                     await child.release()
-        return _unpack(reply, what, kind)
+        if value is None:
+            raise ValueError(reply.problem)
+        return value
 
     async def _start(self, capability: str) -> Child:
-        return await self._forker.fork("worker", _LIFETIME, capability=capability, layers=self._layers)
+        return await self._forker.fork("worker", LIFETIME, capability=capability, layers=self._layers)
 
 
 @asynccontextmanager
@@ -196,88 +190,9 @@ async def open_checker(
         yield LockedChecker(forker, layers=layers, request_s=request_s)
 
 
-async def _request(child: Child, body: bytes, what: str, limit_s: float) -> bytes:
-    """One request and its reply, within the limits of time; the child is of no more use where this raises."""
-    begun_cpu, begun = _cpu_used(child.pid), trio.current_time()
-    with trio.move_on_after(_REQUEST_WALL_S):
-        await _send(child, body)
-        splitter = Splitter(MAX_FRAME + 4)
-        while True:
-            data = None
-            with trio.move_on_after(_TICK_S):
-                data = await _receive(child)
-            if data is None:
-                if _cpu_used(child.pid) - begun_cpu > limit_s:
-                    break
-            elif not data:
-                raise ValueError(await _how_it_died(child, what))
-            else:
-                for reply in _frames(splitter, data, what):
-                    return reply
-            if trio.current_time() - begun > _REQUEST_WALL_S:
-                break
-    raise ValueError(f"{what} takes more than {limit_s:g} s to evaluate; make it simpler")
-
-
-def _frames(splitter: Splitter, data: bytes, what: str) -> Iterator[bytes]:
-    try:
-        yield from splitter.feed(data)
-    except Misbehaved as error:
-        raise ValueError(f"{what}: its evaluation went wrong: {error.message}") from None
-
-
-async def _send(child: Child, body: bytes) -> None:
-    rest = memoryview(len(body).to_bytes(4, "little") + body)
-    try:
-        while rest:
-            rest = rest[await child.socket.send(rest) :]
-    except OSError:
-        pass  # it is gone; reading says so
-
-
-async def _receive(child: Child) -> bytes:
-    try:
-        return await child.socket.recv(256 << 10)
-    except OSError:
-        return b""
-
-
-async def _how_it_died(child: Child, what: str) -> str:
-    end = await child.release()
-    if end.peak_kib * 1024 > _LIFETIME.memory_bytes * 0.6:
-        return f"{what} takes more than {_LIFETIME.memory_bytes // MIB} MB to evaluate; make it simpler"
-    return f"{what} brought down the process that evaluated it (status {end.status}); make it simpler"
-
-
-def _unpack(reply: bytes, what: str, kind: type[T]) -> T:
-    """The worker met hostile input: its reply is checked like any child's."""
-    try:
-        check_nesting(reply)
-        decoded = msgspec.json.decode(reply, type=_Reply)
-        if decoded.problem is not None:
-            raise ValueError(decoded.problem)
-        return msgspec.json.decode(decoded.ok, type=kind)
-    except (msgspec.DecodeError, Misbehaved, RecursionError, UnicodeDecodeError) as error:
-        raise ValueError(f"{what}: its evaluation went wrong: {error}") from None
-
-
 def _unreadable(message: str) -> dict[str, Any]:
     problem = Problem(line=1, column=1, message=message)
     return _Metadata(None, {}, None, "", [], [problem]).to_dict()
-
-
-def _cpu_used(pid: int) -> float:
-    """CPU seconds of another process. Zero where the system does not tell, or the process is gone."""
-    if sys.platform != "linux":
-        return 0.0
-    try:
-        return time.clock_gettime((~pid << 3) | 2)  # the clock id that clock_getcpuclockid(3) makes
-    except OSError:
-        return 0.0
-
-
-def _chosen(batch: Sequence[str], numbers: Sequence[int]) -> list[str]:
-    return [batch[number] for number in numbers]
 
 
 def _batches(items: Sequence[str]) -> Iterator[list[str]]:
