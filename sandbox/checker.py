@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -11,24 +9,18 @@ from typing import Any, TypeVar
 import msgspec
 import trio
 
-from .ending import Misbehaved
 from .forker import Child, Forker, open_forker
 from .frames import Problem
-from .inbound import Splitter
 from .launcher import Zygote
-from .limits import ADDRESS_SPACE, ALL_LAYERS, MAX_FRAME, MIB, ChildLimits
-from .replies import Metadata, Validated, check_hits, chosen, unpack
-from .resident import resident_bytes
+from .limits import ALL_LAYERS, MAX_FRAME
+from .patterns import LINE_CHARS
+from .replies import Metadata, Validated, check_hits, chosen, read_reply, read_value
+from .worker_client import LIFETIME, REQUEST_S, ask, cpu_used, ready
 
-#: Of the worker's CPU time, a request; on a busy machine that may take it longer.
-REQUEST_S = 2.0
-_REQUEST_WALL_S = 20.0
-_TICK_S = 0.1
 #: Characters a request: each takes six bytes at most.
 _BATCH_CHARS = 2_000_000
 #: At once, of one capability.
 _WORKERS = 2
-_LIFETIME = ChildLimits(cpu_s=600)
 _RETIRE_S = 300.0
 
 T = TypeVar("T")
@@ -99,20 +91,21 @@ class LockedChecker:
         """Lines end at a newline; of a long one the first 2,000 characters are given back."""
         found: list[tuple[str, int, str]] = []
         for batch in _text_batches(files):
+            texts = [piece.text for piece in batch]
             hits = await self._ask(
                 "text",
                 "the pattern",
                 tuple[tuple[int, int, str], ...],
                 op="search",
                 pattern=pattern,
-                texts=[piece.text for piece in batch],
+                texts=texts,
                 ignore_case=ignore_case,
                 limit=limit - len(found),
             )
-            check_hits(hits, len(batch), limit - len(found))
+            check_hits(hits, texts, limit - len(found), "the pattern")
             for number, line, text in hits:
                 piece = batch[number]
-                found.append((files[piece.file][0], piece.line + line + 1, text))
+                found.append((files[piece.file][0], piece.line + line + 1, text[:LINE_CHARS]))
             if len(found) >= limit:
                 break
         return found
@@ -147,20 +140,24 @@ class LockedChecker:
             raise ValueError(f"{what}: {len(body):,} bytes are too many to check, at most {MAX_FRAME:,} can be")
         async with self._slots.setdefault(capability, trio.CapacityLimiter(_WORKERS)):
             idle = self._idle.setdefault(capability, [])
-            child = idle.pop() if idle and not fresh else await self._start(capability)
+            child = None if fresh else await ready(idle)
+            child = child or await self._start(capability)
             keep = False
             try:
-                reply = await _request(child, body, what, self._request_s)
-                keep = not fresh and _cpu_used(child.pid) < _RETIRE_S
+                reply = read_reply(await ask(child, body, what, self._request_s), what)
+                value = None if reply.problem is not None else read_value(reply.ok, what, kind)
+                keep = not fresh and not reply.spent and cpu_used(child.pid) < _RETIRE_S
             finally:
                 if keep:
                     idle.append(child)
                 else:
                     await child.release()
-        return unpack(reply, what, kind)
+        if value is None:
+            raise ValueError(reply.problem)
+        return value
 
     async def _start(self, capability: str) -> Child:
-        return await self._forker.fork("worker", _LIFETIME, capability=capability, layers=self._layers)
+        return await self._forker.fork("worker", LIFETIME, capability=capability, layers=self._layers)
 
 
 @asynccontextmanager
@@ -172,78 +169,9 @@ async def open_checker(
         yield LockedChecker(forker, layers=layers, request_s=request_s)
 
 
-async def _request(child: Child, body: bytes, what: str, limit_s: float) -> bytes:
-    """One request and its reply, within the limits of time; the child is of no more use where this raises."""
-    begun_cpu, begun = _cpu_used(child.pid), trio.current_time()
-    with trio.move_on_after(_REQUEST_WALL_S):
-        await _send(child, body)
-        splitter = Splitter(MAX_FRAME + 4)
-        while True:
-            data = None
-            with trio.move_on_after(_TICK_S):
-                data = await _receive(child)
-            if data is None:
-                if _cpu_used(child.pid) - begun_cpu > limit_s:
-                    break
-                if not child.layers.get(ADDRESS_SPACE) and resident_bytes(child.pid) > _LIFETIME.memory_bytes:
-                    raise ValueError(_too_much_memory(what))
-            elif not data:
-                raise ValueError(await _how_it_died(child, what))
-            else:
-                for reply in _frames(splitter, data, what):
-                    return reply
-            if trio.current_time() - begun > _REQUEST_WALL_S:
-                break
-    raise ValueError(f"{what} takes more than {limit_s:g} s to evaluate; make it simpler")
-
-
-def _frames(splitter: Splitter, data: bytes, what: str) -> Iterator[bytes]:
-    try:
-        yield from splitter.feed(data)
-    except Misbehaved as error:
-        raise ValueError(f"{what}: its evaluation went wrong: {error.message}") from None
-
-
-async def _send(child: Child, body: bytes) -> None:
-    rest = memoryview(len(body).to_bytes(4, "little") + body)
-    try:
-        while rest:
-            rest = rest[await child.socket.send(rest) :]
-    except OSError:
-        pass  # it is gone; reading says so
-
-
-async def _receive(child: Child) -> bytes:
-    try:
-        return await child.socket.recv(256 << 10)
-    except OSError:
-        return b""
-
-
-async def _how_it_died(child: Child, what: str) -> str:
-    end = await child.release()
-    if end.peak_kib * 1024 > _LIFETIME.memory_bytes * 0.6:
-        return _too_much_memory(what)
-    return f"{what} brought down the process that evaluated it (status {end.status}); make it simpler"
-
-
-def _too_much_memory(what: str) -> str:
-    return f"{what} takes more than {_LIFETIME.memory_bytes // MIB} MB to evaluate; make it simpler"
-
-
 def _unreadable(message: str) -> dict[str, Any]:
     problem = Problem(line=1, column=1, message=message)
     return Metadata(None, {}, None, "", [], [problem]).to_dict()
-
-
-def _cpu_used(pid: int) -> float:
-    """CPU seconds of another process. Zero where the system does not tell, or the process is gone."""
-    if sys.platform != "linux":
-        return 0.0
-    try:
-        return time.clock_gettime((~pid << 3) | 2)  # the clock id that clock_getcpuclockid(3) makes
-    except OSError:
-        return 0.0
 
 
 def _batches(items: Sequence[str]) -> Iterator[list[str]]:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import trio
 
-from .ending import Ended, Misbehaved, ProtocolError, ended_alone, in_full_memory, killed, memory_used_up
+from .ending import Ended, Misbehaved, ended_alone, in_full_memory, killed, memory_used_up
 from .forker import Child
 from .frames import Problem
 from .inbound import Calls, Inbound, Splitter
@@ -104,16 +104,16 @@ class _Conversation:
         splitter = Splitter(self._limits.received_bytes)
         take = self._inbound.take
         while data := await self._receive():
-            self._last_heard = trio.current_time()
-            ended = None
+            ended, news = None, self._inbound.news
             for body in splitter.feed(data):
-                if ended is not None:
-                    raise ProtocolError("it went on after its end")
                 ended = take(body)
                 if self.ended is not None:  # the engine's reply overflowed what the child reads
                     return self.ended
             if ended is not None:
                 return ended
+            # Bytes of a frame that never gets whole, or frames without end that say nothing, are no sign of life.
+            if self._inbound.news > news:
+                self._last_heard = trio.current_time()
         with trio.move_on_after(_EXIT_S):
             await self._child.wait()
             return None

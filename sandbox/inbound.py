@@ -107,6 +107,9 @@ class Splitter:
 class Inbound:
     """The listening half of one conversation: `take` is fed the bodies of frames."""
 
+    #: Frames so far that are limited in number: a life that consists of others is none.
+    news = 0
+
     def __init__(self, calls: Calls, sink: Any, ledger: Ledger, limits: HostLimits, make_limits: Any) -> None:
         self._calls = calls
         self._sink = sink
@@ -114,6 +117,7 @@ class Inbound:
         self._limits = limits
         self._make_limits = make_limits
         self._started = False
+        self._ended = False
         self._call_count = 0
         self._log_count = 0
         self._log_bytes = 0
@@ -125,8 +129,9 @@ class Inbound:
             frame = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError(f"a frame that is none ({clean_line(str(error), 200)})") from None
-        if not self._started and not isinstance(frame, StartedFrame | RefusedFrame | ErrorFrame | ViolationFrame):
-            raise ProtocolError(f"a {type(frame).__name__} before the start")
+        self._check_order(frame)
+        if not isinstance(frame, IdleFrame | CancelFrame):
+            self.news += 1
         match frame:
             case CallFrame():
                 self._call(frame)
@@ -144,15 +149,23 @@ class Inbound:
                 self._ledger.idle(frame.taken)
                 self._calls.idle(frame.taken)
             case StartedFrame():
-                if self._started:
-                    raise ProtocolError("a second start")
                 self._started = True
                 self._calls.started(self._sink)
             case DoneFrame() | ErrorFrame() | RefusedFrame() | ViolationFrame():
+                self._ended = True
                 return self._end(frame)
             case _:
                 assert_never(frame)
         return None
+
+    def _check_order(self, frame: ChildFrame) -> None:
+        if self._ended:
+            raise ProtocolError("it went on after its end")
+        if isinstance(frame, StartedFrame | RefusedFrame):
+            if self._started:
+                raise ProtocolError(f"a {type(frame).__name__} after the start")
+        elif not self._started and not isinstance(frame, ErrorFrame | ViolationFrame):
+            raise ProtocolError(f"a {type(frame).__name__} before the start")
 
     def _call(self, frame: CallFrame) -> None:
         self._call_count += 1
@@ -169,17 +182,20 @@ class Inbound:
             raise ProtocolError(f"no call of {clean_line(frame.m, 40)!r}")
         params = bytes(frame.p)
         check_json(params)
-        self._ledger.scopes.begin(frame.id, frame.scope)
+        self._ledger.scopes.begin(frame.id, frame.scope, len(params))
+        if self._ledger.scopes.open_bytes > self._limits.open_bytes:
+            raise Misbehaved(
+                "flood",
+                f"the open calls of the script hold {self._limits.open_bytes // MIB:,} MB of parameters; "
+                "use parallel(..., limit=N), or pass less to each",
+            )
         self._calls.call(frame.id, frame.scope, _place(frame.line), _place(frame.col), frame.m, params)
 
     def _open(self, frame: OpenFrame) -> None:
         if frame.kind not in _KINDS:
             raise ProtocolError(f"no scope of kind {clean_line(frame.kind, 40)!r}")
         limits = frame.limits or ScopeLimits()
-        for name in ("tokens", "microusd", "steps", "seconds"):
-            value = getattr(limits, name)
-            if value is not None and not 0 <= value < 1 << 62:
-                raise ProtocolError(f"a limit of {value} {name}")
+        _check_limits(limits)
         self._ledger.scopes.open(frame.id, frame.parent, frame.branches)
         self._calls.open(
             frame.id,
@@ -268,6 +284,13 @@ def check_json(raw: bytes) -> None:
         _decode_any(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"a value that is no JSON ({clean_line(str(error), 200)})") from None
+
+
+def _check_limits(limits: ScopeLimits) -> None:
+    for name in ("tokens", "microusd", "steps", "seconds"):
+        value = getattr(limits, name)
+        if value is not None and not 0 <= value < 1 << 62:
+            raise ProtocolError(f"a limit of {value} {name}")
 
 
 def _place(number: int) -> int:

@@ -51,6 +51,7 @@ class HostLimits(NamedTuple):
     stall_s: float = 60.0  # silence while the engine owes nothing
     calls: int = 100_000
     open_calls: int = 100_000  # the engine runs fewer at once; the rest wait with it
+    open_bytes: int = 256 * MIB  # of their parameters, all of which the engine holds
     scopes: int = 1_000_000  # ids issued, branches included
     branches: int = 100_000  # of one scope
     scope_depth: int = 64

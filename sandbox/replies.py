@@ -6,6 +6,7 @@ Each function raises ValueError, as the checker does, where a worker says what n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,14 +19,16 @@ from .inbound import check_json, check_nesting
 _PROBLEM_CHARS = 2_000
 _PROBLEMS = 1_000
 _SHOWN_CHARS = 20_000
-_MAX_LINE = 1 << 31
 
 T = TypeVar("T")
 
 
-class _Reply(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Reply(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`spent`: the worker is of no more use, since its memory ran out."""
+
     ok: msgspec.Raw = msgspec.Raw()
     problem: str | None = None
+    spent: bool = False
 
 
 class Validated(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -48,19 +51,26 @@ class Metadata(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return report
 
 
-def unpack(reply: bytes, what: str, kind: type[T]) -> T:
-    """The value of a reply. A problem in it is raised, for the author of `what`."""
+def lie(what: str, why: str) -> ValueError:
+    return ValueError(f"{what}: its evaluation went wrong: {clean(why, _PROBLEM_CHARS)}")
+
+
+def read_reply(body: bytes, what: str) -> Reply:
     try:
-        check_nesting(reply)
-        decoded = msgspec.json.decode(reply, type=_Reply)
-        problem = decoded.problem
-        value = None if problem is not None else _checked(msgspec.json.decode(decoded.ok, type=kind))
+        check_nesting(body)
+        reply = msgspec.json.decode(body, type=Reply)
     except (msgspec.DecodeError, Misbehaved, RecursionError, UnicodeDecodeError) as error:
-        raise ValueError(f"{what}: its evaluation went wrong: {clean(str(error), _PROBLEM_CHARS)}") from None
-    if problem is not None:
-        raise ValueError(clean(problem, _PROBLEM_CHARS))
-    assert value is not None
-    return value
+        raise lie(what, str(error)) from None
+    if reply.problem is None:
+        return reply
+    return msgspec.structs.replace(reply, problem=clean(reply.problem, _PROBLEM_CHARS))
+
+
+def read_value(value: msgspec.Raw, what: str, kind: type[T]) -> T:
+    try:
+        return _checked(msgspec.json.decode(value, type=kind))
+    except (msgspec.DecodeError, Misbehaved, RecursionError, UnicodeDecodeError) as error:
+        raise lie(what, str(error)) from None
 
 
 def _checked(value: T) -> T:
@@ -73,18 +83,21 @@ def _checked(value: T) -> T:
 
 def chosen(batch: Sequence[str], numbers: Sequence[int], what: str) -> list[str]:
     """The items of `batch` at `numbers`, which grow."""
-    last = -1
-    for number in numbers:
-        if not last < number < len(batch):
-            raise ValueError(f"{what}: its evaluation went wrong: it chose item {number} of {len(batch)}")
-        last = number
-    return [batch[number] for number in numbers]
+    if any(later <= number for number, later in pairwise(numbers)):
+        raise lie(what, "it chose an item twice, or out of order")
+    return [numbered(batch, number, what) for number in numbers]
 
 
-def check_hits(hits: Sequence[tuple[int, int, str]], pieces: int, most: int) -> None:
-    """At most `most` (piece, line, text), each in a piece that was sent."""
+def numbered(items: Sequence[T], number: int, what: str) -> T:
+    if not 0 <= number < len(items):
+        raise lie(what, f"it chose item {number} of {len(items)}")
+    return items[number]
+
+
+def check_hits(hits: Sequence[tuple[int, int, str]], texts: Sequence[str], most: int, what: str) -> None:
+    """At most `most` (number of the text, line, text of the line), each in a text that was sent."""
     if len(hits) > most:
-        raise ValueError(f"the pattern: its evaluation went wrong: {len(hits)} lines were found, {most} were asked for")
+        raise lie(what, f"{len(hits)} lines were found, {most} were asked for")
     for number, line, _ in hits:
-        if not (0 <= number < pieces and 0 <= line < _MAX_LINE):
-            raise ValueError(f"the pattern: its evaluation went wrong: it found line {line} of text {number}")
+        if not 0 <= line <= len(numbered(texts, number, what)):
+            raise lie(what, f"it found line {line} of text {number}")

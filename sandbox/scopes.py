@@ -34,6 +34,9 @@ class Scopes:
         self._below: dict[int, list[_Group]] = {}
         self._calls_at: dict[int, set[int]] = {}
         self._scope_of: dict[int, int] = {}
+        self._size_of: dict[int, int] = {}
+        #: What the parameters of the open calls amount to.
+        self.open_bytes = 0
         self._last_scope = 0
         self._last_call = 0
         self._issued = 0
@@ -81,12 +84,14 @@ class Scopes:
         closed.add(scope)
         self._drop_at(scope)
 
-    def begin(self, call: int, scope: int) -> None:
+    def begin(self, call: int, scope: int, size: int = 0) -> None:
         self._open_group(scope)
         if not self._last_call < call < MAX_ID:
             raise ProtocolError(f"call {call} after call {self._last_call}")
         self._last_call = call
         self._scope_of[call] = scope
+        self._size_of[call] = size
+        self.open_bytes += size
         self._calls_at.setdefault(scope, set()).add(call)
 
     def end(self, call: int) -> bool:
@@ -94,6 +99,7 @@ class Scopes:
         scope = self._scope_of.pop(call, None)
         if scope is None:
             return False
+        self.open_bytes -= self._size_of.pop(call)
         calls = self._calls_at[scope]
         calls.discard(call)
         if not calls:
@@ -137,3 +143,4 @@ class Scopes:
     def _drop_calls(self, scope: int) -> None:
         for call in self._calls_at.pop(scope, ()):
             del self._scope_of[call]
+            self.open_bytes -= self._size_of.pop(call)

@@ -1,10 +1,12 @@
 """The locked worker: answers requests for one capability, whatever a stranger wrote into them.
 
 A request is `{"op", ...}`, its reply `{"ok": value}` or `{"problem": message}`, for the author of what was asked.
+`spent` says that this worker had better not be asked again.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +24,7 @@ def prepare(capability: str) -> Callable[[int], None]:
             request = channel.receive()
             channel.send(_reply(operations[request.pop("op")], request))
             channel.flush()
+            re.purge()  # what one request had compiled is not the next one's memory
 
     return serve
 
@@ -52,7 +55,7 @@ def _reply(operation: Callable[..., Any], request: dict[str, Any]) -> dict[str, 
     except RecursionError:
         return {"problem": "it is nested too deeply, or refers to itself without an end"}
     except MemoryError:
-        return {"problem": "it needs more memory than it may have"}
+        return {"problem": "it needs more memory than it may have", "spent": True}
     reply = {"ok": value}
     if _size(value) > MAX_FRAME // 8:  # escapes can take six bytes for one character
         return {"problem": f"its result is too large: at most about {MAX_FRAME // 8:,} characters can be passed on"}

@@ -196,13 +196,8 @@ async def _end(running: _Running) -> None:
     process = running.started.process
     with trio.move_on_after(_END_S):
         await _hear_last(running)
-    pidfd = os.pidfd_open(process.pid)  # nobody has reaped it yet, so the number is its
-    try:
-        process.kill()  # its warden goes with it, and with that the namespaces
-        await trio.lowlevel.wait_readable(pidfd)
-    finally:
-        os.close(pidfd)
-    process.wait()
+    process.kill()  # its warden goes with it, and with that the namespaces
+    await trio.to_thread.run_sync(process.wait)  # not every kernel and container has handles on processes
     running.control.close()
 
 

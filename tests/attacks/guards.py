@@ -9,14 +9,17 @@ the host by another limit, or by a patch of this process.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
+from tests.attacks.trusting import Everything, Newsworthy, TrustingScopes, decode_anything
 from vibe_workflows.cli.render import sanitize
-from vibe_workflows.sandbox import checker, inbound, launcher
+from vibe_workflows.sandbox import forker, inbound, launcher, ledger, replies
 from vibe_workflows.sandbox.launcher import Zygote
 from vibe_workflows.sandbox.limits import ALL_LAYERS, LANDLOCK, MIB, PRIVILEGES, SECCOMP, HostLimits
 
@@ -70,21 +73,30 @@ def _child_limit(stops: str, **changes: int) -> Guard:
 
 
 @contextmanager
+def _patched(owner: object, **values: object) -> Iterator[None]:
+    with ExitStack() as stack:
+        for name, value in values.items():
+            stack.enter_context(mock.patch.object(owner, name, value))
+        yield
+
+
+def _started_with(**changes: object) -> AbstractContextManager[object]:
+    start: Any = subprocess.Popen
+    return mock.patch.object(subprocess, "Popen", lambda argv, **options: start(argv, **options | changes))
+
+
+@contextmanager
 def _without_cleaning() -> Iterator[None]:
     with ExitStack() as stack:
         for name in ("clean", "clean_line"):
             stack.enter_context(mock.patch.object(inbound, name, lambda text, _limit: text))
-        for module in (inbound, checker):
+        for module in (inbound, replies):
             stack.enter_context(mock.patch.object(module, "clean_value", lambda value, _limit: value))
         yield
 
 
 def _without_sanitizing() -> AbstractContextManager[object]:
     return mock.patch.object(sanitize, "one_line", lambda text: text)
-
-
-def _without_check_of_nesting() -> AbstractContextManager[object]:
-    return mock.patch.object(inbound, "check_nesting", return_value=None)
 
 
 #: Of wall 1; weaknesses_script.py switches them off.
@@ -152,12 +164,54 @@ GUARDS: dict[str, Guard] = {
     "limit.cpu": _child_limit("CPU time", cpu_s=600),
     "limit.fds": _inside("new file descriptors"),
     "limit.processes": _inside("new processes"),
+    "limit.file_size": _inside("growing files"),
+    "limit.queues": _inside("message queues"),
+    "seccomp.read_write": _inside("reads and writes on what is not the child's own socket"),
+    "seccomp.exec": _inside("executable memory"),
+    "seccomp.arch": _inside("system calls by the numbers of another architecture"),
+    "seccomp.denied": _inside("looks at files that need no file descriptor"),
+    "seccomp.clocks": _inside("the CPU clocks of other processes"),
+    "close_fds": _inside("what the zygote has open"),
+    "surroundings": _inside("imports of what was not loaded before the lock"),
+    "environment": Guard(stops="secrets of the environment", in_zygote=True, patch=lambda: _started_with(env=None)),
+    "new_session": Guard(stops="signals to the process group", patch=lambda: _started_with(start_new_session=False)),
     # the host
-    "host.stall": _limit("silence while no answer is due", stall_s=10_000.0),
+    "host.stall": _limit("silence while no answer is due", stall_s=10_000.0, wall_s=1.5),
     "host.logs": _limit("lines and bytes of log", logs=10_000_000, log_bytes=1 << 40),
     "host.cleaning": Guard(stops="control characters in what a script says", patch=_without_cleaning),
     "display": Guard(stops="control characters in what a file says of itself", patch=_without_sanitizing),
-    "host.depth": Guard(stops="JSON nested too deeply", patch=_without_check_of_nesting),
+    "host.calls": _limit("calls", calls=10_000_000),
+    "host.open_calls": _limit("calls that are open at once", open_calls=10_000_000),
+    "host.open_bytes": _limit("the memory that open calls hold", open_bytes=1 << 40),
+    "host.scopes": _limit("scopes", scopes=10_000_000),
+    "host.branches": _limit("branches of a scope", branches=10_000_000, scopes=1 << 40),
+    "host.scope_depth": _limit("depth of scopes", scope_depth=10_000),
+    "host.received": _limit("bytes in all", received_bytes=1 << 40),
+    "host.unread": _limit("answers that nobody reads", unread_bytes=1 << 40),
+    "host.kill": Guard(stops="a life after the end", patch=lambda: _patched(forker.Child, kill=lambda self: None)),
+    "wire.frame_size": Guard(stops="huge frames", patch=lambda: _patched(inbound, MAX_FRAME=1 << 40)),
+    "wire.depth": Guard(stops="deep JSON", patch=lambda: _patched(inbound, check_nesting=lambda body: None)),
+    "wire.containers": Guard(stops="many lists and dicts", patch=lambda: _patched(inbound, MAX_CONTAINERS=1 << 40)),
+    "wire.types": Guard(stops="fields of the wrong type", patch=lambda: _patched(inbound, _decode=decode_anything)),
+    "wire.names": Guard(
+        stops="unknown methods and kinds of scope",
+        patch=lambda: _patched(inbound, _METHODS=Everything(), _KINDS=Everything()),
+    ),
+    "wire.numbers": Guard(
+        stops="numbers and text that no JSON has", patch=lambda: _patched(inbound, check_json=lambda raw: None)
+    ),
+    "wire.limits": Guard(stops="absurd limits", patch=lambda: _patched(inbound, _check_limits=lambda limits: None)),
+    "wire.order": Guard(
+        stops="frames before the start and after the end",
+        patch=lambda: _patched(inbound.Inbound, _check_order=lambda self, frame: None),
+    ),
+    "wire.taken": Guard(
+        stops="lies about what was taken", patch=lambda: _patched(ledger.Ledger, idle=lambda self, taken: None)
+    ),
+    "wire.scopes": Guard(
+        stops="scopes and calls that are not there", patch=lambda: _patched(ledger, Scopes=TrustingScopes)
+    ),
+    "wire.news": Guard(stops="a life that says nothing", patch=lambda: _patched(inbound.Inbound, news=Newsworthy())),
 }
 
 

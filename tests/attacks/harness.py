@@ -9,9 +9,11 @@ A script begins with a header:
     # off: how it ends without its guard, where that shows in no other sign: `killed violation`, `raised NameError`
     # why: why no guard is needed, or none can be switched off, where the guard is `none`
     # args: JSON of the workflow's arguments, where it has some
+    # needs: `root`, where an ordinary user has nothing to gain
 
 Before it runs, ENGINE_PID, CANARY_DIR and PORT in its text become this process, a folder that anybody may write to, and
-a listening port.
+a listening port. Scripts named `native_*` run with all builtins, as if wall 1 had fallen; `wire_*` do, too, with the
+functions of `wire.py` to speak to the host. What such a script forges has the number 666666 or the text FORGED.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ import psutil
 import trio
 
 from tests.attacks.guards import Switches, start_weakened_zygote, switched_off
+from tests.attacks.wire import PRELUDE
 from tests.support.sandbox import RecordingEngine, Script
 from vibe_workflows.catalog.metadata import build_metadata
 from vibe_workflows.cli.render import sanitize
@@ -56,9 +59,27 @@ NATIVE_ENDS = ENDS | dict.fromkeys(("refused", "harmless"), ENDS["contained"])
 
 #: An endless loop ends soon; what is expected to end by itself gets the time for it.
 LIMITS = HostLimits(child=ChildLimits(cpu_s=1), stall_s=20.0, wall_s=60.0, received_bytes=64 * MIB)
+#: Silence ends soon, too; and what a host holds for a child can be filled by a test.
+HASTY = LIMITS._replace(
+    stall_s=0.6,
+    calls=3_000,
+    open_calls=1_000,
+    open_bytes=4 * MIB,
+    logs=500,
+    log_bytes=4 * MIB,
+    scopes=20_000,
+    branches=1_000,
+    received_bytes=24 * MIB,
+    unread_bytes=8 * MIB,
+)
 PATIENT = LIMITS._replace(child=ChildLimits(cpu_s=20))
-#: What ends an attack that nothing else ends once its guard is off.
-LAST_RESORT = LIMITS._replace(stall_s=3.0, wall_s=5.0)
+#: What ends an attack whose own guard is off.
+LAST_RESORT = LIMITS._replace(stall_s=3.0, wall_s=6.0)
+#: As it, for what is silent or fills something: the guards that an attack does not name stay where they are.
+SHORT_RESORT = HASTY._replace(stall_s=1.5, wall_s=3.0)
+#: One for all, so that it lies in the environment before a zygote starts.
+_SECRET = f"S3CR3T_CANARY_{secrets.token_hex(8)}"
+_FORGED = re.compile("666666|FORGED")
 _AT_ONCE = 3
 _CHILD_SUBREAPER = 36
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -75,12 +96,17 @@ class Attack:
     without_guards: str = ""
     why: str = ""
     args: str = "{}"
+    needs: str = ""
 
     @property
     def role(self) -> str:
-        """What it attacks: native, metadata or script."""
+        """What it attacks: native (which includes the wire), metadata or script."""
         kind = self.name.partition("_")[0]
-        return kind if kind in ("native", "metadata") else "script"
+        return "native" if kind == "wire" else kind if kind in ("native", "metadata") else "script"
+
+    @property
+    def is_hasty(self) -> bool:
+        return self.name.startswith("wire_") or "stalled" in self.expected
 
     def ends_as_expected(self, ended: Ended) -> bool:
         if self.with_guards and Report(ended).end != self.with_guards:
@@ -115,6 +141,8 @@ def parse(name: str, source: str) -> Attack:
             break
         header[key] = value
     guards = header["guard"]
+    if name.startswith("wire_"):
+        source = PRELUDE + source
     return Attack(
         name=name,
         title=header["attack"],
@@ -125,18 +153,48 @@ def parse(name: str, source: str) -> Attack:
         without_guards=header.get("off", ""),
         why=header.get("why", ""),
         args=header.get("args", "{}"),
+        needs=header.get("needs", ""),
     )
+
+
+class BaitedEngine(RecordingEngine):
+    """Answers each call; one whose parameters say BIG with a megabyte."""
+
+    def call(self, call: int, scope: int, line: int, column: int, method: str, params: bytes) -> None:
+        self.frames.append(("call", call, scope, line, column, method, params[:200]))
+        if b"NEVER" not in params:
+            answer = b'"' + b"x" * (1 << 20) + b'"' if b"BIG" in params else b'"answer"'
+            self.sink.answer(call, answer, order=None, tokens=0, microusd=0, seconds=0.0)
+
+    def signs(self) -> list[str]:
+        return [
+            f"the engine was told {frame!r}"
+            for frame in self.frames[:500] + self.frames[-500:]
+            if _FORGED.search(repr(frame))
+        ][:1]
 
 
 class Bait:
     """What an attack is after: a secret in the environment and in a file, a folder, a port, and this process itself."""
 
     def __init__(self, folder: Path, listener: socket.socket) -> None:
-        self.secret = f"S3CR3T_CANARY_{secrets.token_hex(8)}"
+        self.secret = _SECRET
         self.folder = folder
         self.listener = listener
         self.signals = 0
+        self.abstract = socket.socket(socket.AF_UNIX)
+        self.abstract.bind(f"\0vibe-attack-{listener.getsockname()[1]}")
+        self.abstract.listen()
+        self.abstract.setblocking(False)
         (folder / "canary").write_text(self.secret, encoding="ascii")
+        self._looks = self._look()
+
+    def _look(self) -> tuple[object, ...]:
+        canary = self.folder / "canary"
+        if not canary.exists():
+            return ()
+        found = canary.stat()
+        return found.st_mode, found.st_uid, found.st_gid, found.st_nlink, found.st_mtime_ns, os.listxattr(canary)
 
     def arm(self, source: str) -> str:
         port = str(self.listener.getsockname()[1])
@@ -161,11 +219,12 @@ class Bait:
         found = []
         if os.listdir(self.folder) != ["canary"] or (self.folder / "canary").read_text(encoding="ascii") != self.secret:
             found.append(f"the folder was changed: {os.listdir(self.folder)}")
-        try:
-            self.listener.accept()[0].close()
-            found.append("something connected to the port")
-        except BlockingIOError:
-            pass
+        if self._look() != self._looks:
+            found.append("the file was changed")
+        for listener in (self.listener, self.abstract):
+            with suppress(BlockingIOError):
+                listener.accept()[0].close()
+                found.append("something connected to the port")
         if self.signals:
             found.append("a signal reached this process")
         return found
@@ -182,26 +241,30 @@ def bait() -> Iterator[Bait]:
             trap.signals += 1
 
         before = signal.signal(signal.SIGUSR1, count)
+        before_urgent = signal.signal(signal.SIGURG, count)  # to a whole process group: others ignore it
         os.environ["VIBE_TEST_CANARY"] = trap.secret
         try:
             yield trap
         finally:
             os.environ.pop("VIBE_TEST_CANARY", None)
             signal.signal(signal.SIGUSR1, before)
+            signal.signal(signal.SIGURG, before_urgent)
+            trap.abstract.close()
 
 
 async def run_attack(
     forker: Forker, trap: Bait, attack: Attack, switches: Switches, limits: HostLimits | None = None
 ) -> Report:
     is_patient = attack.role == "script" and (attack.expected.startswith("harmless") or "memory" in attack.with_guards)
-    limits = switches.limits(limits or (PATIENT if is_patient else LIMITS))
+    limits = limits or (PATIENT if is_patient else HASTY if attack.is_hasty else LIMITS)
+    limits = switches.limits(limits)
     if attack.role == "metadata":
         return await _read_metadata(forker, trap, attack, switches)
-    engine = RecordingEngine()
+    engine = BaitedEngine()
     child = await forker.fork(attack.role, limits.child, layers=switches.layers)
     ended = await converse(child, Script(source=trap.arm(attack.source), args=attack.args), engine, limits)
     fields = [f"{name}: {value}" for frame in engine.frames if frame[0] == "log" for name, value in frame[4].items()]
-    return Report(ended, trap.signs(ended, [*engine.logs, *fields]))
+    return Report(ended, trap.signs(ended, [*engine.logs, *fields]) + engine.signs())
 
 
 async def _read_metadata(forker: Forker, trap: Bait, attack: Attack, switches: Switches) -> Report:
@@ -246,17 +309,15 @@ def run_without(guards: Sequence[str], attacks: Sequence[Attack]) -> dict[str, R
     switches = switched_off(guards)
 
     async def run(forker: Forker, trap: Bait, attack: Attack) -> Report:
-        is_endless = attack.role == "native" or "limit.cpu" in guards
-        is_patient = "memory" in attack.without_guards
-        limits = LAST_RESORT if is_endless else PATIENT if is_patient else LIMITS
-        return await run_attack(forker, trap, attack, switches, limits)
+        return await run_attack(forker, trap, attack, switches, _last_resort(attack))
 
     async def one(forker: Forker, trap: Bait, attack: Attack, slots: trio.CapacityLimiter) -> None:
         async with slots:
             reports[attack.name] = await run(forker, trap, attack)
 
     async def main() -> None:
-        zygote = start_weakened_zygote(switches.weaknesses)
+        with bait():
+            zygote = start_weakened_zygote(switches.weaknesses)
         try:
             async with open_forker(zygote) as forker:
                 slots = trio.CapacityLimiter(_AT_ONCE)
@@ -275,6 +336,17 @@ def run_without(guards: Sequence[str], attacks: Sequence[Attack]) -> dict[str, R
     with switches.patched():
         trio.run(main)
     return reports
+
+
+def _last_resort(attack: Attack) -> HostLimits:
+    """What ends it once its guard is off."""
+    if attack.is_hasty or "stalled" in attack.without_guards:
+        return SHORT_RESORT
+    if attack.without_guards == "killed cpu":
+        return LIMITS
+    if attack.role == "native" or "limit.cpu" in attack.guards:
+        return LAST_RESORT
+    return PATIENT if "memory" in attack.without_guards else LIMITS
 
 
 class Orphans:

@@ -6,6 +6,7 @@ An attack that needs no guard to fail would prove nothing.
 from __future__ import annotations
 
 import functools
+import os
 
 import pytest
 
@@ -28,6 +29,8 @@ def _reports(guards: tuple[str, ...]) -> dict[str, Report]:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_gets_through_without_its_guards(attack: Attack) -> None:
+    if attack.needs == "root" and os.geteuid() != 0:
+        pytest.skip("an ordinary user has nothing to gain by it")
     report = _reports(attack.guards)[attack.name]
     if attack.without_guards:
         # Another guard notices it, or its end alone shows the difference.

@@ -6,6 +6,7 @@ Each function has the name of a guard in guards.py, with `_` for `.`.
 from __future__ import annotations
 
 import builtins
+import os
 import resource
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -157,3 +158,229 @@ def _limit_fds() -> None:
 @_switch("limit.processes")
 def _limit_processes() -> None:
     _unlimit(resource.RLIMIT_NPROC)
+
+
+@_switch("limit.file_size")
+def _limit_file_size() -> None:
+    _unlimit(resource.RLIMIT_FSIZE)
+
+
+@_switch("limit.queues")
+def _limit_queues() -> None:
+    _unlimit(resource.RLIMIT_MSGQUEUE)
+
+
+def _rebuild_filter(**changes: tuple[str, ...]) -> None:
+    """Another filter: `changes` are lists of names in seccomp.py."""
+    from vibe_workflows.sandbox import lockdown, seccomp
+
+    for name, value in changes.items():
+        _patch(seccomp, name, value)
+    assert lockdown._arch is not None
+    _patch(lockdown, "_filter", seccomp.build_filter(lockdown._arch, lockdown.SOCKET_FD))
+
+
+def _let_through(group: str) -> None:
+    from vibe_workflows.sandbox import lockdown, seccomp
+
+    assert lockdown._arch is not None
+    names = tuple(name for name in getattr(seccomp, group) if name in lockdown._arch.numbers)
+    _rebuild_filter(**{group: (), "_FREE": (*seccomp._FREE, *names)})
+
+
+@_switch("seccomp.read_write")
+def _seccomp_read_write() -> None:
+    _let_through("_SOCKET_ONLY")
+
+
+@_switch("seccomp.exec")
+def _seccomp_exec() -> None:
+    _let_through("_NEVER_EXECUTABLE")
+
+
+@_switch("seccomp.denied")
+def _seccomp_denied() -> None:
+    _let_through("_DENIED")
+
+
+@_switch("seccomp.clocks")
+def _seccomp_clocks() -> None:
+    _let_through("_CLOCKS")
+
+
+@_switch("seccomp.arch")
+def _seccomp_arch() -> None:
+    from vibe_workflows.sandbox import lockdown
+
+    check = 3 * 8  # load the architecture, compare it, kill
+    _patch(lockdown, "_filter", lockdown._filter[check:])
+
+
+@_switch("close_fds")
+def _close_fds() -> None:
+    from vibe_workflows.sandbox import boot, lockdown
+
+    def keep_all(socket_fd: int) -> None:
+        control = os.dup(lockdown.SOCKET_FD)
+        assert control < 100
+        os.dup2(socket_fd, lockdown.SOCKET_FD)
+        os.close(socket_fd)
+
+    _patch(boot, "_keep_only", keep_all)
+
+
+@_switch("surroundings")
+def _surroundings() -> None:
+    from vibe_workflows.sandbox import boot
+
+    _patch(boot, "_forget_surroundings", lambda: None)
+
+
+@_switch("environment")
+def _environment() -> None:
+    _surroundings()
+
+
+# ---------------------------------------------------------------- the locked worker
+
+
+@_switch("worker.references")
+def _worker_references() -> None:
+    from jsonschema.validators import Draft202012Validator, validator_for
+
+    from vibe_workflows.sandbox import schemas
+
+    _patch(schemas, "_bad_parts", lambda schema: iter(()))
+    _patch(schemas, "_validator", lambda schema: validator_for(schema, default=Draft202012Validator)(schema))
+
+
+@_switch("worker.depth")
+def _worker_depth() -> None:
+    from vibe_workflows.sandbox import schemas
+
+    _patch(schemas, "MAX_DEPTH", 1_000_000)
+
+
+@_switch("worker.parts")
+def _worker_parts() -> None:
+    from vibe_workflows.sandbox import schemas
+
+    _patch(schemas, "MAX_PARTS", 1_000_000_000)
+
+
+@_switch("worker.dialects")
+def _worker_dialects() -> None:
+    from vibe_workflows.sandbox import schemas
+
+    class Any_(tuple[str, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Any:
+            return iter((*schemas_dialects, "urn:strange"))
+
+    schemas_dialects = schemas._DIALECTS
+    _patch(schemas, "_DIALECTS", Any_(schemas_dialects))
+
+
+@_switch("worker.result")
+def _worker_result() -> None:
+    from vibe_workflows.sandbox import worker
+
+    _patch(worker, "_size", lambda value: 0)
+
+
+@_switch("worker.purge")
+def _worker_purge() -> None:
+    import re
+
+    _patch(re, "purge", lambda: None)
+
+
+# ---------------------------------------------------------------- what a worker that was taken over may do
+
+
+def _with_operation(operation: Callable[..., Any]) -> None:
+    from vibe_workflows.sandbox import patterns
+
+    _patch(patterns, "match_paths", operation)
+
+
+@_switch("lie.number")
+def _lie_number() -> None:
+    _with_operation(lambda pattern, paths: [len(paths) + 5])
+
+
+@_switch("lie.negative")
+def _lie_negative() -> None:
+    _with_operation(lambda pattern, paths: [-1])
+
+
+@_switch("lie.repeat")
+def _lie_repeat() -> None:
+    _with_operation(lambda pattern, paths: [0] * 50_000)
+
+
+@_switch("lie.type")
+def _lie_type() -> None:
+    _with_operation(lambda pattern, paths: {"ok": True})
+
+
+@_switch("lie.deep")
+def _lie_deep() -> None:
+    def deep(pattern: str, paths: list[str]) -> Any:
+        value: list[Any] = []
+        for _ in range(500):
+            value = [value]
+        return value
+
+    _with_operation(deep)
+
+
+@_switch("lie.line")
+def _lie_line() -> None:
+    from vibe_workflows.sandbox import patterns
+
+    _patch(patterns, "search", lambda **_: [(0, 1 << 40, "x")])
+
+
+def _say_before(words: bytes) -> None:
+    """Before each reply, these words."""
+
+    def speak(pattern: str, paths: list[str]) -> list[int]:
+        os.write(3, words)
+        return [0]
+
+    _with_operation(speak)
+
+
+@_switch("lie.garbage")
+def _lie_garbage() -> None:
+    _say_before(b"\x03\0\0\0\xff\xfe{")
+
+
+@_switch("lie.huge")
+def _lie_huge() -> None:
+    _say_before(b"\xff\xff\xff\x7f")
+
+
+@_switch("lie.twice")
+def _lie_twice() -> None:
+    _say_before(b'\x0a\0\0\0{"ok":[0]}' * 2)
+
+
+@_switch("lie.exit")
+def _lie_exit() -> None:
+    _with_operation(lambda pattern, paths: os._exit(0))
+
+
+@_switch("lie.hang")
+def _lie_hang() -> None:
+    import _thread
+
+    def hang(pattern: str, paths: list[str]) -> list[int]:
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        lock.acquire(True, 900)
+        return []
+
+    _with_operation(hang)

@@ -350,7 +350,10 @@ _KINDS = (tuple[int, ...], tuple[str, ...], tuple[tuple[int, int, str], ...], li
 
 def use(reply: bytes, kind: Any) -> None:
     """As the checker uses a reply to a request about three items."""
-    value: Any = replies.unpack(reply, "the thing", kind)
+    said = replies.read_reply(reply, "the thing")
+    if said.problem is not None:
+        raise ValueError(said.problem)
+    value: Any = replies.read_value(said.ok, "the thing", kind)
     match kind:
         case replies.Validated:
             msgspec.json.decode(value.value)
@@ -358,7 +361,7 @@ def use(reply: bytes, kind: Any) -> None:
         case _ if kind == tuple[int, ...]:
             assert set(replies.chosen(["a", "b", "c"], value, "the thing")) <= {"a", "b", "c"}
         case _ if kind == tuple[tuple[int, int, str], ...]:
-            replies.check_hits(value, 3, 2)
+            replies.check_hits(value, ["a", "b", "c"], 2, "the thing")
             assert all(0 <= number < 3 and line >= 0 for number, line, _ in value)
 
 

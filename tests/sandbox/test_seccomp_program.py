@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.bpf import Program, Refused
-from tests.support.syscall_table import FREE, NEVER_EXECUTABLE, ONLY_OLD, PROBES, SOCKET_ONLY, names_of
+from tests.support.syscall_table import CLOCKS, FREE, NEVER_EXECUTABLE, ONLY_OLD, PROBES, SOCKET_ONLY, names_of
 from vibe_workflows.sandbox.bpf import ALLOW, ERRNO, KILL_PROCESS
 from vibe_workflows.sandbox.lockdown import SOCKET_FD
 from vibe_workflows.sandbox.seccomp import ARCHITECTURES, build_filter
@@ -59,6 +59,8 @@ def expected(name: str | None, arguments: tuple[int, ...]) -> int:
         return ALLOW if arguments[0] & 0xFFFF_FFFF == SOCKET_FD else BAD_FD
     if name in NEVER_EXECUTABLE:
         return KILL if arguments[2] & PROT_EXEC else ALLOW
+    if name in CLOCKS:
+        return ALLOW if arguments[0] & 0xFFFF_FFFF < 16 else DENIED
     if name in FREE:
         return ALLOW
     return DENIED if name in PROBES else KILL
@@ -82,13 +84,13 @@ def test_nothing_outside_of_the_list_is_ever_allowed(kernel: Kernel) -> None:
         for arguments in itertools.product((0, SOCKET_FD, PROT_READ), (0,), (0, PROT_READ))
         if kernel.program.verdict(kernel.audit, number, arguments) == ALLOW
     }
-    assert allowed == SOCKET_ONLY | NEVER_EXECUTABLE | FREE
+    assert allowed == SOCKET_ONLY | NEVER_EXECUTABLE | CLOCKS | FREE
 
 
 def test_our_numbers_are_the_numbers_of_the_kernel(kernel: Kernel) -> None:
     ours = ARCHITECTURES[kernel.machine]
     assert {name: number for name, number in ours.numbers.items() if kernel.names.get(number) != name} == {}
-    listed = SOCKET_ONLY | NEVER_EXECUTABLE | FREE | PROBES
+    listed = SOCKET_ONLY | NEVER_EXECUTABLE | CLOCKS | FREE | PROBES
     assert listed - set(ours.numbers) == (ONLY_OLD if kernel.machine == "aarch64" else frozenset())
     assert kernel.names[ours.seccomp] == "seccomp"
     assert kernel.names[ours.capset] == "capset"

@@ -113,4 +113,5 @@ def run_watched(programs: dict[int, str], report: Callable[[str], None]) -> None
         script = make_script(source, report)
         watch(script, report)
         script.run()
+        script._tripwire.armed = False  # else compiling the next one would be the violation
         report(f"end {number} {script._channel.frames[-1]['t']}")

@@ -11,8 +11,9 @@ SOCKET_ONLY = frozenset({"read", "write"})
 NEVER_EXECUTABLE = frozenset({"mmap", "mprotect"})
 FREE = frozenset({
     "munmap", "mremap", "madvise", "brk", "futex", "rt_sigreturn", "exit", "exit_group", "restart_syscall",
-    "clock_gettime",
 })  # fmt: skip
+#: Only of the system's own clocks, numbers below 16; a negative one is the CPU time of any process.
+CLOCKS = frozenset({"clock_gettime"})
 #: What the interpreter probes: answered with an error. Of these aarch64 never had ONLY_OLD.
 PROBES = frozenset({
     "open", "openat", "openat2", "stat", "lstat", "fstat", "newfstatat", "statx", "access", "faccessat", "faccessat2",

@@ -1,0 +1,5 @@
+# attack: native: reads where its own program lies
+# expect: contained
+# guard: seccomp.denied
+import os
+log("PWNED " + os.readlink("/proc/self/exe"))
