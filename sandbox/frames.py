@@ -70,7 +70,7 @@ class LogFrame(msgspec.Struct, frozen=True, tag_field="t", tag="log", forbid_unk
     scope: int
     line: int
     message: str
-    fields: dict[str, Any] = {}
+    fields: msgspec.Raw = msgspec.Raw(b"{}")  # an object; decoded once its size is known to be bearable
 
 
 class IdleFrame(msgspec.Struct, frozen=True, tag_field="t", tag="idle", forbid_unknown_fields=True):

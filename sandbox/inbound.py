@@ -27,6 +27,7 @@ from .frames import (
 )
 from .ledger import Ledger
 from .limits import MAX_CONTAINERS, MAX_FRAME, MAX_JSON_DEPTH, MIB, HostLimits
+from .wire import MAX_LOG, MAX_SLOW_NUMBERS
 
 _KINDS = frozenset({"parallel", "pipeline", "race", "spawn", "budget", "phase"})
 _METHODS = frozenset({"agent", "tool"})
@@ -35,6 +36,7 @@ _PROBLEMS = 100
 
 #: With or without its end: an open string must not be tried again from each quote in it.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_SLOW_NUMBER = re.compile(rb"[0-9][eE][+-]?[0-9]{3}")
 _ONE_KIND_OF_BRACKET = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
@@ -125,6 +127,7 @@ class Inbound:
     def take(self, body: bytes) -> Ended | None:
         """Check a frame, tell the engine; returns the ending, where it is one. Raises Misbehaved, and what calls do."""
         check_nesting(body)
+        check_numbers(body)
         try:
             frame = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -219,10 +222,12 @@ class Inbound:
                 f"the script logs over {self._limits.logs:,} lines, or {self._limits.log_bytes // MIB} MB; log less, "
                 "or raise sandbox.log_lines",
             )
+        if size > MAX_LOG:
+            raise Misbehaved("oversize", f"the script logged {size:,} bytes at once; at most {MAX_LOG:,} pass")
         if not self._ledger.scopes.issued(frame.scope):
             raise ProtocolError(f"a log in scope {frame.scope}, which was never opened")
         chars = self._limits.message_chars
-        fields = clean_value(frame.fields, chars) if frame.fields else {}
+        fields = clean_value(_object(frame.fields), chars)
         self._calls.log(frame.scope, _place(frame.line), clean(frame.message, chars), fields)
 
     def _end(self, frame: DoneFrame | ErrorFrame | RefusedFrame | ViolationFrame) -> Ended:
@@ -278,7 +283,23 @@ def check_nesting(body: bytes) -> None:
         raise ProtocolError(f"JSON nested deeper than {MAX_JSON_DEPTH}")
 
 
-def check_json(raw: bytes) -> None:
+def check_numbers(body: bytes) -> None:
+    """Bound the numbers that take long to read: a frame full of them would hold the engine for seconds."""
+    if len(_SLOW_NUMBER.findall(body)) <= MAX_SLOW_NUMBERS:
+        return
+    if len(_SLOW_NUMBER.findall(_STRINGS.sub(b"", body))) > MAX_SLOW_NUMBERS:
+        raise ProtocolError(f"more than {MAX_SLOW_NUMBERS:,} numbers with exponents of three digits in one frame")
+
+
+def _object(raw: msgspec.Raw) -> dict[str, Any]:
+    check_json(raw)
+    found = _decode_any(raw)
+    if not isinstance(found, dict):
+        raise ProtocolError("fields of a log that are no object")
+    return found
+
+
+def check_json(raw: msgspec.Raw | bytes) -> None:
     """Raises ProtocolError. The decoder only skips over a raw part: numbers and text in it can still be none."""
     try:
         _decode_any(raw)

@@ -13,10 +13,11 @@ from .options import AGENT_OPTIONS, FAN_OUT_OPTIONS, PHASE_OPTIONS, checked
 from .script_errors import ERRORS, misuse
 from .steps import Step
 from .trampoline import Trampoline
-from .wire import MESSAGE_CHARS
+from .wire import MAX_LOG, MESSAGE_CHARS
 
 _MESSAGE_CHARS = MESSAGE_CHARS - 1
 _FIELD_CHARS = 500
+_FIELDS_CHARS = MAX_LOG // 8  # a character takes six bytes at most
 
 
 class Primitives:
@@ -101,7 +102,8 @@ class Primitives:
             "message": message,
         }
         if fields:
-            frame["fields"] = fields
+            size = len(encode(fields, ""))
+            frame["fields"] = fields if size < _FIELDS_CHARS else {"left_out": f"{size:,} characters of fields"}
         trampoline.channel.send(frame)
 
     def now(self) -> datetime:

@@ -14,7 +14,7 @@ import msgspec
 from .cleaning import clean, clean_value
 from .ending import Misbehaved
 from .frames import Problem
-from .inbound import check_json, check_nesting
+from .inbound import check_json, check_nesting, check_numbers
 
 _PROBLEM_CHARS = 2_000
 _PROBLEMS = 1_000
@@ -58,6 +58,7 @@ def lie(what: str, why: str) -> ValueError:
 def read_reply(body: bytes, what: str) -> Reply:
     try:
         check_nesting(body)
+        check_numbers(body)
         reply = msgspec.json.decode(body, type=Reply)
     except (msgspec.DecodeError, Misbehaved, RecursionError, UnicodeDecodeError) as error:
         raise lie(what, str(error)) from None

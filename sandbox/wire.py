@@ -13,6 +13,10 @@ MAX_FRAME = 16 * MIB
 MAX_JSON_DEPTH = 200
 #: Arrays and objects in one frame: `[[],[],...]` costs the reader twenty times its size.
 MAX_CONTAINERS = 500_000
+#: Numbers with an exponent of three digits in one frame: `1.797e308` takes a reader 250 times as long as others.
+MAX_SLOW_NUMBERS = 10_000
+#: Largest frame of a log.
+MAX_LOG = MIB
 #: Ids stay exact in every JSON reader.
 MAX_ID = 1 << 53
 #: Longest message of a log.

@@ -192,6 +192,10 @@ GUARDS: dict[str, Guard] = {
     "wire.frame_size": Guard(stops="huge frames", patch=lambda: _patched(inbound, MAX_FRAME=1 << 40)),
     "wire.depth": Guard(stops="deep JSON", patch=lambda: _patched(inbound, check_nesting=lambda body: None)),
     "wire.containers": Guard(stops="many lists and dicts", patch=lambda: _patched(inbound, MAX_CONTAINERS=1 << 40)),
+    "wire.slow_numbers": Guard(
+        stops="numbers that take long to read", patch=lambda: _patched(inbound, MAX_SLOW_NUMBERS=1 << 40)
+    ),
+    "wire.log_size": Guard(stops="huge lines of log", patch=lambda: _patched(inbound, MAX_LOG=1 << 40)),
     "wire.types": Guard(stops="fields of the wrong type", patch=lambda: _patched(inbound, _decode=decode_anything)),
     "wire.names": Guard(
         stops="unknown methods and kinds of scope",

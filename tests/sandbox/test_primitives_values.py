@@ -149,6 +149,12 @@ def test_log_and_print_write_lines_with_fields(child: ForkServer) -> None:
     assert third["message"].endswith("…")
 
 
+def test_fields_that_are_too_large_for_a_line_of_log_are_left_out_and_the_script_goes_on(child: ForkServer) -> None:
+    ran = run(child, 'log("much", rows=["x" * 100] * 2_000)\nreturn 1')
+    assert ran.of("log")[0]["fields"] == {"left_out": "206,010 characters of fields"}
+    assert ran.of("done")[0]["value"] == 1
+
+
 def test_log_takes_anything(child: ForkServer) -> None:
     source = """
     x = []
