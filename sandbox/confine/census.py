@@ -15,6 +15,11 @@ class Census(NamedTuple):
     resident_bytes: int
 
 
+def is_possible() -> bool:
+    """Whether there is a /proc to look at: some containers have none."""
+    return os.path.exists("/proc/self/stat")
+
+
 def descendants(ancestor: int) -> list[int]:
     """The processes below `ancestor`, in no order."""
     children: dict[int, list[int]] = {}

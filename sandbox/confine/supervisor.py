@@ -30,6 +30,7 @@ from .request import Request
 _PACKET = 4 << 20
 #: How often the processes of a command are counted.
 _CENSUS_S = 0.1
+_BLIND_S = 1.0
 
 
 class _NotConfined(Exception):
@@ -154,8 +155,11 @@ class Supervisor:
         elif USER in self._request.layers and USER not in layers:
             report[f"no {USER}"] = "refused; root has the other namespaces without"
         report[PROTECTED] = ("read-only mounts" if MOUNTS in layers else "rules") if PROTECTED in layers else ""
-        report[REAPER] = "on" if REAPER in layers or PIDS in layers else ""
-        report[CENSUS] = "on" if CENSUS in layers else ""
+        seen = census.is_possible()
+        report[REAPER] = "on" if PIDS in layers or (REAPER in layers and seen) else ""
+        report[CENSUS] = "on" if CENSUS in layers and seen else ""
+        if not seen:
+            report[f"no {CENSUS}"] = "without /proc nobody sees what a command starts, and leaves behind"
         _send(self._control, {"t": "ready", "layers": report | installed})
 
     def _close_streams(self) -> None:
@@ -226,7 +230,9 @@ class Supervisor:
         self._lifeline = self._start = None
         if REAPER not in self._request.layers and PIDS not in self._request.layers:
             return
-        while True:
+        # What cannot be found cannot be waited for.
+        deadline = None if census.is_possible() else time.monotonic() + _BLIND_S
+        while deadline is None or time.monotonic() < deadline:
             census.kill_all(census.descendants(os.getpid()))
             with suppress(ChildProcessError):
                 pid = os.waitpid(-1, os.WNOHANG)[0]
