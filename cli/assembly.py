@@ -45,8 +45,8 @@ from vibe_workflows.sandbox.checker import open_checker
 from vibe_workflows.sandbox.errors import SandboxUnavailable
 from vibe_workflows.sandbox.host import SandboxHost, open_host
 from vibe_workflows.sandbox.launcher import Zygote
+from vibe_workflows.sandbox.level import Level
 from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
-from vibe_workflows.sandbox.report import Level
 
 from . import wiring
 from .binding import given_arguments

@@ -13,8 +13,9 @@ from .conversation import converse
 from .ending import Ended
 from .forker import Forker, open_forker
 from .launcher import Zygote
+from .level import Level
 from .limits import ALL_LAYERS, ChildLimits, HostLimits
-from .report import Level, level_of
+from .report import level_of
 
 _LIMITS = HostLimits(child=ChildLimits(cpu_s=2), stall_s=5.0)
 

@@ -11,8 +11,9 @@ from .ending import Ended
 from .forker import Child, Forker, open_forker
 from .inbound import Calls
 from .launcher import Zygote
+from .level import Level
 from .limits import ALL_LAYERS, HostLimits
-from .report import Level, level_of
+from .report import level_of
 
 
 class SandboxHost:

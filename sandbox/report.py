@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import msgspec
 
+from .level import Level
 from .limits import LANDLOCK, SECCOMP
-
-
-class Level(StrEnum):
-    """How well the walls hold on this machine.
-
-    strong: the system call filter, and Landlock behind it. good: one of them is missing, and what is left denies the
-    outside on its own. weak: what is left has known holes.
-    """
-
-    WEAK = "weak"
-    GOOD = "good"
-    STRONG = "strong"
-
-    def meets(self, asked: str) -> bool:
-        """Whether this is at least the level `asked` for."""
-        ascending = tuple(Level)
-        return ascending.index(self) >= ascending.index(Level(asked))
 
 
 class LockedFrame(msgspec.Struct, frozen=True, tag_field="t", tag="locked", forbid_unknown_fields=True):

@@ -1,8 +1,9 @@
 """Runs an agent's commands behind the walls of the operating system."""
 
+from ..level import Level
 from .doctor import ConfineReport, probe_confinement
 from .hiding import hide_this_process
-from .layers import ALL_LAYERS, FLOOR_LAYERS, ConfineLevel
+from .layers import ALL_LAYERS, FLOOR_LAYERS
 from .policy import (
     PROTECTED_NAMES,
     CommandEnd,
@@ -20,10 +21,10 @@ __all__ = [
     "CommandEnd",
     "CommandLimits",
     "CommandNotStarted",
-    "ConfineLevel",
     "ConfineReport",
     "Confinement",
     "ConfinementRefused",
+    "Level",
     "hide_this_process",
     "probe_confinement",
     "run_confined",

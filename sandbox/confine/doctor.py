@@ -15,8 +15,9 @@ from typing import Any
 
 from ..doctor import Probe
 from ..errors import SandboxUnavailable
+from ..level import Level
 from . import census
-from .layers import ALL_LAYERS, ConfineLevel
+from .layers import ALL_LAYERS
 from .policy import CommandNotStarted, Confinement, ConfinementRefused
 from .runner import run_confined
 
@@ -75,7 +76,7 @@ _SEEN_OUTSIDE = ("udp", "leave_daemon", "write_outside", "kill")
 class ConfineReport:
     """What commands are held by here: the level that was proved, the layers, and each attack with what came of it."""
 
-    level: ConfineLevel
+    level: Level
     layers: Mapping[str, str]  # empty for one that is not in force, `no LAYER` with the reason
     probes: tuple[Probe, ...]
 
@@ -100,7 +101,7 @@ async def probe_confinement(*, layers: frozenset[str] = ALL_LAYERS) -> ConfineRe
 
 
 def _nothing(why: str) -> ConfineReport:
-    return ConfineReport(level=ConfineLevel.WEAK, layers={"no layers": why}, probes=())
+    return ConfineReport(level=Level.WEAK, layers={"no layers": why}, probes=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +165,7 @@ async def _probe(bait: _Bait, layers: frozenset[str]) -> ConfineReport:
             cwd=project,
             policy=Confinement(project=project),
             timeout_s=_TIMEOUT_S,
-            at_least=ConfineLevel.WEAK,
+            at_least=Level.WEAK,
             layers=layers,
         )
     finally:
@@ -174,7 +175,7 @@ async def _probe(bait: _Bait, layers: frozenset[str]) -> ConfineReport:
     said = dict(line.split("\t", 1) for line in end.stdout.decode(errors="replace").splitlines() if "\t" in line)
     seen = _outside(bait)
     probes = tuple(_judge(name, words, said, seen) for name, words in _WORDS.items())
-    level = ConfineLevel.WEAK if any(not found.blocked for found in probes) else end.level
+    level = Level.WEAK if any(not found.blocked for found in probes) else end.level
     return ConfineReport(level=level, layers=end.layers, probes=probes)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from enum import StrEnum
 from typing import Final
+
+from ..level import Level
 
 #: Namespaces. Without `user`, only root gets the others.
 USER, MOUNTS, PIDS, NETWORK, IPC = "user", "mounts", "pids", "network", "ipc"
@@ -27,33 +28,17 @@ ALL_LAYERS: Final = NAMESPACES | {
 FLOOR_LAYERS: Final = ALL_LAYERS - NAMESPACES
 
 
-class ConfineLevel(StrEnum):
-    """How well commands are held here.
-
-    strong: namespaces and the system call filter, Landlock behind them where the kernel has it. good: Landlock, the
-    filter and the supervisor. weak: what is left has known holes.
-    """
-
-    STRONG = "strong"
-    GOOD = "good"
-    WEAK = "weak"
-
-    def reaches(self, other: ConfineLevel) -> bool:
-        order = list(ConfineLevel)
-        return order.index(self) <= order.index(other)
-
-
-def level_of(layers: Mapping[str, str], *, network: bool) -> ConfineLevel:
+def level_of(layers: Mapping[str, str], *, network: bool) -> Level:
     """The level of a command whose layers are in force as told: by name, an empty detail for one that is not."""
 
     def stand(names: Collection[str]) -> bool:
         return all(layers.get(name) for name in names)
 
     if not stand({SECCOMP, CAPABILITIES, ENVIRONMENT, DESCRIPTORS, SESSION, PROTECTED, REAPER}):
-        return ConfineLevel.WEAK
+        return Level.WEAK
     # Root needs no user namespace to have the others; without capabilities it does not get out of them.
     private = {MOUNTS, PIDS, IPC} | (set() if network else {NETWORK})
     if stand(private) and (layers.get(LANDLOCK) or layers.get(f"no {LANDLOCK}")):
-        return ConfineLevel.STRONG
+        return Level.STRONG
     # Where Landlock has no scopes, the filter closes what they would.
-    return ConfineLevel.GOOD if layers.get(LANDLOCK) else ConfineLevel.WEAK
+    return Level.GOOD if layers.get(LANDLOCK) else Level.WEAK

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ..level import Level
 from ..limits import MIB
-from .layers import ConfineLevel
 
 #: No tool and no command writes these, whatever is granted.
 PROTECTED_NAMES: Final = (".git", ".vibe", "vibe.yaml", ".claude")
@@ -56,7 +56,7 @@ class CommandEnd:
     timed_out: bool
     over_limit: str  # which limit the command was killed for, in words; empty for none
     seconds: float
-    level: ConfineLevel
+    level: Level
     layers: Mapping[str, str]  # as installed: empty for one that is not in force, `no LAYER` with the reason
 
 

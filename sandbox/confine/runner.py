@@ -13,9 +13,10 @@ from typing import Any, Final
 import trio
 
 from ..errors import SandboxUnavailable
+from ..level import Level
 from ..limits import MIB
 from . import starting
-from .layers import ALL_LAYERS, ConfineLevel, level_of
+from .layers import ALL_LAYERS, level_of
 from .policy import MAX_TIMEOUT_S, CommandEnd, CommandNotStarted, Confinement, ConfinementRefused
 
 _PACKET = 4 * MIB
@@ -49,7 +50,7 @@ class _Running:
     stdout: _Output
     stderr: _Output
     layers: Mapping[str, str] = field(default_factory=dict)
-    level: ConfineLevel = ConfineLevel.WEAK
+    level: Level = Level.WEAK
     status: int | None = None
     over_limit: str = ""
     refusal: Exception | None = None
@@ -63,7 +64,7 @@ async def run_confined(
     timeout_s: float = 30.0,
     output_bytes: int = 8 * MIB,
     stdin: bytes = b"",
-    at_least: ConfineLevel = ConfineLevel.STRONG,
+    at_least: Level = Level.STRONG,
     layers: frozenset[str] = ALL_LAYERS,
 ) -> CommandEnd:
     """Run `argv` in `cwd`, confined; returns when it has ended and nothing of it is left, nor of its descendants.
@@ -106,7 +107,7 @@ async def run_confined(
     )
 
 
-async def _converse(running: _Running, stdin: bytes, *, network: bool, at_least: ConfineLevel) -> None:
+async def _converse(running: _Running, stdin: bytes, *, network: bool, at_least: Level) -> None:
     """Serve the command until its end. However this ends, the supervisor is gone afterwards, and all below it."""
     started = running.started
     stdout, stderr = trio.lowlevel.FdStream(started.stdout), trio.lowlevel.FdStream(started.stderr)
@@ -133,14 +134,14 @@ async def _converse(running: _Running, stdin: bytes, *, network: bool, at_least:
                     await trio.aclose_forcefully(each)
 
 
-async def _hear(running: _Running, *, network: bool, at_least: ConfineLevel) -> None:
+async def _hear(running: _Running, *, network: bool, at_least: Level) -> None:
     """Take in what the supervisor tells, until it is gone."""
     while message := await _receive(running.control):
         match message.get("t"):
             case "ready":
                 running.layers = message["layers"]
                 running.level = level_of(running.layers, network=network)
-                if not running.level.reaches(at_least):
+                if not running.level.meets(at_least):
                     running.refusal = ConfinementRefused(_too_weak(running, at_least))
                     return
                 await _send(running.control, {"t": "go"})
@@ -153,7 +154,7 @@ async def _hear(running: _Running, *, network: bool, at_least: ConfineLevel) -> 
                 running.refusal = SandboxUnavailable(f"the command could not be confined: {message.get('message')}")
 
 
-def _too_weak(running: _Running, at_least: ConfineLevel) -> str:
+def _too_weak(running: _Running, at_least: Level) -> str:
     why = "; ".join(f"{name}: {text}" for name, text in running.layers.items() if name.startswith("no "))
     return (
         f"commands are confined to level {running.level} here, and {at_least} is asked for "

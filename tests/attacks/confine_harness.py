@@ -27,8 +27,8 @@ from vibe_workflows.sandbox.confine import (
     CommandEnd,
     CommandLimits,
     CommandNotStarted,
-    ConfineLevel,
     Confinement,
+    Level,
     run_confined,
 )
 
@@ -304,7 +304,7 @@ async def run_attack(trap: Bait, attack: Attack, layers: frozenset[str]) -> tupl
             cwd=trap.project,
             policy=policy,
             timeout_s=30,
-            at_least=ConfineLevel.WEAK,
+            at_least=Level.WEAK,
             layers=layers,
         )
     return trap.signs(end), end

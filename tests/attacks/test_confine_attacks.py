@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.attacks.confine_harness import Attack, bait, load, missing, run_attack
-from vibe_workflows.sandbox.confine import ALL_LAYERS, FLOOR_LAYERS, CommandEnd, ConfineLevel
+from vibe_workflows.sandbox.confine import ALL_LAYERS, FLOOR_LAYERS, CommandEnd, Level
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers of Linux")
 
@@ -93,7 +93,7 @@ def test_no_attack_gets_through(case: Case, results: Results) -> None:
     assert signs == []
     assert end is None or not end.timed_out
     if end is not None:
-        assert end.level is (ConfineLevel.STRONG if case.route == "namespaces" else ConfineLevel.GOOD), end.layers
+        assert end.level is (Level.STRONG if case.route == "namespaces" else Level.GOOD), end.layers
 
 
 @pytest.mark.parametrize("case", OPENED, ids=str)

@@ -171,7 +171,7 @@ def test_doctor_says_what_holds_and_whether_runs_are_accepted(here: CommandHere)
 def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:
     from vibe_workflows.cli.doctor import scripts_text
     from vibe_workflows.sandbox.doctor import DoctorReport, Probe
-    from vibe_workflows.sandbox.report import Level
+    from vibe_workflows.sandbox.level import Level
 
     report = DoctorReport(
         level=Level.WEAK,
@@ -194,11 +194,11 @@ def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:
 
 def test_doctor_in_words_tells_of_commands_apart_from_scripts() -> None:
     from vibe_workflows.cli.doctor import commands_text
-    from vibe_workflows.sandbox.confine import ConfineLevel, ConfineReport
+    from vibe_workflows.sandbox.confine import ConfineReport, Level
     from vibe_workflows.sandbox.doctor import Probe
 
     report = ConfineReport(
-        level=ConfineLevel.GOOD,
+        level=Level.GOOD,
         layers={"landlock": "ABI 7", "user": "", "no user": "no user namespaces here"},
         probes=(Probe(name="tcp", words="connect out", critical=True, blocked=True, outcome="PermissionError"),),
     )

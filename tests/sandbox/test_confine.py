@@ -19,9 +19,9 @@ from vibe_workflows.sandbox.confine import (
     FLOOR_LAYERS,
     CommandLimits,
     CommandNotStarted,
-    ConfineLevel,
     Confinement,
     ConfinementRefused,
+    Level,
     probe_confinement,
     run_confined,
 )
@@ -49,7 +49,7 @@ def test_a_command_returns_its_output_and_its_exit_code(project: Path, route: st
     end = shell("echo out; echo err >&2; exit 7", project, route=route)
     assert (end.exit_code, end.signal, end.stdout, end.stderr) == (7, None, b"out\n", b"err\n")
     assert not end.timed_out
-    assert end.level is (ConfineLevel.STRONG if route == "namespaces" else ConfineLevel.GOOD)
+    assert end.level is (Level.STRONG if route == "namespaces" else Level.GOOD)
 
 
 def test_a_command_that_dies_of_a_signal_says_which(project: Path, route: str) -> None:
@@ -103,7 +103,7 @@ def test_a_cancelled_command_is_gone_before_the_cancellation_goes_on(project: Pa
                     ["sh", "-c", "echo begun > src/begun; sleep 301.3"],
                     cwd=project,
                     policy=Confinement(project=project),
-                    at_least=ConfineLevel.WEAK,
+                    at_least=Level.WEAK,
                     layers=ROUTES[route],
                 )
         assert scope.cancelled_caught
@@ -195,7 +195,7 @@ def test_with_the_network_granted_a_command_reaches_a_local_server(project: Path
         end = run([PYTHON, "-S", "-c", code], project, route=route, policy=Confinement(project=project, network=True))
         assert end.exit_code == 0, end.stderr
         server.accept()[0].close()
-    assert end.level is (ConfineLevel.STRONG if route == "namespaces" else ConfineLevel.GOOD)
+    assert end.level is (Level.STRONG if route == "namespaces" else Level.GOOD)
 
 
 def test_with_the_network_granted_unix_sockets_of_the_machine_stay_closed(
@@ -284,7 +284,7 @@ def test_without_scopes_signals_reach_the_command_s_own_processes_only(project: 
     end = shell(script, project, layers=FLOOR_LAYERS - {SCOPE})
     assert end.stdout == b"denied\n"
     assert end.seconds < 300
-    assert end.level is ConfineLevel.GOOD
+    assert end.level is Level.GOOD
 
 
 def test_who_watches_the_command_cannot_be_read_by_it(project: Path) -> None:
@@ -301,7 +301,7 @@ def test_elsewhere_than_on_linux_nothing_pretends(project: Path, monkeypatch: py
     with pytest.raises(ConfinementRefused, match="confined on Linux only"):
         run(["true"], project)
     report = trio.run(probe_confinement)
-    assert (report.level, report.probes) == (ConfineLevel.WEAK, ())
+    assert (report.level, report.probes) == (Level.WEAK, ())
     assert "Linux only" in report.layers["no layers"]
 
 
@@ -328,14 +328,14 @@ def test_below_the_level_that_is_asked_for_nothing_runs(project: Path) -> None:
 @pytest.mark.parametrize(
     ("layers", "level"),
     [
-        (ALL_LAYERS, ConfineLevel.STRONG),
-        (ALL_LAYERS - {SECCOMP}, ConfineLevel.WEAK),
-        (FLOOR_LAYERS, ConfineLevel.GOOD),
-        (FLOOR_LAYERS - {LANDLOCK}, ConfineLevel.WEAK),
-        (FLOOR_LAYERS - {SECCOMP}, ConfineLevel.WEAK),
+        (ALL_LAYERS, Level.STRONG),
+        (ALL_LAYERS - {SECCOMP}, Level.WEAK),
+        (FLOOR_LAYERS, Level.GOOD),
+        (FLOOR_LAYERS - {LANDLOCK}, Level.WEAK),
+        (FLOOR_LAYERS - {SECCOMP}, Level.WEAK),
     ],
 )
 def test_the_level_is_that_of_the_layers_that_were_installed(
-    project: Path, layers: frozenset[str], level: ConfineLevel
+    project: Path, layers: frozenset[str], level: Level
 ) -> None:
     assert run(["true"], project, layers=layers).level is level

@@ -14,8 +14,8 @@ import trio
 from vibe_workflows.sandbox.confine import (
     ALL_LAYERS,
     FLOOR_LAYERS,
-    ConfineLevel,
     ConfineReport,
+    Level,
     probe_confinement,
 )
 from vibe_workflows.sandbox.confine.layers import LANDLOCK, NETWORK, REAPER, SECCOMP
@@ -35,9 +35,9 @@ def through(found: ConfineReport) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("layers", "level"), [(ALL_LAYERS, ConfineLevel.STRONG), (FLOOR_LAYERS, ConfineLevel.GOOD)], ids=["all", "floor"]
+    ("layers", "level"), [(ALL_LAYERS, Level.STRONG), (FLOOR_LAYERS, Level.GOOD)], ids=["all", "floor"]
 )
-def test_behind_whole_walls_no_attack_gets_through(layers: frozenset[str], level: ConfineLevel) -> None:
+def test_behind_whole_walls_no_attack_gets_through(layers: frozenset[str], level: Level) -> None:
     found = report(layers)
     assert through(found) == set()
     assert found.level is level
@@ -56,7 +56,7 @@ def test_behind_whole_walls_no_attack_gets_through(layers: frozenset[str], level
 def test_a_missing_wall_shows_as_its_holes_and_the_level_says_weak(layers: frozenset[str], holes: set[str]) -> None:
     found = report(layers)
     assert holes <= through(found)
-    assert found.level is ConfineLevel.WEAK
+    assert found.level is Level.WEAK
 
 
 def test_a_report_is_json_in_the_shape_of_the_other_doctor() -> None:

@@ -19,8 +19,9 @@ from tests.support.sandbox import running_forker
 from tests.support.syscall_sweep import DENIED, LET_THROUGH, NOT_PROBED, sweep
 from tests.support.syscall_table import CLOCKS, FREE, NEVER_EXECUTABLE, PAST_EVERY_FILTER, PROBES, SOCKET_ONLY, names_of
 from vibe_workflows.sandbox import lockdown
+from vibe_workflows.sandbox.level import Level
 from vibe_workflows.sandbox.limits import ADDRESS_SPACE, ALL_LAYERS, LANDLOCK, PRIVILEGES, SECCOMP
-from vibe_workflows.sandbox.report import Level, level_of
+from vibe_workflows.sandbox.report import level_of
 from vibe_workflows.sandbox.seccomp import ARCHITECTURES
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the layers of Linux")

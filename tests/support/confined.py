@@ -14,8 +14,8 @@ from vibe_workflows.sandbox.confine import (
     ALL_LAYERS,
     FLOOR_LAYERS,
     CommandEnd,
-    ConfineLevel,
     Confinement,
+    Level,
     run_confined,
 )
 
@@ -30,7 +30,7 @@ def run(argv: Sequence[str], project: Path, *, route: str = "namespaces", **opti
     options.setdefault("cwd", project)
 
     async def main() -> CommandEnd:
-        return await run_confined(argv, policy=policy, at_least=ConfineLevel.WEAK, **options)
+        return await run_confined(argv, policy=policy, at_least=Level.WEAK, **options)
 
     return trio.run(main)
 
