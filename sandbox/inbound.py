@@ -292,17 +292,16 @@ def check_numbers(body: bytes) -> None:
 
 
 def _object(raw: msgspec.Raw) -> dict[str, Any]:
-    check_json(raw)
-    found = _decode_any(raw)
+    found = check_json(raw)
     if not isinstance(found, dict):
         raise ProtocolError("fields of a log that are no object")
     return found
 
 
-def check_json(raw: msgspec.Raw | bytes) -> None:
-    """Raises ProtocolError. The decoder only skips over a raw part: numbers and text in it can still be none."""
+def check_json(raw: msgspec.Raw | bytes) -> Any:
+    """The value. Raises ProtocolError: the decoder only skips over a raw part, numbers and text in it can be none."""
     try:
-        _decode_any(raw)
+        return _decode_any(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"a value that is no JSON ({clean_line(str(error), 200)})") from None
 
