@@ -33,11 +33,24 @@ def abi(libc: ctypes.CDLL) -> int:
     return version
 
 
+def known_rights(version: int) -> int:
+    """The rights over files that an ABI knows; a newer kernel is asked for what we know of."""
+    return _FILE_RIGHTS.get(version, _ALL_FILE_RIGHTS)
+
+
+def ruleset_attributes(version: int, *, tcp: bool, scope: bool) -> bytes:
+    """A ruleset that handles all rights over files; with `tcp` TCP, with `scope` signals and abstract sockets, too.
+
+    As long as this ABI knows it: what it does not know is left out.
+    """
+    taken = (known_rights(version), _TCP_RIGHTS if tcp else 0, _SCOPES if scope else 0)
+    return struct.pack("=QQQ", *taken)[: 8 if version < 4 else 16 if version < 6 else 24]
+
+
 def restrict(libc: ctypes.CDLL) -> int:
     """Take every right that this kernel's Landlock knows from the calling thread; returns the ABI."""
     version = abi(libc)
-    rights = _FILE_RIGHTS.get(version, _ALL_FILE_RIGHTS)
-    attributes = struct.pack("=QQQ", rights, _TCP_RIGHTS, _SCOPES)[: 8 if version < 4 else 16 if version < 6 else 24]
+    attributes = ruleset_attributes(version, tcp=True, scope=True)
     ruleset = int(
         libc.syscall(ctypes.c_long(_CREATE_RULESET), attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
     )

@@ -22,12 +22,6 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _TRUNCATE = 1, 1 << 1, 1 << 2, 1 <
 _MAKE_DEVICES = 1 << 6 | 1 << 11
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | 1 << 15
-_TCP_RIGHTS, _SCOPES = 0b11, 0b11
-
-
-def known_rights(version: int) -> int:
-    """The rights over files that an ABI knows; a newer kernel is asked for what we know of."""
-    return (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)) - 1
 
 
 class Installed(NamedTuple):
@@ -42,10 +36,8 @@ def restrict(*, readable: Iterable[str], writable: Iterable[str], tcp: bool, sco
     are left out. Raises LockFailed where the kernel has no Landlock.
     """
     version = landlock.abi(kernel.libc)
-    rights = known_rights(version)
-    network = 0 if tcp or version < 4 else _TCP_RIGHTS
-    scopes = _SCOPES if scope and version >= 6 else 0
-    attributes = struct.pack("=QQQ", rights, network, scopes)[: 8 if version < 4 else 16 if version < 6 else 24]
+    rights = landlock.known_rights(version)
+    attributes = landlock.ruleset_attributes(version, tcp=not tcp, scope=scope)
     try:
         ruleset = kernel.syscall("no ruleset", _CREATE_RULESET, attributes, len(attributes), 0)
         for path in readable:
@@ -56,7 +48,7 @@ def restrict(*, readable: Iterable[str], writable: Iterable[str], tcp: bool, sco
     except OSError as error:
         raise LockFailed(f"landlock: {error.strerror}") from error
     os.close(ruleset)
-    return Installed(version, bool(scopes))
+    return Installed(version, scope and version >= 6)
 
 
 def _allow(ruleset: int, path: str, rights: int, how: int = 0) -> None:
