@@ -47,6 +47,48 @@ class StepRetried(_Event, frozen=True, tag="step_retried"):
     error: str
 
 
+class StepFellBack(_Event, frozen=True, tag="step_fell_back"):
+    """A model failed a step for good, and the next one of its fallbacks goes on."""
+
+    number: int
+    step: str
+    failed: str
+    model: str
+    error: str
+
+
+class ContextShortened(_Event, frozen=True, tag="context_shortened"):
+    """Old tool outputs of a step were shortened, so that its conversation fits the model's context."""
+
+    number: int
+    step: str
+    turn: int  # the one that is sent so
+    outputs: int
+    characters: int  # that were left out
+
+
+class ModelSlowed(_Event, frozen=True, tag="model_slowed"):
+    """A provider limits the rate of calls: at most `at_once` calls of this model run at a time from now on."""
+
+    model: str
+    at_once: int
+
+
+class ModelDown(_Event, frozen=True, tag="model_down"):
+    """Calls failed one after another; none is made for a while, and then one to see."""
+
+    model: str
+    failures: int
+    wait_s: float
+    error: str
+
+
+class ModelUp(_Event, frozen=True, tag="model_up"):
+    """A model that was down answered again."""
+
+    model: str
+
+
 class TurnFinished(_Event, frozen=True, tag="turn_finished"):
     number: int
     step: str
@@ -54,6 +96,8 @@ class TurnFinished(_Event, frozen=True, tag="turn_finished"):
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
     cost_microusd: int | None = None
     tools: tuple[str, ...] = ()
 
@@ -101,7 +145,20 @@ class RunFinished(_Event, frozen=True, tag="run_finished"):
 
 
 Event: TypeAlias = (
-    RunStarted | PhaseStarted | StepStarted | StepRetried | TurnFinished | StepFinished | Logged | Warned | RunFinished
+    RunStarted
+    | PhaseStarted
+    | StepStarted
+    | StepRetried
+    | StepFellBack
+    | ContextShortened
+    | ModelSlowed
+    | ModelDown
+    | ModelUp
+    | TurnFinished
+    | StepFinished
+    | Logged
+    | Warned
+    | RunFinished
 )
 
 _encoder = msgspec.json.Encoder()

@@ -51,6 +51,8 @@ def canonical_spec(spec: StepSpec) -> str:
         held["context"] = text_digest(spec.context)  # shared by a fan-out, and maybe large
     if spec.model:
         held["model"] = spec.model
+    if spec.fallbacks:
+        held["fallbacks"] = list(spec.fallbacks)
     if spec.effort is not None:
         held["effort"] = spec.effort
     if spec.temperature is not None:

@@ -119,6 +119,7 @@ class StepSpec(Struct, frozen=True, kw_only=True):
     context: str = ""
     model: str = ""
     effort: str | None = None
+    fallbacks: tuple[str, ...] = ()  # models that may answer where `model` fails, in order
     temperature: float | None = None
     max_tokens: int | None = None  # as requested, never as clamped by a budget
     max_turns: int | None = None
@@ -153,6 +154,22 @@ class ToolCall(Struct, frozen=True, kw_only=True):
     observation: Observation | None = None
 
 
+class PromptMakeup(Struct, frozen=True, kw_only=True):
+    """What a prompt was made of, in estimated tokens: their shares count, not their sum."""
+
+    system: int = 0
+    tools: int = 0  # and the schema of the answer
+    context: int = 0  # shared by a fan-out, with attached files
+    conversation: int = 0
+
+
+class Shortened(Struct, frozen=True, kw_only=True):
+    """An old tool output that was replaced by `text`, from this turn on, because the context was full."""
+
+    message: int  # its position in the conversation, from 0
+    text: str
+
+
 class Turn(Struct, frozen=True, kw_only=True):
     """One finished model call with the messages that it added to the conversation."""
 
@@ -167,6 +184,8 @@ class Turn(Struct, frozen=True, kw_only=True):
     finished_at: float
     usage: Usage = NO_USAGE
     error: str = ""
+    makeup: PromptMakeup = PromptMakeup()
+    shortened: tuple[Shortened, ...] = ()
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -214,6 +233,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     requested_at: float
     delivered_at: float
     reason: str = ""  # why it was reused, or why not
+    model_reason: str = ""  # which rule chose its model
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -268,11 +288,23 @@ class ToolRequest(Struct, frozen=True, kw_only=True):
     arguments: str
 
 
+class FilePart(Struct, frozen=True, kw_only=True):
+    """A file of the project that goes along with a message; the request holds its contents, by digest."""
+
+    path: str
+    media_type: str  # image/png, application/pdf, text/plain, ...
+    digest: str  # content_digest of the bytes
+    size: int
+
+
 class Message(Struct, frozen=True, kw_only=True):
     role: Role
     text: str
+    context_chars: int = 0  # so much of the beginning of `text` is the prefix that a fan-out shares
+    files: tuple[FilePart, ...] = ()  # between that prefix and the rest
     tool_requests: tuple[ToolRequest, ...] = ()
     tool_call_id: str | None = None
+    thinking: tuple[dict[str, object], ...] = ()  # a provider's own blocks, which it wants back as they came
 
 
 class ToolSpec(Struct, frozen=True, kw_only=True):
@@ -291,6 +323,7 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
     schema: dict[str, JSON] | None = None  # an object schema, wrapped already where it was none
     temperature: float | None = None
     effort: str | None = None
+    contents: dict[str, bytes] = {}  # of the files in `messages`, by digest
 
 
 class ModelReply(Struct, frozen=True, kw_only=True):
@@ -299,6 +332,7 @@ class ModelReply(Struct, frozen=True, kw_only=True):
     usage: Usage | None  # None: the provider said nothing, or only zeros
     tool_requests: tuple[ToolRequest, ...] = ()
     model: str = ""
+    thinking: tuple[dict[str, object], ...] = ()
 
 
 class ModelInfo(Struct, frozen=True, kw_only=True):
@@ -306,5 +340,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
     input_price: float | None
     output_price: float | None
+    max_input_tokens: int | None = None  # the whole context window where the provider counts so
     max_output_tokens: int | None = None
     native_schema: bool = False
+    media_types: frozenset[str] | None = None  # of files beside text that it takes; None: nobody knows

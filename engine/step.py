@@ -165,7 +165,7 @@ class StepWork:
             record_tools=self._record_tools,
             checker=services.checker,
             clock=services.wall_clock,
-            native_schema=info.native_schema,
+            info=info,
         )
         outcome = await self._with_retries(run)
         self._turns = outcome.turns

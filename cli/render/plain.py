@@ -8,11 +8,16 @@ from __future__ import annotations
 from typing import assert_never
 
 from vibe_workflows.engine.events import (
+    ContextShortened,
     Event,
     Logged,
+    ModelDown,
+    ModelSlowed,
+    ModelUp,
     PhaseStarted,
     RunFinished,
     RunStarted,
+    StepFellBack,
     StepFinished,
     StepRetried,
     StepStarted,
@@ -48,6 +53,21 @@ class PlainProgress:
                 self._finished(event)
             case StepRetried():
                 self._say(f"  #{event.number} tried again in {figures.duration(event.wait_s)}: {event.error}")
+            case StepFellBack():
+                self._say(f"  #{event.number} goes on with {event.model}: {event.error}")
+            case ContextShortened():
+                self._say(
+                    f"  #{event.number} shortened {figures.count(event.outputs, 'old tool output')}, to fit the model"
+                )
+            case ModelSlowed():
+                self._say(f"  {event.model} is rate limited: {figures.count(event.at_once, 'call')} at a time")
+            case ModelDown():
+                self._loud(
+                    f"warning: {event.model} is down ({figures.count(event.failures, 'failure')} in a row: "
+                    f"{event.error}); asked again in {figures.duration(event.wait_s)}"
+                )
+            case ModelUp():
+                self._say(f"  {event.model} answers again")
             case Logged():
                 self._flush_stored()
                 self._say("  " + log_line(event))

@@ -12,11 +12,16 @@ from typing import assert_never
 import msgspec
 
 from vibe_workflows.engine.events import (
+    ContextShortened,
     Event,
     Logged,
+    ModelDown,
+    ModelSlowed,
+    ModelUp,
     PhaseStarted,
     RunFinished,
     RunStarted,
+    StepFellBack,
     StepFinished,
     StepRetried,
     StepStarted,
@@ -106,11 +111,15 @@ class Progress:
                 step = self.running.get(event.number)
                 if step is not None:
                     step.retry = event.error
+            case StepFellBack():
+                step = self.running.get(event.number)
+                if step is not None:
+                    step.model = event.model
             case StepFinished():
                 self._finish(event)
             case RunFinished():
                 self.finished = True
-            case Logged() | Warned():
+            case Logged() | Warned() | ContextShortened() | ModelSlowed() | ModelDown() | ModelUp():
                 pass
             case _:
                 assert_never(event)

@@ -15,14 +15,14 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ..model import Message, ModelReply, Role, ToolRequest
+from ..model import FilePart, Message, ModelReply, Role, ToolRequest
 
 
-def opening(system: str, context: str, prompt: str) -> list[Message]:
+def opening(system: str, context: str, prompt: str, files: tuple[FilePart, ...] = ()) -> list[Message]:
     """The messages before the first reply."""
     task = f"{context}\n\n{prompt}" if context else prompt
     messages = [Message(role=Role.SYSTEM, text=system)] if system else []
-    return [*messages, Message(role=Role.USER, text=task)]
+    return [*messages, Message(role=Role.USER, text=task, context_chars=len(context), files=files)]
 
 
 class Conversation:
@@ -68,7 +68,7 @@ def assistant_message(reply: ModelReply, turn: int) -> Message:
         )
         for number, request in enumerate(reply.tool_requests, 1)
     )
-    return Message(role=Role.ASSISTANT, text=_encodable(reply.text), tool_requests=requests)
+    return Message(role=Role.ASSISTANT, text=_encodable(reply.text), tool_requests=requests, thinking=reply.thinking)
 
 
 def messages_json(messages: Iterable[Message]) -> str:
@@ -82,6 +82,12 @@ def message_json(message: Message) -> str:
 
 def _plain(message: Message) -> dict[str, object]:
     plain: dict[str, object] = {"role": message.role.value, "text": message.text}
+    if message.context_chars:
+        plain["context_chars"] = message.context_chars
+    if message.files:
+        plain["files"] = message.files
+    if message.thinking:
+        plain["thinking"] = message.thinking
     if message.tool_requests:
         plain["tool_requests"] = message.tool_requests
     if message.tool_call_id is not None:

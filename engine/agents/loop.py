@@ -7,7 +7,7 @@ call whose reply arrived is never made again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias, assert_never
 
 from msgspec import Struct
@@ -17,8 +17,10 @@ from ..errors import AgentError, ProviderError, Refused, SchemaMismatch, Truncat
 from ..model import (
     JSON,
     NO_USAGE,
+    FilePart,
     FinishReason,
     Message,
+    ModelInfo,
     ModelReply,
     ModelRequest,
     Observation,
@@ -56,6 +58,8 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...] = ()
     temperature: float | None = None
     effort: str | None = None
+    files: tuple[FilePart, ...] = ()
+    contents: Mapping[str, bytes] = {}  # of `files`, by digest
 
 
 class AgentOutcome(Struct, frozen=True, kw_only=True):
@@ -93,7 +97,7 @@ class AgentRun:
         record_tools: RecordTools,
         checker: Checker,
         clock: Callable[[], float],
-        native_schema: bool,
+        info: ModelInfo,
     ) -> None:
         self._task = task
         self._call_model = call_model
@@ -101,9 +105,10 @@ class AgentRun:
         self._record_tools = record_tools
         self._checker = checker
         self._clock = clock
-        self._native_schema = native_schema
+        self._model = task.model
+        self._info = info
         self._tools = {tool.spec.name: tool for tool in task.tools}
-        self._conversation = Conversation(opening(task.system, task.context, task.prompt))
+        self._conversation = Conversation(opening(task.system, task.context, task.prompt, task.files))
         self._open: _Open | None = None
         self.attempt = 1  # noted in the turns made from now on
         self._turns = 0
@@ -124,6 +129,16 @@ class AgentRun:
     @property
     def observations(self) -> tuple[Observation, ...]:
         return tuple(self._observations)
+
+    @property
+    def model(self) -> str:
+        """The one that is asked: the task's, or the fallback that took its place."""
+        return self._model
+
+    def use_model(self, model: str, info: ModelInfo) -> None:
+        """Let another model go on with the conversation as it stands."""
+        self._model = model
+        self._info = info
 
     async def advance(self) -> AgentOutcome:
         """Go on until there is an answer. Raises AgentErrors, and what `call_model` raises.
@@ -149,7 +164,7 @@ class AgentRun:
             step_id=self._task.step_id,
             number=self._turns,
             attempt=self.attempt,
-            model=reply.model or self._task.model,
+            model=reply.model or self._model,
             input=self._conversation.pending_input(),
             output=message_json(message),
             outcome=reply.finish.value,
@@ -164,9 +179,9 @@ class AgentRun:
     def _request(self) -> ModelRequest:
         task, prepared = self._task, self._task.schema
         specs = tuple(tool.spec for tool in task.tools)
-        native = prepared is not None and self._native_schema
+        native = prepared is not None and self._info.native_schema
         return ModelRequest(
-            model=task.model,
+            model=self._model,
             messages=self._conversation.messages,
             max_tokens=task.max_tokens,
             timeout_s=task.timeout_s,
@@ -174,6 +189,7 @@ class AgentRun:
             schema=prepared.schema if prepared is not None and native else None,
             temperature=task.temperature,
             effort=task.effort,
+            contents=dict(task.contents),
         )
 
     async def _settle(self, current: _Open) -> AgentOutcome | None:
@@ -205,14 +221,14 @@ class AgentRun:
         await self._record(current, error="; ".join(judged.problems))
         self._check_repairs(current, judged.problems)
         self._repairs += 1
-        say = prompts.repair if self._native_schema else prompts.submit_missing
+        say = prompts.repair if self._info.native_schema else prompts.submit_missing
         self._close(current, [Message(role=Role.USER, text=say(judged.problems))])
         return None
 
     async def _settle_requests(self, current: _Open) -> AgentOutcome | None:
         self._empty = 0
         submitted: dict[str, Judged] = {}
-        if self._task.schema is not None and not self._native_schema:
+        if self._task.schema is not None and not self._info.native_schema:
             for request in current.message.tool_requests:
                 if request.name != prompts.SUBMIT_TOOL:
                     continue

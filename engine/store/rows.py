@@ -16,9 +16,11 @@ from ..model import (
     Fault,
     LineageId,
     Observation,
+    PromptMakeup,
     Run,
     RunId,
     RunStatus,
+    Shortened,
     Step,
     StepId,
     StepKey,
@@ -255,6 +257,11 @@ def turn_row(turn: Turn, put: Put) -> Row:
         turn.started_at,
         turn.finished_at,
         *_usage_cells(turn.usage),
+        turn.makeup.system,
+        turn.makeup.tools,
+        turn.makeup.context,
+        turn.makeup.conversation,
+        put(msgspec.json.encode(turn.shortened).decode()) if turn.shortened else None,
     )
 
 
@@ -271,6 +278,8 @@ def turn_of(row: Row, text: Text) -> Turn:
         started_at=row[8],
         finished_at=row[9],
         usage=_usage(row[10:17]),
+        makeup=PromptMakeup(system=row[17], tools=row[18], context=row[19], conversation=row[20]),
+        shortened=() if row[21] is None else msgspec.json.decode(text(row[21]), type=tuple[Shortened, ...]),
     )
 
 
@@ -327,6 +336,7 @@ def delivery_row(delivery: Delivery, put: Put) -> Row:
         delivery.requested_at,
         delivery.delivered_at,
         put(delivery.reason),
+        plain(delivery.model_reason),
     )
 
 
@@ -345,6 +355,7 @@ def delivery_of(row: Row, text: Text) -> Delivery:
         requested_at=row[10],
         delivered_at=row[11],
         reason=text(row[12]),
+        model_reason=row[13],
     )
 
 

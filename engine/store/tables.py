@@ -77,6 +77,7 @@ TURNS = Table(
     (
         *("step_id", "number", "attempt", "model", "input", "output", "outcome", "error", "started_at", "finished_at"),
         *_USAGE,
+        *("system_tokens", "tools_tokens", "context_tokens", "conversation_tokens", "shortened"),
     ),
 )
 TOOL_CALLS = Table(
@@ -92,7 +93,7 @@ DELIVERIES = Table(
     ("run_id", "number"),
     (
         *("run_id", "number", "step_id", "mode", "status", "place", "label", "phase", "scope", "line"),
-        *("requested_at", "delivered_at", "reason"),
+        *("requested_at", "delivered_at", "reason", "model_reason"),
     ),
 )
 

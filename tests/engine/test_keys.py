@@ -38,6 +38,7 @@ CHANGED = {
     "system": "Be long.",
     "context": "shared ",
     "model": "openai/gpt-test2",
+    "fallbacks": ("other/model",),
     "effort": "high",
     "temperature": 0.6,
     "max_tokens": 101,

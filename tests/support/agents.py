@@ -13,6 +13,7 @@ from vibe_workflows.engine.agents.structured import PreparedSchema, prepare_sche
 from vibe_workflows.engine.model import (
     FinishReason,
     Message,
+    ModelInfo,
     ModelReply,
     ModelRequest,
     StepId,
@@ -98,7 +99,7 @@ class Bench:
             record_tools=self._record_tools,
             checker=self.checker,
             clock=self._clock,
-            native_schema=self.native,
+            info=ModelInfo(input_price=None, output_price=None, native_schema=self.native),
         )
         return self.run
 

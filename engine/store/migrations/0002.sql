@@ -1,0 +1,13 @@
+-- Frozen once released: a change is a new file.
+
+-- What a prompt was made of, in estimated tokens.
+ALTER TABLE turns ADD COLUMN system_tokens       INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE turns ADD COLUMN tools_tokens        INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE turns ADD COLUMN context_tokens      INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE turns ADD COLUMN conversation_tokens INTEGER NOT NULL DEFAULT 0;
+
+-- JSON array of the old tool outputs that were shortened before this turn; NULL where none were.
+ALTER TABLE turns ADD COLUMN shortened ANY;
+
+-- Which rule chose the model of the step.
+ALTER TABLE deliveries ADD COLUMN model_reason TEXT NOT NULL DEFAULT '';
