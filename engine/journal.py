@@ -162,6 +162,7 @@ class Journal:
             requested_at=call.requested_at,
             delivered_at=delivered_at,
             reason=call.reason,
+            model_reason=call.request.model_reason,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -9,10 +10,12 @@ from msgspec import Struct, field
 
 from .agents.prompts import PROMPTS_VERSION, default_system_text
 from .agents.tools.registry import ToolBox
+from .backends.estimate import text_tokens
 from .keys import canonical_spec, step_key
 from .model import StepKey, StepKind, StepSpec, ToolVersion
 from .observe import canonical_arguments
 from .ports import Limits, Tool
+from .routing import ModelChoice
 
 
 class LimitParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +81,7 @@ class StepRequest(Struct, frozen=True, kw_only=True):
     horizon: float | None = None
     detail: bool = False
     phase: str | None = None
+    model_reason: str = ""  # who chose the model
 
 
 class Horizons(Struct, frozen=True, kw_only=True):
@@ -89,8 +93,13 @@ class Horizons(Struct, frozen=True, kw_only=True):
 
 
 class ResolveModel(Protocol):
-    def __call__(self, *, requested: str, phase_model: str, phase: str, label: str) -> str:
-        """The model of one step, from what the step, its phase and the configuration say. Raises SetupError."""
+    def __call__(
+        self, *, requested: str, phase_model: str, phase: str, label: str, prompt_tokens: Callable[[], int]
+    ) -> ModelChoice:
+        """The model of one step, from what the step, its phase and the configuration say. Raises SetupError.
+
+        `prompt_tokens` estimates the prompt; it is asked only where a rule depends on it.
+        """
         ...
 
 
@@ -116,16 +125,22 @@ class StepRequests:
         asked = self._agent.decode(params)
         phase = asked.phase or phase
         tools = self._tools.select(asked.tools or ())
-        model = self._resolve_model(
-            requested=asked.model or "", phase_model=phase_model, phase=phase, label=asked.label or ""
+        system = asked.system if asked.system is not None else default_system_text(tools, asked.schema)
+        choice = self._resolve_model(
+            requested=asked.model or "",
+            phase_model=phase_model,
+            phase=phase,
+            label=asked.label or "",
+            prompt_tokens=lambda: sum(map(text_tokens, (system, asked.context or "", asked.prompt))),
         )
         spec = StepSpec(
             kind=StepKind.AGENT,
             prompt=asked.prompt,
             prompts_version=PROMPTS_VERSION,
-            system=asked.system if asked.system is not None else default_system_text(tools, asked.schema),
+            system=system,
             context=asked.context or "",
-            model=model,
+            model=choice.model,
+            fallbacks=choice.fallbacks,
             effort=asked.effort,
             temperature=asked.temperature,
             max_tokens=asked.max_tokens,
@@ -151,6 +166,7 @@ class StepRequests:
             horizon=self._horizon(asked.cache, asked.ttl),
             detail=asked.detail,
             phase=asked.phase,
+            model_reason=choice.reason,
         )
 
     def tool(self, params: bytes) -> StepRequest:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import trio
 from msgspec import Struct, field
 
+from ..errors import SetupError
 from ..model import ModelInfo, ModelReply, ModelRequest
+from ..nearest import did_you_mean, nearest
 from .estimate import request_tokens
 
 if TYPE_CHECKING:
@@ -77,7 +79,14 @@ class LitellmBackend:
 
 def _load(settings: LitellmSettings, now: Callable[[], float]) -> LitellmClient:
     from .litellm_client import LitellmClient
+    from .litellm_setup import providers
 
+    for provider in settings.api_bases:
+        if provider not in providers:  # left alone, it would send prompts to the real provider
+            raise SetupError(
+                f"api_bases: no provider is called `{provider}`; "
+                f"{did_you_mean(provider, providers) if nearest(provider, providers) else 'see docs.litellm.ai'}"
+            )
     return LitellmClient(settings, now=now)
 
 

@@ -39,6 +39,8 @@ def _import_litellm() -> Any:
 
 litellm: Final = _import_litellm()
 map_finish_reason: Final = importlib.import_module("litellm.litellm_core_utils.core_helpers").map_finish_reason
+#: Every provider that a model's name can begin with.
+providers: Final[frozenset[str]] = frozenset(str(getattr(each, "value", each)) for each in litellm.provider_list)
 
 
 def masked(text: str) -> str:
