@@ -13,10 +13,12 @@ from tests.support.model_calls import TEST_MODEL, ask, open_litellm
 from tests.support.openai_plugin import openai_server as openai_server
 from tests.support.openai_server import OpenAIServer
 from vibe_workflows.engine.backends.offline import OfflineBackend
+from vibe_workflows.engine.backends.priced import PricedBackend
 from vibe_workflows.engine.backends.router import BackendRouter
 from vibe_workflows.engine.backends.scripted import ScriptedBackend
 from vibe_workflows.engine.model import FinishReason, ModelInfo, ModelRequest
 from vibe_workflows.engine.ports import ModelBackend
+from vibe_workflows.engine.prices import ModelPrice
 
 Opened = AbstractAsyncContextManager[tuple[ModelBackend, str]]
 Open = Callable[[], Opened]
@@ -43,7 +45,13 @@ async def _routed() -> AsyncIterator[tuple[ModelBackend, str]]:
         yield BackendRouter({"x": backend}, OfflineBackend()), "x/model"
 
 
-@pytest.fixture(params=["offline", "scripted", "router", "litellm"])
+@asynccontextmanager
+async def _priced() -> AsyncIterator[tuple[ModelBackend, str]]:
+    async with _scripted() as (backend, model):
+        yield PricedBackend(backend, {model: ModelPrice(input=1, output=1, cached=1, cache_write=1)}), model
+
+
+@pytest.fixture(params=["offline", "scripted", "router", "priced", "litellm"])
 def opened(request: pytest.FixtureRequest, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> Open:
     @asynccontextmanager
     async def litellm() -> AsyncIterator[tuple[ModelBackend, str]]:
@@ -52,7 +60,13 @@ def opened(request: pytest.FixtureRequest, openai_server: OpenAIServer, monkeypa
         async with open_litellm(openai_server.url) as backend:
             yield backend, TEST_MODEL
 
-    kinds: dict[str, Open] = {"offline": _offline, "scripted": _scripted, "router": _routed, "litellm": litellm}
+    kinds: dict[str, Open] = {
+        "offline": _offline,
+        "scripted": _scripted,
+        "router": _routed,
+        "priced": _priced,
+        "litellm": litellm,
+    }
     return kinds[request.param]
 
 

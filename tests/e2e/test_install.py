@@ -12,6 +12,10 @@ import pytest
 
 from tests.e2e.conftest import ROOT, Machine
 
+_IMPORTS = (
+    "import vibe_workflows.cli.main as m, vibe_workflows.script as s, vibe_workflows.patterns as p; "
+    "print(m.__file__, s.__file__, p.__file__, p.majority(['y', 'n', 'y'], 'y'.__eq__))"
+)
 SHIPPED = ("catalog", "cli", "engine", "sandbox", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -41,8 +45,7 @@ def test_an_installed_wheel_runs_workflows_from_any_folder(wheel: Path, machine:
         [
             sys.executable,
             "-c",
-            "import vibe_workflows.cli.main as m, vibe_workflows.script as s, vibe_workflows.patterns as p; "
-            "print(m.__file__, s.__file__, p.__file__, p.majority(['y', 'n', 'y'], 'y'.__eq__))",
+            _IMPORTS,
         ],
         cwd=machine.project,
         env=machine.environ,
