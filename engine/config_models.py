@@ -24,7 +24,7 @@ def model(value: object, text: bool) -> str:
 
 def aliases(value: object, text: bool) -> dict[str, str]:
     found: dict[str, str] = {}
-    for alias, target in mapping(value, text, "{fast: openai/gpt-5-mini}").items():
+    for alias, target in mapping(value, text, {"fast": "openai/gpt-5-mini"}).items():
         try:
             found[model_name(alias)] = model_name(target)
         except ValueError as error:
@@ -38,7 +38,7 @@ def aliases(value: object, text: bool) -> dict[str, str]:
 def fallbacks(value: object, text: bool) -> dict[str, tuple[str, ...]]:
     """By alias or model, the aliases or models that answer where it fails: one name, or several in their order."""
     found: dict[str, tuple[str, ...]] = {}
-    for name, listed in mapping(value, text, "{smart: [openai/gpt-5, gemini/gemini-2.5-pro]}").items():
+    for name, listed in mapping(value, text, {"smart": ["openai/gpt-5", "gemini/gemini-2.5-pro"]}).items():
         try:
             found[model_name(name)] = _fallbacks_of(str(name), listed)
         except ValueError as error:
@@ -69,7 +69,7 @@ def _fallbacks_of(name: str, value: object) -> tuple[str, ...]:
 def prices(value: object, text: bool) -> dict[str, ModelPrice]:
     """By model, dollars per million tokens."""
     found: dict[str, ModelPrice] = {}
-    for name, price in mapping(value, text, "{openai/my-model: {input: 0.5, output: 1.5, cached: 0.05}}").items():
+    for name, price in mapping(value, text, {"openai/my-model": {"input": 0.5, "output": 1.5}}).items():
         try:
             found[model_name(name)] = _price(price)
         except ValueError as error:
@@ -108,7 +108,7 @@ def _dollars(name: str, value: object) -> float:
 def api_bases(value: object, text: bool) -> dict[str, str]:
     """By provider, the address of its server."""
     found: dict[str, str] = {}
-    for provider, base in mapping(value, text, "{openai: http://localhost:8000/v1}").items():
+    for provider, base in mapping(value, text, {"openai": "http://localhost:8000/v1"}).items():
         if not isinstance(provider, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", provider):
             raise ValueError(
                 f"{shown(provider)} is no provider, such as `openai`: it is what stands before the `/` in a model's "

@@ -13,6 +13,8 @@ from .nearest import did_you_mean
 
 Parser = Callable[[object, bool], object]
 
+_SHOWN_CHARS = 80
+
 
 def number(value: object) -> float | None:
     """A finite number, also one that is written as text; None where it is none."""
@@ -27,7 +29,8 @@ def number(value: object) -> float | None:
 
 def shown(value: object) -> str:
     """A wrong value, as a message quotes it."""
-    return f"`{value}`" if isinstance(value, str) else f"`{value!r}`"[:80]
+    text = value if isinstance(value, str) else repr(value)
+    return f"`{text}`" if len(text) <= _SHOWN_CHARS else f"`{text[: _SHOWN_CHARS - 1]}…`"
 
 
 def whole_number(low: int, high: int) -> Parser:
@@ -85,12 +88,18 @@ def address(value: object, text: bool) -> str:
     return value.rstrip("/")
 
 
-def mapping(value: object, text: bool, sample: str) -> Mapping[object, object]:
-    """`key: value` lines; from environment and flags also as a JSON object. `sample` is one, as YAML writes it."""
-    value = from_json(value) if text else value
-    if not isinstance(value, Mapping):
-        raise ValueError(f"`key: value` lines are needed, such as `{sample}`, not {shown(value)}")
-    return value
+def mapping(value: object, text: bool, sample: Mapping[str, object]) -> Mapping[object, object]:
+    """`key: value` lines; from the environment a JSON object. `sample` is what the message shows."""
+    held = from_json(value) if text else value
+    if isinstance(held, Mapping):
+        return held
+    import json  # only on the way to an error message
+
+    example = json.dumps(sample)
+    if text:
+        raise ValueError(f"a JSON object is needed, such as `{example}`, not {shown(value)}")
+    example = example.replace('"', "")
+    raise ValueError(f"`key: value` lines are needed, such as `{example}`, not {shown(value)}")
 
 
 def from_json(value: object) -> object:

@@ -241,5 +241,7 @@ def test_mappings_come_from_the_environment_as_json(place: Place) -> None:
     assert held.prices == {"a/b": ModelPrice(input=1, output=2.5, cached=1, cache_write=1)}
     assert held.api_bases == {"openai": "http://localhost:1/v1"}
     assert not held.prefix_warmup
-    assert place.error({"VIBE_ALIASES": "fast=a/b"}).startswith("VIBE_ALIASES: `aliases`: `key: value` lines are")
-    assert place.error({"VIBE_PRICES": "[" * 100_000}).startswith("VIBE_PRICES: `prices`: `key: value` lines are")
+    assert place.error({"VIBE_ALIASES": "fast=a/b"}) == (
+        'VIBE_ALIASES: `aliases`: a JSON object is needed, such as `{"fast": "openai/gpt-5-mini"}`, not `fast=a/b`'
+    )
+    assert place.error({"VIBE_PRICES": "[" * 100_000}).startswith("VIBE_PRICES: `prices`: a JSON object is needed")
