@@ -97,6 +97,11 @@ def test_the_first_that_names_a_model_wins_and_is_named_in_the_trace(
     assert request.model_reason == SOURCES[first] + (f", alias {name}" if name in aliases else "")
 
 
+def test_nothing_stands_in_for_the_offline_model(place: Place) -> None:
+    place.user("aliases: {none: offline/x}\nfallbacks: {none: a/b}\n")
+    assert asked(place.load(), model="none").spec.fallbacks == ()
+
+
 def test_offline_answers_whatever_was_named_and_says_so(place: Place) -> None:
     place.user("fallbacks: {a/b: c/d}\n")
     request = asked(place.load(offline=True), model="a/b")
