@@ -50,7 +50,7 @@ from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
 from . import wiring
 from .binding import given_arguments
-from .models import OFFLINE, close_backend, default_model, model_resolver, open_backends, priced
+from .models import OFFLINE, close_backend, default_model, equipped, model_resolver, open_backends
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -138,7 +138,7 @@ async def _assemble_and_execute(
         continues = _continued(store.reader, request.resume) if request.resume else None
         plan = _plan(settings, request, source, metadata, args, continues)
         plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(host)))))
-        backend = priced(backend or open_backends(settings, island), settings)
+        backend = equipped(backend or open_backends(settings, island), settings)
         stack.push_async_callback(close_backend, backend)
         tools = read_tools(Workspace(settings.project_root, host.checker))
         services = RunServices(

@@ -14,7 +14,7 @@ from vibe_workflows.engine.ports import ModelBackend
 from vibe_workflows.engine.requests import ResolveModel
 from vibe_workflows.engine.routing import OFFLINE, ModelChoice, resolve_model
 
-__all__ = ["OFFLINE", "close_backend", "default_model", "model_resolver", "open_backends", "priced"]
+__all__ = ["OFFLINE", "close_backend", "default_model", "equipped", "model_resolver", "open_backends"]
 
 _CLOSING_S = 5.0
 
@@ -63,13 +63,12 @@ def open_backends(settings: Settings, island: Island) -> ModelBackend:
     return BackendRouter({OFFLINE: OfflineBackend()}, live)
 
 
-def priced(backend: ModelBackend, settings: Settings) -> ModelBackend:
-    """The backend under the person's own prices, where there are any."""
-    if not settings.prices:
-        return backend
+def equipped(backend: ModelBackend, settings: Settings) -> ModelBackend:
+    """The backend as a run needs it: under the person's own prices, and asked once what it knows of a model."""
     from vibe_workflows.engine.backends.priced import PricedBackend
+    from vibe_workflows.engine.backends.remembering import RememberingBackend
 
-    return PricedBackend(backend, settings.prices)
+    return RememberingBackend(PricedBackend(backend, settings.prices) if settings.prices else backend)
 
 
 async def close_backend(backend: ModelBackend) -> None:

@@ -31,25 +31,12 @@ class MeteredBackend:
         self._budget = budget
         self._margins = margins
         self._warn = warn
-        self._info: dict[str, ModelInfo | SetupError] = {}
-        self._asking = trio.Lock()
+        self._info: dict[str, ModelInfo] = {}
 
     async def info(self, model: str) -> ModelInfo:
-        """What is known of a model, found out once in a run; that it cannot be served, too (SetupError)."""
         info = self._info.get(model)
         if info is None:
-            async with self._asking:
-                info = self._info.get(model) or await self._find_out(model)
-        if isinstance(info, SetupError):
-            raise type(info)(info.message) from info  # one of its own for each step: a raised error grows
-        return info
-
-    async def _find_out(self, model: str) -> ModelInfo | SetupError:
-        try:
-            info: ModelInfo | SetupError = await self._backend.info(model)
-        except SetupError as error:
-            info = error
-        self._info[model] = info
+            info = self._info[model] = await self._backend.info(model)
         return info
 
     def meter(self, scope: Scope) -> Meter:

@@ -44,7 +44,6 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     max_microusd: int | None
     concurrency: int
     defaults: StepDefaults
-    prefix_warmup: bool = True  # one call of a fan-out goes ahead where a long context is shared
     permissions: tuple[str, ...] = ()  # requested by the workflow
     granted: tuple[str, ...] = ("read",)
     continues: Run | None = None  # the run that a person named; else the latest unfinished one
@@ -53,6 +52,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     seed: str | None = None
     version: str = ""
     warnings: tuple[str, ...] = ()  # told when the run begins
+    prefix_warmup: bool = True  # send one call of a fan-out ahead where its calls share a long prefix
 
 
 class RunServices(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from tests.support.openai_plugin import openai_server as openai_server
 from tests.support.openai_server import OpenAIServer
 from vibe_workflows.engine.backends.offline import OfflineBackend
 from vibe_workflows.engine.backends.priced import PricedBackend
+from vibe_workflows.engine.backends.remembering import RememberingBackend
 from vibe_workflows.engine.backends.router import BackendRouter
 from vibe_workflows.engine.backends.scripted import ScriptedBackend
 from vibe_workflows.engine.model import FinishReason, ModelInfo, ModelRequest
@@ -46,12 +47,13 @@ async def _routed() -> AsyncIterator[tuple[ModelBackend, str]]:
 
 
 @asynccontextmanager
-async def _priced() -> AsyncIterator[tuple[ModelBackend, str]]:
+async def _equipped() -> AsyncIterator[tuple[ModelBackend, str]]:
     async with _scripted() as (backend, model):
-        yield PricedBackend(backend, {model: ModelPrice(input=1, output=1, cached=1, cache_write=1)}), model
+        priced = PricedBackend(backend, {model: ModelPrice(input=1, output=1, cached=1, cache_write=1)})
+        yield RememberingBackend(priced), model
 
 
-@pytest.fixture(params=["offline", "scripted", "router", "priced", "litellm"])
+@pytest.fixture(params=["offline", "scripted", "router", "equipped", "litellm"])
 def opened(request: pytest.FixtureRequest, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> Open:
     @asynccontextmanager
     async def litellm() -> AsyncIterator[tuple[ModelBackend, str]]:
@@ -64,7 +66,7 @@ def opened(request: pytest.FixtureRequest, openai_server: OpenAIServer, monkeypa
         "offline": _offline,
         "scripted": _scripted,
         "router": _routed,
-        "priced": _priced,
+        "equipped": _equipped,
         "litellm": litellm,
     }
     return kinds[request.param]
