@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from ..errors import SetupError
 from ..model import ModelInfo, ModelReply, ModelRequest
-from ..nearest import did_you_mean, nearest
+from ..nearest import nearest
 from .estimate import request_tokens
 
 if TYPE_CHECKING:
@@ -81,11 +81,13 @@ def _load(settings: LitellmSettings, now: Callable[[], float]) -> LitellmClient:
     from .litellm_client import LitellmClient
     from .litellm_setup import providers
 
+    known = providers() if settings.api_bases else frozenset()
     for provider in settings.api_bases:
-        if provider not in providers:  # left alone, it would send prompts to the real provider
+        if provider not in known:  # left alone, it would send prompts to the real provider
+            near = nearest(provider, known)
             raise SetupError(
                 f"api_bases: no provider is called `{provider}`; "
-                f"{did_you_mean(provider, providers) if nearest(provider, providers) else 'see docs.litellm.ai'}"
+                + (f"did you mean `{near}`?" if near else "docs.litellm.ai lists them")
             )
     return LitellmClient(settings, now=now)
 

@@ -39,8 +39,6 @@ def _import_litellm() -> Any:
 
 litellm: Final = _import_litellm()
 map_finish_reason: Final = importlib.import_module("litellm.litellm_core_utils.core_helpers").map_finish_reason
-#: Every provider that a model's name can begin with.
-providers: Final[frozenset[str]] = frozenset(str(getattr(each, "value", each)) for each in litellm.provider_list)
 
 
 def masked(text: str) -> str:
@@ -54,3 +52,8 @@ def masked(text: str) -> str:
 def openai_base() -> str | None:
     """The address that litellm takes for `openai/...` from the environment."""
     return os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
+
+
+def providers() -> frozenset[str]:
+    """Every provider that a model's name can begin with."""
+    return frozenset(str(getattr(each, "value", each)) for each in litellm.provider_list)

@@ -43,17 +43,12 @@ async def _scripted() -> AsyncIterator[tuple[ModelBackend, str]]:
 @asynccontextmanager
 async def _routed() -> AsyncIterator[tuple[ModelBackend, str]]:
     async with _scripted() as (backend, _):
-        yield BackendRouter({"x": backend}, OfflineBackend()), "x/model"
+        routed = BackendRouter({"x": backend}, OfflineBackend())
+        price = ModelPrice(input=1, output=1, cached=1, cache_write=1)
+        yield RememberingBackend(PricedBackend(routed, {"x/model": price})), "x/model"  # as a run has it
 
 
-@asynccontextmanager
-async def _equipped() -> AsyncIterator[tuple[ModelBackend, str]]:
-    async with _scripted() as (backend, model):
-        priced = PricedBackend(backend, {model: ModelPrice(input=1, output=1, cached=1, cache_write=1)})
-        yield RememberingBackend(priced), model
-
-
-@pytest.fixture(params=["offline", "scripted", "router", "equipped", "litellm"])
+@pytest.fixture(params=["offline", "scripted", "router", "litellm"])
 def opened(request: pytest.FixtureRequest, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> Open:
     @asynccontextmanager
     async def litellm() -> AsyncIterator[tuple[ModelBackend, str]]:
@@ -62,13 +57,7 @@ def opened(request: pytest.FixtureRequest, openai_server: OpenAIServer, monkeypa
         async with open_litellm(openai_server.url) as backend:
             yield backend, TEST_MODEL
 
-    kinds: dict[str, Open] = {
-        "offline": _offline,
-        "scripted": _scripted,
-        "router": _routed,
-        "equipped": _equipped,
-        "litellm": litellm,
-    }
+    kinds: dict[str, Open] = {"offline": _offline, "scripted": _scripted, "router": _routed, "litellm": litellm}
     return kinds[request.param]
 
 
