@@ -162,6 +162,23 @@ def test_the_limits_of_the_config_are_those_of_a_step_that_names_none(project: P
     assert [tokens for tokens, _ in seen] == [77, 77, 5], "two attempts, and one that was cut off"
 
 
+def test_without_prefix_warmup_no_call_of_a_fan_out_goes_ahead(project: Project) -> None:
+    project.person("prefix_warmup: false\n")
+    arrived: list[str] = []
+    all_here = trio.Event()
+
+    async def answer(request: ModelRequest) -> str:
+        arrived.append(prompt_of(request))
+        if len(arrived) == 4:
+            all_here.set()
+        with trio.fail_after(20):  # a call that went ahead would be alone here
+            await all_here.wait()
+        return "ok"
+
+    source = body("return await parallel(agent(f'{n}', context='shared ' * 10_000) for n in range(4))")
+    assert project.result(source, answer) == ["ok"] * 4
+
+
 # ---------------------------------------------------------------- what cannot be served
 
 
