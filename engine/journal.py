@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import StepFault
 from .events import Event, Logged, PhaseStarted, StepFinished, StepStarted, Warned
-from .model import NO_USAGE, Delivery, DeliveryMode, RunId, Step, StepId, StepStatus, Usage
+from .model import NO_USAGE, Delivery, DeliveryMode, Fault, RunId, Step, StepId, StepStatus, Usage
 from .ports import EventSink, Record, RunEvent, Store, StoredStep
 
 if TYPE_CHECKING:
     from .session import OpenCall
     from .step import LiveStep, StepOutcome
+
+_NO_FAULT = Fault(type="", message="")
 
 
 class Observers:
@@ -142,6 +144,8 @@ class Journal:
                 phase=call.phase,
                 status=StepStatus.FAILED.value,
                 error=error.message,
+                error_type=type(error).__name__,
+                error_kind=error.kind,
             )
         )
 
@@ -166,6 +170,7 @@ class Journal:
 
 
 def _step_finished(call: OpenCall, step: Step, now: float) -> StepFinished:
+    fault = step.fault or _NO_FAULT
     return StepFinished(
         at=now,
         number=call.number,
@@ -177,7 +182,9 @@ def _step_finished(call: OpenCall, step: Step, now: float) -> StepFinished:
         tokens=step.usage.tokens,
         cost_microusd=step.usage.cost_microusd,
         duration_s=step.finished_at - step.started_at,
-        error=step.fault.message if step.fault is not None else "",
+        error=fault.message,
+        error_type=fault.type,
+        error_kind=fault.kind,
     )
 
 

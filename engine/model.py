@@ -101,6 +101,10 @@ class Fault(Struct, frozen=True, kw_only=True):
     fields: dict[str, JSON] = field(default_factory=dict)
 
 
+#: The field of a Fault that went through a script and says which step failed: its id, number, label, phase, attempts.
+FAILED_STEP = "failed_step"
+
+
 # ---------------------------------------------------------------- what a step is
 
 
