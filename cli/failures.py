@@ -16,6 +16,7 @@ KEPT = 20
 
 #: Different errors that the last lines of a run tell of.
 _SHOWN = 5
+_LABEL = 80  # columns of a label in them
 
 
 class FailedStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +42,9 @@ class FoldedError(msgspec.Struct, kw_only=True):
     def text(self) -> str:
         """One line: 16 steps failed: SetupError: ... ."""
         first = self.first
-        who = figures.count(self.steps, "step") if self.steps > 1 else f"#{first.number} {one_line(first.label)}"
+        who = (
+            figures.count(self.steps, "step") if self.steps > 1 else f"#{first.number} {one_line(first.label, _LABEL)}"
+        )
         name = f"{fault_name(first.type, first.kind)}: " if first.type else ""
         return f"{who} failed: {name}{one_line(self._reason, LONGEST_ERROR)}"
 

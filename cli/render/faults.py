@@ -13,8 +13,9 @@ from vibe_workflows.engine.model import FAILED_STEP, Fault
 from .sanitize import one_line
 
 #: Columns that an error takes in a list of them; the whole of it is with its step.
-LONGEST_ERROR = 400
+LONGEST_ERROR = 300
 
+_LONGEST_NAME = 80
 _WORD = re.compile("(?<!^)(?=[A-Z])")
 
 
@@ -39,7 +40,7 @@ def origin_of(fault: Fault) -> FaultOrigin | None:
 def fault_name(fault_type: str, kind: str) -> str:
     """RateLimited; with its kind where that says more than the type: AgentError (no_winner)."""
     said = _WORD.sub("_", fault_type).lower()
-    return one_line(fault_type if kind in ("", said) else f"{fault_type} ({kind})")
+    return one_line(fault_type if kind in ("", said) else f"{fault_type} ({kind})", _LONGEST_NAME)
 
 
 def fault_line(fault: Fault, label: str = "") -> str:
@@ -70,13 +71,13 @@ def attempts_text(kinds: Sequence[str]) -> str:
             runs[-1] = (kind, runs[-1][1] + 1)
         else:
             runs.append((kind, 1))
-    came = [one_line(kind) + (f" ({count} times)" if count > 1 else "") for kind, count in runs]
+    came = [one_line(kind, _LONGEST_NAME) + (f" ({count} times)" if count > 1 else "") for kind, count in runs]
     return f"tried {len(kinds)} times: {', then '.join(came)}"
 
 
 def origin_line(origin: FaultOrigin) -> str:
     """In step #3 review:3 of Review, tried 3 times: ..."""
-    label = f" {one_line(origin.label)}" if origin.label else ""
-    phase = f" of {one_line(origin.phase)}" if origin.phase else ""
+    label = f" {one_line(origin.label, _LONGEST_NAME)}" if origin.label else ""
+    phase = f" of {one_line(origin.phase, _LONGEST_NAME)}" if origin.phase else ""
     tried = attempts_text(origin.attempts)
     return f"in step #{origin.number}{label}{phase}" + (f", {tried}" if tried else "")

@@ -26,7 +26,11 @@ _SHOWN = 20
 
 
 def fell_back(event: StepFellBack) -> str:
-    return f"#{event.number} goes on with {_name(event.model)} in place of {_name(event.failed)}: {_cut(event.error)}"
+    return f"#{event.number} goes on with {instead(event)}"
+
+
+def instead(event: StepFellBack) -> str:
+    return f"{_name(event.model)} in place of {_name(event.failed)}: {_cut(event.error)}"
 
 
 def shortened(event: ContextShortened) -> str:
@@ -115,9 +119,7 @@ def step_lines(events: Iterable[Event]) -> list[str]:
             case _:
                 pass
     lines = [
-        f"{_steps([each.number for each in alike])} went on with {_name(model)} in place of {_name(failed)}: "
-        f"{_cut(alike[0].error)}"
-        for (failed, model), alike in fallbacks.items()
+        f"{_steps([each.number for each in alike])} went on with {instead(alike[0])}" for alike in fallbacks.values()
     ]
     lines = _shown(lines, "more")
     if shorter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import wrap
 
 import msgspec
 
@@ -21,14 +22,15 @@ from vibe_workflows.engine.model import (
 from vibe_workflows.engine.ports import DeliveredStep
 
 from . import figures
-from .faults import fault_line, origin_line, origin_of, told
+from .faults import LONGEST_ERROR, fault_line, origin_line, origin_of, told
 from .happenings import model_lines, retries, step_lines, warning_lines
 from .paint import Style, paint
-from .sanitize import clean, fit, one_line
+from .sanitize import clean, one_line
 from .tables import Cell, Column, table
 from .usage import hit_rate, makeup_line, makeup_sum, rate_style, rate_text, usage_line
 from .words import status_mark, status_style, status_word, summary
 
+_INDENT = " " * 5
 _COLUMNS = (
     Column(title=""),
     Column(title="#", right=True),
@@ -152,8 +154,7 @@ def _tree(trace: RunTrace, *, width: int | None, colour: bool) -> list[str]:
         for at, (_, line) in enumerate(of_phase):
             parts.append(line)
             if at in reasons:
-                reason = reasons[at] if width is None else fit(reasons[at], width)
-                parts.append(paint(reason, Style.BAD, colour=colour))
+                parts += [paint(text, Style.BAD, colour=colour) for text in _folded(reasons[at], width)]
         parts += [] if of_phase else ["   no steps"]
     return [*parts, ""] if by_phase else parts
 
@@ -175,8 +176,21 @@ def _reasons(rows: Sequence[StepRow], tried: Mapping[str, int]) -> dict[int, str
             reason = f"{figures.count(len(places), 'step')}: {reason}"
         elif count > 1:
             reason = f"tried {count} times: {reason}"
-        reasons[places[-1]] = f"     {reason}"
+        reasons[places[-1]] = reason
     return reasons
+
+
+def _folded(reason: str, width: int | None) -> list[str]:
+    """The line below a step that failed: whole where nobody looks at columns, else on a few lines."""
+    if width is None:
+        return [_INDENT + reason]
+    return wrap(
+        one_line(reason, LONGEST_ERROR),
+        max(width, 40),
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+        break_on_hyphens=False,
+    )
 
 
 def _table(rows: Sequence[StepRow], fallbacks: Mapping[str, str], *, width: int | None, colour: bool) -> list[str]:
@@ -234,14 +248,16 @@ def _time(step: Step) -> str:
 def _fault(run: Run, *, colour: bool) -> list[str]:
     """The error of the run, where it came from, and what to do next."""
     lines = []
+    look = ""
     if run.fault is not None:
         lines.append(paint(f"error: {clean(run.fault.message)}", Style.BAD, colour=colour))
         origin = origin_of(run.fault)
         if origin is not None:
-            lines.append(f"  {origin_line(origin)}; `vibe trace {run.id} --step {origin.number}` shows it")
+            lines.append(f"  {origin_line(origin)}")
+            look = f"To look: `vibe trace {run.id} --step {origin.number}`; to"
     if run.status not in (RunStatus.COMPLETED, RunStatus.RUNNING, RunStatus.PENDING):
         larger = " --budget LIMIT" if run.status is RunStatus.BUDGET_EXCEEDED else ""
-        lines.append(f"everything finished is kept. To go on: `vibe resume {run.id}{larger}`")
+        lines.append(f"everything finished is kept. {look or 'To'} go on: `vibe resume {run.id}{larger}`")
     return lines
 
 
@@ -252,7 +268,7 @@ def _totals(trace: RunTrace, *, colour: bool) -> list[str]:
     if usage.tokens:
         calls = sum(step.turns for step in trace.steps)
         lines.append(usage_line(usage, calls=calls, colour=colour, cost="worth "))
-        lines += filter(None, [makeup_line(makeup_sum(list(trace.makeups.values())))])
+        lines += filter(None, [makeup_line(makeup_sum(list(trace.makeups.values())), "prompts")])
     failed = sum(step.status in (StepStatus.FAILED, StepStatus.TIMED_OUT) for step in trace.steps)
     lines.append(
         summary(

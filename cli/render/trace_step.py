@@ -21,8 +21,8 @@ from vibe_workflows.engine.model import (
 )
 
 from . import figures
-from .faults import fault_line, fault_name
-from .happenings import fell_back
+from .faults import LONGEST_ERROR, fault_line, fault_name
+from .happenings import instead
 from .paint import Style, paint
 from .sanitize import clean, one_line
 from .usage import makeup_line, makeup_sum, usage_line
@@ -126,7 +126,7 @@ def _head(trace: StepTrace, *, colour: bool) -> str:
         f"line {trace.line}" if trace.line else "",
     ]
     lines = ["  ".join(fact for fact in facts if fact), usage_line(step.usage, calls=step.turns, colour=colour)]
-    lines += filter(None, [makeup_line(makeup_sum([turn.makeup for turn in trace.turns]))])
+    lines += filter(None, [makeup_line(makeup_sum([turn.makeup for turn in trace.turns]), "prompts")])
     lines += _model(trace, colour=colour)
     if trace.reason:
         lines.append(f"reuse: {one_line(trace.reason)}")
@@ -143,7 +143,7 @@ def _model(trace: StepTrace, *, colour: bool) -> list[str]:
         reason = f" ({one_line(trace.model_reason)})" if trace.model_reason else ""
         answered = f", {one_line(trace.answered_by)} answered" if asked != trace.answered_by and trace.turns else ""
         lines.append(f"model: asked {one_line(asked)}{reason}{answered}")
-    return lines + [paint(f"fallback: {fell_back(event)}", Style.WARN, colour=colour) for event in trace.fallbacks]
+    return lines + [paint(f"fallback: {instead(event)}", Style.WARN, colour=colour) for event in trace.fallbacks]
 
 
 def _attempts(attempts: Sequence[Attempt], *, colour: bool) -> list[str]:
@@ -175,7 +175,7 @@ def _attempt(group: Sequence[Attempt], follower: Mapping[int, Attempt | None], *
         if (following := follower[each.number]) is not None
     ]
     waited = f"; then waited {', '.join(waits)}{more}" if waits else ""
-    return paint(f"{line}, {fault_line(last.fault)}{waited}", Style.BAD, colour=colour)
+    return paint(f"{line}, {one_line(fault_line(last.fault), LONGEST_ERROR)}{waited}", Style.BAD, colour=colour)
 
 
 def _next_move(trace: StepTrace) -> list[str]:

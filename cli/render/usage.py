@@ -51,7 +51,7 @@ def usage_line(usage: Usage, *, calls: int, colour: bool, cost: str = "") -> str
     return ", ".join(facts)
 
 
-def makeup_line(makeup: PromptMakeup) -> str:
+def makeup_line(makeup: PromptMakeup, what: str = "prompt") -> str:
     """What a prompt held, in shares; empty where nobody noted it."""
     parts = (
         ("system", makeup.system),
@@ -62,7 +62,7 @@ def makeup_line(makeup: PromptMakeup) -> str:
     total = sum(tokens for _, tokens in parts)
     if total <= 0:
         return ""
-    return "prompt: " + ", ".join(f"{_share(tokens / total)} {name}" for name, tokens in parts)
+    return f"{what}: " + ", ".join(f"{_share(tokens / total)} {name}" for name, tokens in parts)
 
 
 def makeup_sum(makeups: list[PromptMakeup]) -> PromptMakeup:
