@@ -14,25 +14,21 @@ from typing import Any
 
 import msgspec
 import trio
-from msgspec.structs import replace
 
 from .budget import NO_LIMITS, Budget
 from .budget import Scope as BudgetScope
+from .ending import traced_fault
 from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal, usage_json
 from .keys import canonical_json
-from .model import FAILED_STEP, JSON, NO_USAGE, Attempt, Fault, Observation, RunId, StepId, StepKey, StepStatus, Usage
+from .model import NO_USAGE, Fault, Observation, RunId, StepId, StepKey, StepStatus, Usage
 from .observe import Replayer
 from .ports import AnswerSink, Executor, Limits, LimitsShape, StoredStep
 from .requests import StepRequest, StepRequests
 from .reuse import Decision, Reuse
 from .scopes import Scope, ScopeTree
 from .step import LiveStep, StepOutcome, StepServices, StepWork
-
-#: What goes along with an error: so much of a label and a phase, and so many of the latest attempts.
-_NAME_CHARS = 200
-_ATTEMPTS = 20
 
 
 @dataclass(eq=False, slots=True)
@@ -303,7 +299,7 @@ class Session:
                 value = _detail(value, step.usage, step.turns, step.model, step.id, cached=False)
             self._answer(call.number, value, step.usage, order=None)
         elif step.fault is not None:
-            fault = replace(step.fault, fields={**step.fault.fields, FAILED_STEP: _failed_step(call, outcome)})
+            fault = traced_fault(step.fault, call.number, call.request.label, call.phase, outcome)
             self._fault(call.number, fault, step.usage, steps=1 if outcome.counted else 0)
 
     def _budget_scope(self, call: OpenCall) -> BudgetScope:
@@ -341,19 +337,6 @@ class Session:
             steps=steps,
             seconds=self._clock() - self._started_at,
         )
-
-
-def _failed_step(call: OpenCall, outcome: StepOutcome) -> dict[str, JSON]:
-    """Which step an error came from, and what came of each of its attempts."""
-    faults = [each.fault for each in outcome.records if isinstance(each, Attempt)]
-    kinds: list[JSON] = [fault.kind for fault in faults[-_ATTEMPTS:] if fault is not None]
-    return {
-        "step": outcome.step.id,
-        "number": call.number,
-        "label": call.request.label[:_NAME_CHARS],
-        "phase": call.phase[:_NAME_CHARS],
-        "attempts": kinds,
-    }
 
 
 def _detail(value: bytes, usage: Usage, turns: int, model: str, step: StepId, *, cached: bool) -> bytes:

@@ -26,7 +26,8 @@ class FaultOrigin(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     label: str
     phase: str
-    attempts: tuple[str, ...] = ()
+    attempts: int = 1
+    kinds: tuple[str, ...] = ()  # of the latest of them
 
 
 def origin_of(fault: Fault) -> FaultOrigin | None:
@@ -61,9 +62,9 @@ def error_text(event: StepFinished) -> str:
     return name + one_line(told(event.error, event.label), LONGEST_ERROR)
 
 
-def attempts_text(kinds: Sequence[str]) -> str:
-    """Tried 3 times: rate_limited twice, then timeout; empty for a single attempt."""
-    if len(kinds) < 2:
+def attempts_text(attempts: int, kinds: Sequence[str]) -> str:
+    """Tried 3 times: rate_limited (2 times), then timeout; empty for a single attempt."""
+    if attempts < 2:
         return ""
     runs: list[tuple[str, int]] = []
     for kind in kinds:
@@ -72,12 +73,12 @@ def attempts_text(kinds: Sequence[str]) -> str:
         else:
             runs.append((kind, 1))
     came = [one_line(kind, _LONGEST_NAME) + (f" ({count} times)" if count > 1 else "") for kind, count in runs]
-    return f"tried {len(kinds)} times: {', then '.join(came)}"
+    return f"tried {attempts} times: {', then '.join(came)}"
 
 
 def origin_line(origin: FaultOrigin) -> str:
     """In step #3 review:3 of Review, tried 3 times: ..."""
     label = f" {one_line(origin.label, _LONGEST_NAME)}" if origin.label else ""
     phase = f" of {one_line(origin.phase, _LONGEST_NAME)}" if origin.phase else ""
-    tried = attempts_text(origin.attempts)
+    tried = attempts_text(origin.attempts, origin.kinds)
     return f"in step #{origin.number}{label}{phase}" + (f", {tried}" if tried else "")

@@ -119,7 +119,8 @@ def test_the_error_of_a_run_is_traced_back_to_its_step(here: CommandHere) -> Non
             "number": 3,
             "label": "read_file",
             "phase": "Merge",
-            "attempts": [],
+            "attempts": 1,
+            "kinds": [],
         },
     }
     lines = here("run", "last.py", "--new").stderr.splitlines()
@@ -156,7 +157,14 @@ def test_hostile_errors_are_cleaned_and_cut() -> None:
             type="RateLimited",
             message="flow.py:1: RateLimited: x",
             fields={
-                "failed_step": {"step": hostile, "number": 1, "label": hostile, "phase": hostile, "attempts": [hostile]}
+                "failed_step": {
+                    "step": hostile,
+                    "number": 1,
+                    "label": hostile,
+                    "phase": hostile,
+                    "attempts": 2,
+                    "kinds": [hostile],
+                }
             },
         )
     )

@@ -212,7 +212,8 @@ def test_the_error_of_a_run_names_its_step_the_attempts_and_what_to_do(troubled:
         "number": 27,
         "label": "review:27",
         "phase": "Merge",
-        "attempts": ["rate_limited", "rate_limited", "provider_error"],
+        "attempts": 3,
+        "kinds": ["rate_limited", "rate_limited", "provider_error"],
     }
 
 

@@ -175,7 +175,8 @@ def test_the_error_of_a_run_says_which_step_it_came_from_and_what_came_of_its_at
             "number": 1,
             "label": "first",
             "phase": "Ask",
-            "attempts": ["provider_error", "provider_error"],
+            "attempts": 2,
+            "kinds": ["provider_error", "provider_error"],
         }
     }
     (finished,) = project.seen.of(StepFinished)

@@ -181,7 +181,8 @@ def a_troubled_run() -> list[Record]:
         "number": 27,
         "label": "review:27",
         "phase": "Merge",
-        "attempts": ["rate_limited", "rate_limited", "provider_error"],
+        "attempts": 3,
+        "kinds": ["rate_limited", "rate_limited", "provider_error"],
     }
     fault = Fault(
         type="RateLimited",
