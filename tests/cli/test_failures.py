@@ -145,6 +145,9 @@ def test_thousands_of_failures_cost_the_memory_of_a_few() -> None:
     lines = failures.lines(None)
     assert lines[0] == "warning: 5 steps failed: RateLimited: error 0"
     assert lines[5:] == ["warning: 4,975 more steps failed in other ways"]
+    later = of_events(*(failed(number, "same") for number in range(KEPT)), failed(KEPT, "other"))
+    assert len(later.steps) == KEPT
+    assert later.lines(None)[1] == f"warning: #{KEPT} look:{KEPT} failed: RateLimited: other", "told all the same"
 
 
 def test_hostile_errors_are_cleaned_and_cut() -> None:
