@@ -50,7 +50,7 @@ def fault_line(fault: Fault, label: str = "") -> str:
 
 
 def told(message: str, label: str) -> str:
-    """A step's error without the step's own label before it, so that errors of many steps can be alike."""
+    """An error without the step's or the model's own name before it, so that errors of many can be alike."""
     return message.removeprefix(f"{label}: ") if label else message
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from . import figures
-from .faults import LONGEST_ERROR
+from .faults import told
 from .paint import Style
 from .progress import DoneStep, ModelState, PhaseState, Progress, RunningStep
 from .sanitize import cell_width, fit, one_line, pad
@@ -113,7 +113,7 @@ def _running(step: RunningStep, *, width: int, now: float) -> Line:
     if step.retry:
         left = step.retry_at - now
         when = f"waits {figures.duration(left)}" if left > 0 else "tried again"
-        doing = Span(f"  {when}: {one_line(step.retry, width)}", Style.WARN)
+        doing = Span(f"  {when}: {one_line(told(step.retry, step.model), width)}", Style.WARN)
     else:
         turn = f"turn {step.turns + 1}" if step.turns else ""
         doing = Span("  " + " ".join(part for part in (turn, *step.tools) if part), Style.FAINT)
@@ -145,9 +145,10 @@ def _done(step: DoneStep, *, width: int) -> Line:
 def _alike(step: DoneStep, *, width: int) -> Line:
     """All steps that failed because of one error."""
     mark = Span(f"    {status_mark(step.status)} ", status_style(step.status))
-    error = Span(f"  {one_line(step.error) or status_word(step.status)}", Style.BAD)
     count = Span(figures.count(step.alike, "step"))
-    return _row([mark, count, error], tokens=0, microusd=0, seconds=None, width=width)
+    room = width - cell_width(mark.text) - cell_width(count.text)
+    error = f"  {one_line(step.error) or status_word(step.status)}"
+    return mark, count, Span(pad(fit(error, room), room), Style.BAD)
 
 
 def _models(progress: Progress, *, width: int, now: float) -> Iterator[Line]:
@@ -156,12 +157,18 @@ def _models(progress: Progress, *, width: int, now: float) -> Iterator[Line]:
     shown = ailing if len(ailing) <= _MODELS else ailing[: _MODELS - 1]
     for state in shown:
         mark = Span("! ", Style.WARN)
-        yield (mark, Span(fit(_trouble(state, now), width - 2), Style.BAD if state.down is not None else Style.WARN))
+        yield (
+            mark,
+            Span(
+                fit(_trouble(state, width=width, now=now), width - 2),
+                Style.BAD if state.down is not None else Style.WARN,
+            ),
+        )
     if len(ailing) > len(shown):
         yield (Span(f"! {len(ailing) - len(shown):,} more models are slowed or down", Style.WARN),)
 
 
-def _trouble(state: ModelState, now: float) -> str:
+def _trouble(state: ModelState, *, width: int, now: float) -> str:
     name = one_line(state.model, _LABEL)
     down = state.down
     if down is None:
@@ -169,7 +176,7 @@ def _trouble(state: ModelState, now: float) -> str:
         return f"{name} is rate limited: {figures.count(state.slowed.at_once, 'call')} at a time"
     left = down.at + down.wait_s - now
     again = f"asked again in {figures.duration(left)}" if left > 0 else "asked again now"
-    return f"{name} is down, {again}: {one_line(down.error, LONGEST_ERROR)}"
+    return f"{name} is down, {again}: {one_line(told(down.error, down.model), width)}"
 
 
 def _name(number: int, label: str, model: str, status: str, *, stored: bool) -> list[Span]:

@@ -18,7 +18,7 @@ from vibe_workflows.engine.events import (
 )
 
 from . import figures
-from .faults import LONGEST_ERROR
+from .faults import LONGEST_ERROR, told
 from .sanitize import one_line
 
 #: Lines of one kind that the trace of a run shows; the others are counted.
@@ -30,7 +30,7 @@ def fell_back(event: StepFellBack) -> str:
 
 
 def instead(event: StepFellBack) -> str:
-    return f"{_name(event.model)} in place of {_name(event.failed)}: {_cut(event.error)}"
+    return f"{_name(event.model)} in place of {_name(event.failed)}: {_cut(event.error, event.failed)}"
 
 
 def shortened(event: ContextShortened) -> str:
@@ -45,8 +45,8 @@ def model_line(event: ModelSlowed | ModelDown | ModelUp) -> str:
             return f"{_name(event.model)} is rate limited: {figures.count(event.at_once, 'call')} at a time"
         case ModelDown():
             failures = figures.count(event.failures, "failure")
-            again = figures.duration(event.wait_s)
-            return f"{_name(event.model)} is down ({failures} in a row: {_cut(event.error)}); asked again in {again}"
+            down = f"{_name(event.model)} is down, asked again in {figures.duration(event.wait_s)}"
+            return f"{down} ({failures} in a row): {_cut(event.error, event.model)}"
         case ModelUp():
             return f"{_name(event.model)} answers again"
 
@@ -103,7 +103,7 @@ def _model_past(name: str, model: _Model) -> Iterable[str]:
         yield f"{_name(name)} was rate limited: down to {figures.count(model.least, 'call')} at a time"
     if model.downs:
         end = "and did not answer again" if model.down_since is not None else f"for {figures.duration(model.down_s)}"
-        yield f"{_name(name)} was down{_times(model.downs)}, {end}: {_cut(model.error)}"
+        yield f"{_name(name)} was down{_times(model.downs)} {end}: {_cut(model.error, name)}"
 
 
 def step_lines(events: Iterable[Event]) -> list[str]:
@@ -160,5 +160,5 @@ def _name(model: str) -> str:
     return one_line(model, 60)
 
 
-def _cut(error: str) -> str:
-    return one_line(error, LONGEST_ERROR)
+def _cut(error: str, model: str) -> str:
+    return one_line(told(error, model), LONGEST_ERROR)

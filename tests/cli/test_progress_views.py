@@ -199,7 +199,7 @@ def test_models_fallbacks_and_shortened_contexts_are_told() -> None:
         ModelUp(at=5.0, model="gpt"),
     ) == [
         "  gpt is rate limited: 1 call at a time",
-        "warning: gpt is down (5 failures in a row: 503); asked again in 30s",
+        "warning: gpt is down, asked again in 30s (5 failures in a row): 503",
         "  #1 goes on with sure in place of gpt: 503",
         "  #1 turn 3: 2 old tool outputs shortened to fit the context, 9,000 characters left out",
         "  gpt answers again",
@@ -307,7 +307,7 @@ def test_alike_failures_are_one_row_with_their_number() -> None:
         finished(41),
     ]
     assert picture(BEGUN, *events)[1:] == [
-        "    ✗ 40 steps  RateLimited: no key                                             ",
+        "    ✗ 40 steps  RateLimited: no key                                            ".ljust(80),
         "    ✓ #41 step:41  gpt                                      1.5k    $0.02   2.0s",
         "    ▸ #100 step:100  gpt                                                    4.0s",
         "41 steps: 0 stored, 1 live, 40 failed, 1 running           61.5k    $0.82   5.0s",
@@ -316,7 +316,7 @@ def test_alike_failures_are_one_row_with_their_number() -> None:
 
 def test_a_model_in_trouble_stands_at_the_bottom_until_it_is_well_again() -> None:
     slowed = ModelSlowed(at=10.0, model="gpt", at_once=3)
-    down = ModelDown(at=10.0, model="gpt", failures=5, wait_s=30.0, error="503")
+    down = ModelDown(at=10.0, model="gpt", failures=5, wait_s=30.0, error="gpt: 503")
     well = ModelUp(at=20.0, model="gpt")
     assert picture(BEGUN, started(1), slowed, now=12.0)[-2] == "! gpt is rate limited: 3 calls at a time"
     assert picture(BEGUN, started(1), slowed, down, now=12.0)[-2] == "! gpt is down, asked again in 28s: 503"

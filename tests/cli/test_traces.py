@@ -171,9 +171,9 @@ def test_a_turn_says_which_tool_output_it_was_sent_without(troubled: CommandHere
 def test_a_trace_tells_what_happened_to_models_and_to_contexts(troubled: CommandHere) -> None:
     lines = lines_of(troubled("trace").stdout)
     at = lines.index("model: fast was rate limited: down to 2 calls at a time")
-    assert lines[at + 1].startswith("model: fast was down, for 12s: evil")
+    assert lines[at + 1].startswith("model: fast was down for 12s: evil")
     assert lines[at + 2].startswith("model: goneevil")
-    assert lines[at + 2].endswith("was down, and did not answer again: 503")
+    assert lines[at + 2].endswith("was down and did not answer again: 503")
     assert lines[at + 3].startswith("#6 went on with slow-but-sure in place of fast: evil")
     assert lines[at + 4] == "#6: old tool outputs shortened to fit the context, 12,976 characters left out"
     run = document(troubled)
