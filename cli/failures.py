@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from vibe_workflows.engine.events import Event, StepFinished, StepRetried
+from vibe_workflows.engine.events import Event, StepFinished
 from vibe_workflows.engine.model import Fault, StepStatus
 
 from .render import figures
@@ -65,7 +65,6 @@ class Failures:
         self.count = 0
         self._folded: dict[tuple[str, str, str], FoldedError] = {}
         self._unfolded = 0  # steps with errors of which none is kept
-        self._retries: dict[int, int] = {}  # of the steps at work
 
     def lines(self, error: Fault | None) -> list[str]:
         """A line for each different error, but for the one that ended the run."""
@@ -83,18 +82,10 @@ class Failures:
         return [f"  {told_here}"] if told_here else []
 
     def handle(self, event: Event) -> None:
-        match event:
-            case StepFinished():
-                self._finished(event)
-            case StepRetried():
-                self._retries[event.number] = self._retries.get(event.number, 0) + 1
-            case _:
-                pass
+        if isinstance(event, StepFinished) and event.status in (StepStatus.FAILED, StepStatus.TIMED_OUT):
+            self._failed(event)
 
-    def _finished(self, event: StepFinished) -> None:
-        retries = self._retries.pop(event.number, 0) if self._retries else 0
-        if event.status not in (StepStatus.FAILED, StepStatus.TIMED_OUT):
-            return
+    def _failed(self, event: StepFinished) -> None:
         self.count += 1
         key = (event.error_type, event.error_kind, told(event.error, event.label))
         known = self._folded.get(key)
@@ -112,7 +103,7 @@ class Failures:
             type=event.error_type,
             kind=event.error_kind,
             message=event.error,
-            attempts=1 + retries,
+            attempts=event.attempts,
         )
         if len(self.steps) < KEPT:
             self.steps.append(step)

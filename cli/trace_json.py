@@ -13,7 +13,7 @@ from vibe_workflows.engine.model import Attempt, Run, Step, StepStatus, ToolCall
 
 from .failures import KEPT, FailedStep
 from .output import fault_json, run_fault_json, usage_json
-from .render.happenings import retries
+from .render.happenings import attempts
 from .render.trace import rows_of
 from .render.trace_step import conversation, original
 from .render.usage import makeup_sum
@@ -109,6 +109,10 @@ def of_step(trace: StepTrace) -> dict[str, object]:
         "spec": json.loads(step.spec),
         "result": None if step.result is None else json.loads(step.result),
         "attempts": [_attempt(attempt) for attempt in trace.attempts],
+        "waits": [
+            {"at": event.at, "attempt": event.attempt, "wait_s": event.wait_s, "error": event.error}
+            for event in trace.waits
+        ],
         "fallbacks": [_fallback(event) for event in trace.fallbacks],
         "turns": [_turn(turn, said) for turn in trace.turns],
         "tool_calls": [_tool_call(call) for call in trace.tool_calls],
@@ -191,7 +195,7 @@ def _shortened(event: ContextShortened) -> dict[str, object]:
 
 def _failures(trace: RunTrace) -> dict[str, object]:
     """As in the document of `vibe run --json`."""
-    tried = retries(trace.events)
+    tried = attempts(trace.events)
     failed = [row for row in rows_of(trace) if row.step.status in (StepStatus.FAILED, StepStatus.TIMED_OUT)]
     first = [
         FailedStep(
@@ -202,7 +206,7 @@ def _failures(trace: RunTrace) -> dict[str, object]:
             type=fault.type,
             kind=fault.kind,
             message=fault.message,
-            attempts=1 + tried.get(row.step.id, 0),
+            attempts=tried.get(row.step.id, 1),
         )
         for row in failed[:KEPT]
         if (fault := row.step.fault) is not None

@@ -53,7 +53,7 @@ def traced_fault(fault: Fault, number: int, label: str, phase: str, outcome: Ste
         "number": number,
         "label": label[:_NAME_CHARS],
         "phase": phase[:_NAME_CHARS],
-        "attempts": max(len(faults), 1),
+        "attempts": outcome.attempts,
         "kinds": kinds[-_KINDS:],
     }
     return replace(fault, fields={**fault.fields, FAILED_STEP: origin})

@@ -118,6 +118,7 @@ class StepFinished(_Event, frozen=True, tag="step_finished"):
     error: str = ""
     error_type: str = ""
     error_kind: str = ""
+    attempts: int = 1
 
 
 class Logged(_Event, frozen=True, tag="log"):

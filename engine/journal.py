@@ -130,7 +130,7 @@ class Journal:
         self.paid += step.usage
         now = self._clock()
         delivery = self._delivery(call, step.id, DeliveryMode.LIVE, step.status, now)
-        event = _step_finished(call, step, now)
+        event = _step_finished(call, step, outcome.attempts, now)
         self.post([*outcome.records, delivery], [*outcome.events, event], then)
 
     def turned_away(self, call: OpenCall, error: StepFault) -> None:
@@ -169,7 +169,7 @@ class Journal:
         )
 
 
-def _step_finished(call: OpenCall, step: Step, now: float) -> StepFinished:
+def _step_finished(call: OpenCall, step: Step, attempts: int, now: float) -> StepFinished:
     fault = step.fault or _NO_FAULT
     return StepFinished(
         at=now,
@@ -185,6 +185,7 @@ def _step_finished(call: OpenCall, step: Step, now: float) -> StepFinished:
         error=fault.message,
         error_type=fault.type,
         error_kind=fault.kind,
+        attempts=attempts,
     )
 
 

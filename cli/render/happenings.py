@@ -13,7 +13,7 @@ from vibe_workflows.engine.events import (
     ModelSlowed,
     ModelUp,
     StepFellBack,
-    StepRetried,
+    StepFinished,
     Warned,
 )
 
@@ -129,13 +129,9 @@ def step_lines(events: Iterable[Event]) -> list[str]:
     return lines
 
 
-def retries(events: Iterable[Event]) -> Mapping[str, int]:
-    """How often each step was tried again, by its id."""
-    found: dict[str, int] = {}
-    for event in events:
-        if isinstance(event, StepRetried):
-            found[event.step] = found.get(event.step, 0) + 1
-    return found
+def attempts(events: Iterable[Event]) -> Mapping[str, int]:
+    """How often each step that was worked on was tried, by its id."""
+    return {event.step: event.attempts for event in events if isinstance(event, StepFinished)}
 
 
 def _steps(numbers: list[int]) -> str:

@@ -146,7 +146,7 @@ class Progress:
             case ModelDown():
                 self._model(event.model).down = event
             case ModelUp():
-                self.models.pop(event.model, None)
+                self._model(event.model).down = None
             case Logged() | Warned() | ContextShortened():
                 pass
             case _:

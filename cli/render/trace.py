@@ -23,7 +23,7 @@ from vibe_workflows.engine.ports import DeliveredStep
 
 from . import figures
 from .faults import LONGEST_ERROR, fault_line, origin_line, origin_of, told
-from .happenings import model_lines, retries, step_lines, warning_lines
+from .happenings import attempts, model_lines, step_lines, warning_lines
 from .paint import Style, paint
 from .sanitize import clean, one_line
 from .tables import Cell, Column, table
@@ -143,7 +143,7 @@ def _tree(trace: RunTrace, *, width: int | None, colour: bool) -> list[str]:
     rows = list(rows_of(trace))
     fallbacks = {event.step: event.model for event in trace.events if isinstance(event, StepFellBack)}
     titles, *lines = _table(rows, fallbacks, width=width, colour=colour)
-    tried = retries(trace.events)
+    tried = attempts(trace.events)
     by_phase: dict[str, list[tuple[StepRow, str]]] = {title: [] for title in trace.phases}
     for row, line in zip(rows, lines, strict=True):
         by_phase.setdefault(row.phase, []).append((row, line))
@@ -171,7 +171,7 @@ def _reasons(rows: Sequence[StepRow], tried: Mapping[str, int]) -> dict[int, str
         first = rows[places[0]]
         assert first.step.fault is not None
         reason = fault_line(first.step.fault, first.label)
-        count = 1 + tried.get(first.step.id, 0)
+        count = tried.get(first.step.id, 1)
         if len(places) > 1:
             reason = f"{figures.count(len(places), 'step')}: {reason}"
         elif count > 1:

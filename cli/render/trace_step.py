@@ -58,6 +58,11 @@ class StepTrace(msgspec.Struct, frozen=True, kw_only=True):
         return [event for event in self.events if isinstance(event, StepFellBack)]
 
     @property
+    def waits(self) -> list[StepRetried]:
+        """Before another attempt, or within one for a rate limit to let the call through."""
+        return [event for event in self.events if isinstance(event, StepRetried)]
+
+    @property
     def answered_by(self) -> str:
         """The model of the last turn; without turns the one that was asked last."""
         asked = self.fallbacks[-1].model if self.fallbacks else self.step.model
@@ -69,7 +74,7 @@ def step_text(trace: StepTrace, *, colour: bool) -> str:
     step = trace.step
     parts = [_head(trace, colour=colour)]
     spec = spec_of(step)
-    for name in ("system", "context", "files", "prompt", "tool", "arguments", "schema"):
+    for name in ("system", "context", "prompt", "tool", "arguments", "schema"):
         if name in spec:
             parts += [_title(name, colour), _shown(spec[name])]
     calls: dict[int, list[ToolCall]] = {}
@@ -132,7 +137,7 @@ def _head(trace: StepTrace, *, colour: bool) -> str:
         lines.append(f"reuse: {one_line(trace.reason)}")
     if trace.stored:
         lines.append(f"answered first in run {step.run_id}")
-    return "\n".join([*lines, *_attempts(trace.attempts, colour=colour)])
+    return "\n".join([*lines, *_attempts(trace.attempts, colour=colour), *_waits(trace.waits)])
 
 
 def _model(trace: StepTrace, *, colour: bool) -> list[str]:
@@ -176,6 +181,15 @@ def _attempt(group: Sequence[Attempt], follower: Mapping[int, Attempt | None], *
     ]
     waited = f"; then waited {', '.join(waits)}{more}" if waits else ""
     return paint(f"{line}, {one_line(fault_line(last.fault), LONGEST_ERROR)}{waited}", Style.BAD, colour=colour)
+
+
+def _waits(waits: Sequence[StepRetried]) -> list[str]:
+    """How long a step waited to be let through, and why."""
+    if not waits:
+        return []
+    times = figures.count(len(waits), "time")
+    whole = figures.duration(sum(each.wait_s for each in waits))
+    return [f"waited {times}, {whole} at most; the last time after: {one_line(waits[-1].error, LONGEST_ERROR)}"]
 
 
 def _next_move(trace: StepTrace) -> list[str]:

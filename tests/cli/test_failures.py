@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.support.command import CommandHere
 from vibe_workflows.cli.failures import KEPT, Failures
-from vibe_workflows.engine.events import StepFinished, StepRetried
+from vibe_workflows.engine.events import StepFinished
 from vibe_workflows.engine.model import Fault
 
 MIXED = '''"""Some of its branches fail."""
@@ -47,7 +47,7 @@ def failed(number: int, message: str, fault_type: str = "RateLimited") -> StepFi
     )
 
 
-def of_events(*events: StepFinished | StepRetried) -> Failures:
+def of_events(*events: StepFinished) -> Failures:
     failures = Failures()
     for event in events:
         failures.handle(event)
@@ -129,13 +129,6 @@ def test_the_error_of_a_run_is_traced_back_to_its_step(here: CommandHere) -> Non
     assert lines[at + 1] == "  in step #3 read_file of Merge"
     assert "--step 3`; to try again: `vibe resume " in lines[at + 2]
     assert "to try it again: `vibe resume " in here("trace", "--step", "3").stdout
-
-
-def test_attempts_are_counted_and_other_steps_are_forgotten_when_they_end() -> None:
-    retried = [StepRetried(at=1.0, number=number, step="s", attempt=1, wait_s=1.0, error="429") for number in (1, 1, 2)]
-    done = StepFinished(at=1.0, number=2, step="s2", label="b", phase="", status="completed")
-    failures = of_events(*retried, done, failed(1, "429"), failed(2, "429"))
-    assert [step.attempts for step in failures.steps] == [3, 1]
 
 
 def test_thousands_of_failures_cost_the_memory_of_a_few() -> None:

@@ -321,7 +321,8 @@ def test_a_model_in_trouble_stands_at_the_bottom_until_it_is_well_again() -> Non
     assert picture(BEGUN, started(1), slowed, now=12.0)[-2] == "! gpt is rate limited: 3 calls at a time"
     assert picture(BEGUN, started(1), slowed, down, now=12.0)[-2] == "! gpt is down, asked again in 28s: 503"
     assert picture(BEGUN, started(1), slowed, down, now=50.0)[-2] == "! gpt is down, asked again now: 503"
-    for gone in (picture(BEGUN, started(1), slowed, down, well), picture(BEGUN, started(1), slowed, now=70.0)):
+    assert picture(BEGUN, started(1), slowed, down, well, now=21.0)[-2] == "! gpt is rate limited: 3 calls at a time"
+    for gone in (picture(BEGUN, started(1), down, well), picture(BEGUN, started(1), slowed, down, well, now=70.0)):
         assert not any(line.startswith("!") for line in gone)
 
 

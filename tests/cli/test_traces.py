@@ -224,6 +224,8 @@ def test_a_failed_step_shows_what_came_of_each_attempt_and_what_to_do(troubled: 
         "then waited 2.0s, 6.0s"
     )
     assert lines[3].startswith("attempt 3: failed after 1.0s, ProviderError: fast: 503 evil")
+    assert lines[4] == "waited 3 times, 8.2s at most; the last time after: 429"
+    assert [wait["attempt"] for wait in document(troubled, "--step", "27")["waits"]] == [1, 1, 2]
     assert lines[-3:] == [
         "error",
         "RateLimited: fast: 429 too many requests; lower --concurrency",

@@ -180,7 +180,7 @@ def test_the_error_of_a_run_says_which_step_it_came_from_and_what_came_of_its_at
         }
     }
     (finished,) = project.seen.of(StepFinished)
-    assert (finished.error_type, finished.error_kind) == ("ProviderError", "provider_error")
+    assert (finished.error_type, finished.error_kind, finished.attempts) == ("ProviderError", "provider_error", 2)
     reader = wiring.open_reader(wiring.load({}))
     (delivered,) = reader.deliveries(report.run.id)
     reader.close()

@@ -13,6 +13,7 @@ from vibe_workflows.engine.events import (
     ModelUp,
     PhaseStarted,
     StepFellBack,
+    StepFinished,
     StepRetried,
     Warned,
 )
@@ -169,8 +170,12 @@ def happenings() -> list[Event]:
         ModelDown(at=20.0, model=f"gone{HOSTILE}", failures=5, wait_s=10.0, error="503"),
         StepFellBack(at=6.0, number=6, step=hostile, failed="fast", model="slow-but-sure", error=HOSTILE),
         ContextShortened(at=7.0, number=6, step=hostile, turn=2, outputs=1, characters=12_976),
+        StepRetried(at=10.5, number=27, step=limited, attempt=1, wait_s=0.2, error="429"),  # within the attempt
         StepRetried(at=11.0, number=27, step=limited, attempt=1, wait_s=2.0, error="429"),
         StepRetried(at=14.0, number=27, step=limited, attempt=2, wait_s=6.0, error="429"),
+        StepFinished(
+            at=21.0, number=27, step=limited, label="review:27", phase="Merge", status="failed", error="429", attempts=3
+        ),
         *(Warned(at=21.0, message="parallel (line 9): 16 of 18 failed: setup_error: no API key") for _ in range(3)),
     ]
 
