@@ -8,7 +8,7 @@ from vibe_workflows.engine.events import Event, StepFinished
 from vibe_workflows.engine.model import Fault, StepStatus
 
 from .render import figures
-from .render.faults import LONGEST_ERROR, fault_name, origin_line, origin_of, told
+from .render.faults import LONGEST_ERROR, alike, fault_name, origin_line, origin_of, told
 from .render.sanitize import one_line
 
 #: Steps and errors that are kept; of more there is only the number.
@@ -54,7 +54,7 @@ class FoldedError(msgspec.Struct, kw_only=True):
 
     def is_in(self, error: Fault | None) -> bool:
         """Whether it is the error that ended the run, which says where in the script, too."""
-        return error is not None and error.type == self.first.type and self._reason in error.message
+        return error is not None and error.type == self.first.type and alike(self._reason) in alike(error.message)
 
 
 class Failures:
@@ -87,7 +87,7 @@ class Failures:
 
     def _failed(self, event: StepFinished) -> None:
         self.count += 1
-        key = (event.error_type, event.error_kind, told(event.error, event.label))
+        key = (event.error_type, event.error_kind, alike(event.error, event.label))
         known = self._folded.get(key)
         if known is not None:
             known.steps += 1

@@ -16,6 +16,7 @@ from .sanitize import one_line
 LONGEST_ERROR = 300
 
 _LONGEST_NAME = 80
+_NUMBER = re.compile(r"(?<!\S)[0-9][0-9,.]*(?![^\s,;:)])")  # a word of its own: no part of a name, path or place
 _WORD = re.compile("(?<!^)(?=[A-Z])")
 
 
@@ -60,6 +61,11 @@ def error_text(event: StepFinished) -> str:
         return ""
     name = f"{fault_name(event.error_type, event.error_kind)}: " if event.error_type else ""
     return name + one_line(told(event.error, event.label), LONGEST_ERROR)
+
+
+def alike(message: str, label: str = "") -> str:
+    """What errors have in common that differ in their step's label and in numbers: seconds, tokens, tries."""
+    return _NUMBER.sub("0", told(message, label))
 
 
 def attempts_text(attempts: int, kinds: Sequence[str]) -> str:

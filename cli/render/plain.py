@@ -30,7 +30,7 @@ from vibe_workflows.engine.events import (
 from vibe_workflows.engine.model import StepStatus
 
 from . import figures
-from .faults import LONGEST_ERROR, error_text, told
+from .faults import LONGEST_ERROR, alike, error_text
 from .happenings import fell_back, model_line, shortened
 from .sanitize import one_line
 from .stream import Output
@@ -47,11 +47,10 @@ _ENDING = frozenset({"SetupError", "ModelMissing"})
 
 
 class _Alike(msgspec.Struct):
-    """Steps that failed, or were tried again, because of the same error."""
+    """Steps that failed, or were tried again, because of alike errors."""
 
     first: StepFinished | StepRetried
     more: int = 0
-    told: bool = True
 
 
 class PlainProgress:
@@ -103,13 +102,12 @@ class PlainProgress:
     def close(self) -> None:
         """Tell of what was only counted so far."""
         self._flush()
-        for alike in self._failed.values():
-            if alike.more:
-                # Otherwise the last lines of the run tell how many they were.
-                self._quietly(f"  {figures.count(alike.more, 'more step')} failed: {_error(alike.first)}")
-        for alike in self._retried.values():
-            if alike.more:
-                self._say(f"  {alike.more:,} more retries: {_error(alike.first)}")
+        for each in self._failed.values():
+            if each.more and self._quiet:  # otherwise the last lines of the run tell how many they were
+                self._loud(f"  {figures.count(each.more, 'more step')} failed: {_error(each.first)}")
+        for each in self._retried.values():
+            if each.more:
+                self._say(f"  {each.more:,} more retries: {_error(each.first)}")
         self._failed.clear()
         self._retried.clear()
 
@@ -133,27 +131,27 @@ class PlainProgress:
             self._say(_step(event))
 
     def _fail(self, event: StepFinished) -> None:
-        key = (event.error_type, told(event.error, event.label))
-        alike = self._failed.get(key)
-        if alike is not None:
-            alike.more += 1
+        key = (event.error_type, alike(event.error, event.label))
+        known = self._failed.get(key)
+        if known is not None:
+            known.more += 1
             return
-        alike = _Alike(event, told=event.error_type not in _ENDING)
         if len(self._failed) < _MOST_FOLDED:
-            self._failed[key] = alike
-            if not alike.told:
-                self._held.append(alike)
+            self._failed[key] = new = _Alike(event)
+            if event.error_type in _ENDING:
+                self._held.append(new)
                 return
         self._flush()
         self._loud(f"{_step(event)}: {_error(event)}")
 
     def _again(self, event: StepRetried) -> None:
-        alike = self._retried.get(event.error)
-        if alike is not None:
-            alike.more += 1
+        key = alike(event.error)
+        known = self._retried.get(key)
+        if known is not None:
+            known.more += 1
             return
         if len(self._retried) < _MOST_FOLDED:
-            self._retried[event.error] = _Alike(event)
+            self._retried[key] = _Alike(event)
         self._say(f"  #{event.number} tried again in {figures.duration(event.wait_s)}: {_error(event)}")
 
     def _flush(self) -> None:
@@ -163,26 +161,22 @@ class PlainProgress:
             self._say(f"  {figures.count(count, 'step')} from the store")
         if self._held:
             held, self._held = self._held, []
-            for alike in held:
-                self._tell(alike)
+            for each in held:
+                self._tell(each)
         if self._cancelled:
             count, self._cancelled = self._cancelled, 0
             self._say(f"  {figures.count(count, 'step')} cancelled")
 
-    def _tell(self, alike: _Alike) -> None:
-        assert isinstance(alike.first, StepFinished)
-        if alike.more:
-            self._loud(f"  {figures.count(alike.more + 1, 'step')} failed: {_error(alike.first)}")
+    def _tell(self, held: _Alike) -> None:
+        assert isinstance(held.first, StepFinished)
+        if held.more:
+            self._loud(f"  {figures.count(held.more + 1, 'step')} failed: {_error(held.first)}")
         else:
-            self._loud(f"{_step(alike.first)}: {_error(alike.first)}")
-        alike.told, alike.more = True, 0
+            self._loud(f"{_step(held.first)}: {_error(held.first)}")
+        held.more = 0
 
     def _say(self, text: str) -> None:
         if not self._quiet:
-            self._loud(text)
-
-    def _quietly(self, text: str) -> None:
-        if self._quiet:
             self._loud(text)
 
     def _loud(self, text: str) -> None:

@@ -30,7 +30,7 @@ from vibe_workflows.engine.events import (
 )
 from vibe_workflows.engine.model import StepStatus
 
-from .faults import error_text
+from .faults import alike, error_text
 
 #: Finished steps of a phase that stay visible one by one, and different errors of a phase.
 KEPT = 12
@@ -233,7 +233,7 @@ class Progress:
 
 def _fold(failures: dict[tuple[str, str], DoneStep], done: DoneStep) -> None:
     """Count a failure with those of the same error."""
-    key = (done.status, done.error)
+    key = (done.status, alike(done.error))
     known = failures.get(key)
     if known is not None:
         known.alike += 1

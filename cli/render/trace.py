@@ -22,7 +22,7 @@ from vibe_workflows.engine.model import (
 from vibe_workflows.engine.ports import DeliveredStep
 
 from . import figures
-from .faults import LONGEST_ERROR, fault_line, origin_line, origin_of, told
+from .faults import LONGEST_ERROR, alike, fault_line, origin_line, origin_of
 from .happenings import attempts, model_lines, step_lines, warning_lines
 from .paint import Style, paint
 from .sanitize import clean, one_line
@@ -161,13 +161,13 @@ def _tree(trace: RunTrace, *, width: int | None, colour: bool) -> list[str]:
 
 def _reasons(rows: Sequence[StepRow], tried: Mapping[str, int]) -> dict[int, str]:
     """Why steps of a phase failed, by the row below which it stands: once for all that failed alike."""
-    alike: dict[tuple[str, str, str], list[int]] = {}
+    folded: dict[tuple[str, str, str], list[int]] = {}
     for at, row in enumerate(rows):
         fault = row.step.fault
         if fault is not None:
-            alike.setdefault((fault.type, fault.kind, told(fault.message, row.label)), []).append(at)
+            folded.setdefault((fault.type, fault.kind, alike(fault.message, row.label)), []).append(at)
     reasons = {}
-    for places in alike.values():
+    for places in folded.values():
         first = rows[places[0]]
         assert first.step.fault is not None
         reason = fault_line(first.step.fault, first.label)

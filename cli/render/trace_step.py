@@ -137,7 +137,7 @@ def _head(trace: StepTrace, *, colour: bool) -> str:
         lines.append(f"reuse: {one_line(trace.reason)}")
     if trace.stored:
         lines.append(f"answered first in run {step.run_id}")
-    return "\n".join([*lines, *_attempts(trace.attempts, colour=colour), *_waits(trace.waits)])
+    return "\n".join([*lines, *_attempts(trace.attempts, colour=colour), *_waits(trace)])
 
 
 def _model(trace: StepTrace, *, colour: bool) -> list[str]:
@@ -183,9 +183,10 @@ def _attempt(group: Sequence[Attempt], follower: Mapping[int, Attempt | None], *
     return paint(f"{line}, {one_line(fault_line(last.fault), LONGEST_ERROR)}{waited}", Style.BAD, colour=colour)
 
 
-def _waits(waits: Sequence[StepRetried]) -> list[str]:
-    """How long a step waited to be let through, and why."""
-    if not waits:
+def _waits(trace: StepTrace) -> list[str]:
+    """How long a step waited to be let through, and why, where the waits between attempts were not all."""
+    waits = trace.waits
+    if len(waits) < max(len(trace.attempts), 1):
         return []
     times = figures.count(len(waits), "time")
     whole = figures.duration(sum(each.wait_s for each in waits))

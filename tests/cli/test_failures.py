@@ -132,11 +132,11 @@ def test_the_error_of_a_run_is_traced_back_to_its_step(here: CommandHere) -> Non
 
 
 def test_thousands_of_failures_cost_the_memory_of_a_few() -> None:
-    failures = of_events(*(failed(number, f"look:{number}: error {number % 1_000}") for number in range(5_000)))
+    failures = of_events(*(failed(number, f"look:{number}: error{number % 1_000}") for number in range(5_000)))
     assert failures.count == 5_000
     assert len(failures.steps) == KEPT
     lines = failures.lines(None)
-    assert lines[0] == "warning: 5 steps failed: RateLimited: error 0"
+    assert lines[0] == "warning: 5 steps failed: RateLimited: error0"
     assert lines[5:] == ["warning: 4,975 more steps failed in other ways"]
     later = of_events(*(failed(number, "same") for number in range(KEPT)), failed(KEPT, "other"))
     assert len(later.steps) == KEPT

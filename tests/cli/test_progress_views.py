@@ -174,11 +174,23 @@ def test_an_error_is_told_at_once_and_again_only_as_a_number() -> None:
     assert lines_of(BEGUN, *several, quiet=True) == [*told, "  1 more step failed: RateLimited: too many"]
 
 
+def test_errors_are_alike_where_only_numbers_and_the_own_label_differ() -> None:
+    waits = [
+        failed(number, f"gpt is down for {number} s, the last of {number:,} tries; 1,{number} left")
+        for number in range(20)
+    ]
+    assert len([line for line in lines_of(BEGUN, *waits) if "failed" in line]) == 1
+    assert picture(BEGUN, *waits)[1].startswith("    ✗ 20 steps  RateLimited: gpt is down for 0 s, the last")
+    for names in (("a1.py", "a2.py"), ("flow.py:3:", "flow.py:4:"), ("gpt-4", "gpt-5"), ("v1.0", "v2.0")):
+        errors = [failed(number, f"{name} is wrong") for number, name in enumerate(names)]
+        assert len([line for line in lines_of(BEGUN, *errors) if "failed" in line]) == 2, names
+
+
 def test_errors_that_all_differ_are_told_one_by_one_in_bounded_memory() -> None:
     stream = io.BytesIO()
     view = PlainProgress(Output(stream), quiet=True)
     for number in range(1_000):
-        view.handle(failed(number, f"error {number}"))
+        view.handle(failed(number, f"error{number}"))
     assert len(stream.getvalue().splitlines()) == 1_000
     assert len(view._failed) <= 64
 
