@@ -54,7 +54,11 @@ class FoldedError(msgspec.Struct, kw_only=True):
 
     def is_in(self, error: Fault | None) -> bool:
         """Whether it is the error that ended the run, which says where in the script, too."""
-        return error is not None and error.type == self.first.type and alike(self._reason) in alike(error.message)
+        if error is None or error.type != self.first.type:
+            return False
+        origin = origin_of(error)
+        _, _, message = error.message.partition(f"{error.type}: ")
+        return alike(message, "" if origin is None else origin.label) == alike(self._reason)
 
 
 class Failures:

@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.command import CommandHere
 from vibe_workflows.cli.failures import KEPT, Failures
 from vibe_workflows.engine.events import StepFinished
-from vibe_workflows.engine.model import Fault
+from vibe_workflows.engine.model import FAILED_STEP, Fault
 
 MIXED = '''"""Some of its branches fail."""
 async def one(n):
@@ -129,6 +129,20 @@ def test_the_error_of_a_run_is_traced_back_to_its_step(here: CommandHere) -> Non
     assert lines[at + 1] == "  in step #3 read_file of Merge"
     assert "--step 3`; to try again: `vibe resume " in lines[at + 2]
     assert "to try it again: `vibe resume " in here("trace", "--step", "3").stdout
+
+
+def test_the_error_of_a_run_is_told_from_others_that_quote_it() -> None:
+    origin = {"step": "s9", "number": 9, "label": "look:9", "phase": ""}
+    ended = Fault(
+        type="RateLimited",
+        message="flow.py:1: RateLimited: look:9: not called, since: 429",
+        fields={FAILED_STEP: origin},  # type: ignore[dict-item]  # mypy cannot see that a dict of these is JSON
+    )
+    failures = of_events(
+        failed(1, "429"), *(failed(number, f"look:{number}: not called, since: 429") for number in (8, 9))
+    )
+    assert failures.lines(ended) == ["warning: #1 look:1 failed: RateLimited: 429"]
+    assert failures.origin_lines(ended) == ["  in step #9 look:9; 1 more step failed so"]
 
 
 def test_thousands_of_failures_cost_the_memory_of_a_few() -> None:
