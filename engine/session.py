@@ -17,6 +17,7 @@ import trio
 
 from .budget import NO_LIMITS, Budget
 from .budget import Scope as BudgetScope
+from .ending import traced_fault
 from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal, usage_json
@@ -298,7 +299,8 @@ class Session:
                 value = _detail(value, step.usage, step.turns, step.model, step.id, cached=False)
             self._answer(call.number, value, step.usage, order=None)
         elif step.fault is not None:
-            self._fault(call.number, step.fault, step.usage, steps=1 if outcome.counted else 0)
+            fault = traced_fault(step.fault, call.number, call.request.label, call.phase, outcome)
+            self._fault(call.number, fault, step.usage, steps=1 if outcome.counted else 0)
 
     def _budget_scope(self, call: OpenCall) -> BudgetScope:
         limits = call.request.limits

@@ -67,6 +67,10 @@ class StepOutcome(Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
     counted: bool = True  # False: the budget turned it away before it became a step
 
+    @property
+    def attempts(self) -> int:
+        return max(sum(isinstance(record, Attempt) for record in self.records), 1)
+
 
 class StepServices(Struct, frozen=True, kw_only=True):
     """What all steps of a run share."""

@@ -13,10 +13,10 @@ import trio
 
 from vibe_workflows.cli import wiring
 from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
-from vibe_workflows.engine.errors import ExitCode, RateLimited, Refused
+from vibe_workflows.engine.errors import ExitCode, ProviderError, RateLimited, Refused
 from vibe_workflows.engine.events import Event, StepFinished, StepRetried, Warned
 from vibe_workflows.engine.launch import RunReport, RunRequest
-from vibe_workflows.engine.model import FinishReason, ModelReply, ModelRequest, Role, RunStatus, Usage
+from vibe_workflows.engine.model import FAILED_STEP, FinishReason, ModelReply, ModelRequest, Role, RunStatus, Usage
 
 
 @dataclass
@@ -154,6 +154,38 @@ def test_a_rate_limit_is_retried_inside_the_step_and_its_wait_is_told(project: P
     attempts = reader.attempts(delivered.step.id)
     reader.close()
     assert [attempt.status.value for attempt in attempts] == ["failed", "completed"]
+
+
+def test_the_error_of_a_run_says_which_step_it_came_from_and_what_came_of_its_attempts(project: Project) -> None:
+    def out_of_order(_request: ModelRequest) -> NoReturn:
+        raise ProviderError("out of order", retryable=True)
+
+    source = main(
+        "phase('Ask')",
+        "try:",
+        "    await parallel([agent('a', retries=1, label='first')])",
+        "except ProviderError as error:",
+        "    raise error",
+    )
+    report = project.run(source, out_of_order)
+    assert report.error is not None
+    assert report.error.fields == {
+        FAILED_STEP: {
+            "step": f"{report.run.id}-1",
+            "number": 1,
+            "label": "first",
+            "phase": "Ask",
+            "attempts": 2,
+            "kinds": ["provider_error", "provider_error"],
+        }
+    }
+    (finished,) = project.seen.of(StepFinished)
+    assert (finished.error_type, finished.error_kind, finished.attempts) == ("ProviderError", "provider_error", 2)
+    reader = wiring.open_reader(wiring.load({}))
+    (delivered,) = reader.deliveries(report.run.id)
+    reader.close()
+    assert delivered.step.fault is not None
+    assert delivered.step.fault.fields == {}, "a step knows who it is"
 
 
 def test_a_failure_is_an_error_with_its_type_and_is_tried_again_on_the_rerun(project: Project) -> None:
