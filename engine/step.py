@@ -10,18 +10,18 @@ from collections.abc import Callable, Sequence
 import trio
 from msgspec import Struct
 
-from .agents.loop import AgentOutcome, AgentRun, AgentTask
+from .agents.loop import AgentRun, AgentTask
 from .agents.structured import PreparedSchema, prepare_schema
 from .agents.tools.arguments import BadArguments
+from .attempts import Attempts
 from .budget import Budget, Scope
-from .errors import AgentError, SetupError, StepFault, Timeout
-from .events import Event, StepRetried, TurnFinished
+from .errors import SetupError, StepFault, Timeout
+from .events import Event, TurnFinished
 from .journal import Journal
 from .keys import canonical_json
 from .metering import MeteredBackend
 from .model import (
     JSON,
-    Attempt,
     Fault,
     Observation,
     RunId,
@@ -36,9 +36,7 @@ from .model import (
 )
 from .observe import observation_of
 from .ports import Checker, Record, Tool
-
-_BACKOFF_FIRST_S = 0.5
-_BACKOFF_CEILING_S = 30.0
+from .time_limit import TimeLimit
 
 
 class LiveStep(Struct, frozen=True, kw_only=True):
@@ -107,26 +105,29 @@ class StepWork:
     def __init__(self, item: LiveStep, services: StepServices) -> None:
         self._item = item
         self._services = services
-        self._meter = services.backend.meter(item.budget)
+        self._limit = TimeLimit(item.timeout_s)
+        self._attempts = Attempts(item, services, self._limit)
         self._started_at = services.wall_clock()
-        self._attempts: list[Attempt] = []
         self._turns = 0
         self._stored_running = False
         self._counted = False
 
     async def run(self) -> StepOutcome:
-        item = self._item
+        item, budget = self._item, self._services.budget
         try:
-            with trio.move_on_after(item.timeout_s):
-                self._services.budget.start_step(item.budget)
-                self._counted = True
-                if item.spec.kind is StepKind.TOOL:
-                    return await self._run_tool()
-                return await self._run_agent()
+            with trio.CancelScope(deadline=budget.ends_at(item.budget)) as seconds:
+                with self._limit.running():
+                    budget.start_step(item.budget)
+                    self._counted = True
+                    if item.spec.kind is StepKind.TOOL:
+                        return await self._run_tool()
+                    return await self._run_agent()
+                late = Timeout(f"{item.label}: no answer within {item.timeout_s:g} s; raise timeout=, or ask for less")
+                return self._failed(late, StepStatus.TIMED_OUT)
         except StepFault as error:
             return self._failed(error, StepStatus.FAILED)
-        late = Timeout(f"{item.label}: no answer within {item.timeout_s:g} s; raise timeout=, or ask for less")
-        return self._failed(late, StepStatus.TIMED_OUT)
+        assert seconds.cancelled_caught
+        return self._failed(budget.out_of_time(item.budget), StepStatus.FAILED)
 
     def cancelled(self) -> StepOutcome:
         return self._outcome(StepStatus.CANCELLED, None, None, ())
@@ -164,51 +165,17 @@ class StepWork:
         )
         run = AgentRun(
             task,
-            call_model=self._meter.call,
+            call_model=self._attempts.meter.call,
             record_turn=self._record_turn,
             record_tools=self._record_tools,
             checker=services.checker,
             clock=services.wall_clock,
             info=info,
         )
-        outcome = await self._with_retries(run)
+        outcome = await self._attempts.answer(run)
         self._turns = outcome.turns
         answer = canonical_json(outcome.answer).decode()
         return self._outcome(StepStatus.COMPLETED, answer, None, (outcome.last_turn,), outcome.observations)
-
-    async def _with_retries(self, run: AgentRun) -> AgentOutcome:
-        """Attempts go on where the one before stopped: its finished turns are kept."""
-        item = self._item
-        number = 0
-        while True:
-            number += 1
-            run.attempt = number
-            started_at = self._services.wall_clock()
-            try:
-                outcome = await run.advance()
-            except AgentError as error:
-                self._close_attempt(number, StepStatus.FAILED, started_at, error.to_fault())
-                if not error.retryable or number > item.retries:
-                    raise
-                await self._wait_before_retry(number, error)
-            else:
-                self._close_attempt(number, StepStatus.COMPLETED, started_at, None)
-                return outcome
-
-    async def _wait_before_retry(self, number: int, error: AgentError) -> None:
-        """Exponential backoff with full jitter above its half; a provider's Retry-After counts where it is longer."""
-        backoff = min(_BACKOFF_FIRST_S * 2 ** (number - 1), _BACKOFF_CEILING_S)
-        wait = max(backoff * (0.5 + self._services.jitter() / 2), error.retry_after_s or 0)
-        event = StepRetried(
-            at=self._services.wall_clock(),
-            number=self._item.number,
-            step=self._item.id,
-            attempt=number,
-            wait_s=wait,
-            error=error.message,
-        )
-        self._services.journal.events(event)
-        await trio.sleep(wait)
 
     # ------------------------------------------------------------ records
 
@@ -224,19 +191,6 @@ class StepWork:
     async def _record_tools(self, calls: Sequence[ToolCall]) -> None:
         self._services.journal.post(calls, (), lazy=True)
 
-    def _close_attempt(self, number: int, status: StepStatus, started_at: float, fault: Fault | None) -> None:
-        self._attempts.append(
-            Attempt(
-                step_id=self._item.id,
-                number=number,
-                status=status,
-                started_at=started_at,
-                finished_at=self._services.wall_clock(),
-                usage=self._meter.lap(),
-                fault=fault,
-            )
-        )
-
     def _failed(self, error: StepFault, status: StepStatus) -> StepOutcome:
         return self._outcome(status, None, error.to_fault(), ())
 
@@ -250,7 +204,7 @@ class StepWork:
     ) -> StepOutcome:
         step = self._step(status, result, fault, observations)
         events = tuple(self._turn_event(turn) for turn in turns)
-        records: tuple[Record, ...] = (step, *turns, *self._attempts)
+        records: tuple[Record, ...] = (step, *turns, *self._attempts.rows(status, fault))
         return StepOutcome(step=step, records=records, events=events, counted=self._counted)
 
     def _step(
@@ -265,11 +219,11 @@ class StepWork:
             kind=item.spec.kind,
             status=status,
             result=result,
-            usage=self._meter.used,
+            usage=self._attempts.meter.used,
             started_at=self._started_at,
             finished_at=self._services.wall_clock(),
             turns=self._turns,
-            model=item.spec.model,
+            model=self._attempts.model,
             fault=fault,
             observations=observations,
         )
