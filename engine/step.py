@@ -22,6 +22,7 @@ from .keys import canonical_json
 from .metering import MeteredBackend
 from .model import (
     JSON,
+    Attempt,
     Fault,
     Observation,
     RunId,
