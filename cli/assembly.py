@@ -22,6 +22,7 @@ from vibe_workflows.catalog.index import Index
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
 from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
+from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.config import Settings
 from vibe_workflows.engine.errors import (
     ConfigError,
@@ -140,7 +141,8 @@ async def _assemble_and_execute(
         plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(host)))))
         backend = backend or open_backends(settings, island)
         stack.push_async_callback(close_backend, backend)
-        tools = read_tools(Workspace(settings.project_root, host.checker))
+        workspace = Workspace(settings.project_root, host.checker)
+        tools = read_tools(workspace)
         services = RunServices(
             store=store,
             host=host,
@@ -148,6 +150,7 @@ async def _assemble_and_execute(
             backend=backend,
             requests=partial(_requests, ToolBox(tools), model_resolver(settings, metadata)),
             replayer=Replayer(tools),
+            attachments=Attachments(workspace, time.time),
             own=RunLocks(settings.db_path).hold,
             wall_clock=time.time,
             jitter=random.random,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from .agents.prompts import PROMPTS_VERSION, default_system_text
 from .agents.tools.registry import ToolBox
 from .keys import canonical_spec, step_key
-from .model import StepKey, StepKind, StepSpec, ToolVersion
+from .model import FilePart, StepKey, StepKind, StepSpec, ToolVersion
 from .observe import canonical_arguments
 from .ports import Limits, Tool
 
@@ -25,6 +26,13 @@ class LimitParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Limits(tokens=self.tokens, microusd=self.microusd, steps=self.steps, seconds=self.seconds)
 
 
+#: What a step with files needs.
+FILES_GRANT = "read"
+#: Of one step; the child tells its author the same.
+MAX_FILES = 100
+_FilePath = Annotated[str, Meta(min_length=1, max_length=4_096)]
+
+
 class AgentParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `agent(...)` sends. The child checked it for its author, and is hostile: so it is checked again."""
 
@@ -35,6 +43,7 @@ class AgentParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     system: str | None = None
     tools: list[str] | None = None
     schema: Any = None
+    files: Annotated[list[_FilePath], Meta(max_length=MAX_FILES)] | None = None
     context: str | None = None
     effort: str | None = None
     temperature: float | None = None
@@ -70,6 +79,8 @@ class StepRequest(Struct, frozen=True, kw_only=True):
     key: StepKey
     label: str
     tools: tuple[Tool, ...] = ()
+    paths: tuple[str, ...] = ()  # of files that are to go along, as the script named them ...
+    files: tuple[FilePart, ...] = ()  # ... and what they are, which `with_files` adds
     max_tokens: int = 0
     max_turns: int = 0
     timeout_s: float = 0.0
@@ -143,6 +154,7 @@ class StepRequests:
             key=step_key(canonical),
             label=asked.label or first_words(asked.prompt),
             tools=tools,
+            paths=tuple(asked.files or ()),
             max_tokens=asked.max_tokens or defaults.max_tokens,
             max_turns=asked.max_turns or defaults.max_turns,
             timeout_s=asked.timeout or defaults.timeout_s,
@@ -182,6 +194,17 @@ class StepRequests:
         if ttl is not None:
             bounds.append(horizons.now - ttl)
         return max(bounds, default=None)
+
+
+def with_files(request: StepRequest, files: tuple[FilePart, ...]) -> StepRequest:
+    """The request for a step that these files go along with: part of its spec, and so of its key."""
+    spec = replace(
+        request.spec,
+        files=tuple((file.path, file.digest) for file in files),
+        grants=tuple(sorted({*request.spec.grants, FILES_GRANT})),
+    )
+    canonical = canonical_spec(spec)
+    return replace(request, spec=spec, canonical=canonical, key=step_key(canonical), files=files)
 
 
 def first_words(prompt: str, width: int = 40) -> str:

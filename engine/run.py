@@ -10,6 +10,7 @@ import trio
 from msgspec import Struct
 from msgspec.structs import replace
 
+from .attachments import Attachments
 from .budget import Budget, Margins
 from .ending import Ending, ending_of_script, fault_of, known_error
 from .errors import ExitCode, GrantNeeded, StoreError
@@ -63,6 +64,7 @@ class RunServices(Struct, frozen=True, kw_only=True):
     backend: ModelBackend
     requests: Callable[[StepDefaults, Horizons], StepRequests]
     replayer: Replayer
+    attachments: Attachments
     own: Callable[[RunId], AbstractContextManager[object]]  # holds the lock of a run while it lives
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]
@@ -188,6 +190,7 @@ async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: J
         budget=budget,
         checker=services.checker,
         schemas=SchemaCache(services.checker),
+        attachments=services.attachments,
         wall_clock=services.wall_clock,
         jitter=services.jitter,
     )

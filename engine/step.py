@@ -5,7 +5,7 @@ A step commits each turn before its tools run; its answer, its last turn and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 from msgspec import Struct
@@ -13,6 +13,7 @@ from msgspec import Struct
 from .agents.loop import AgentOutcome, AgentRun, AgentTask
 from .agents.structured import PreparedSchema, prepare_schema
 from .agents.tools.arguments import BadArguments
+from .attachments import Attachments
 from .budget import Budget, Scope
 from .errors import AgentError, SetupError, StepFault, Timeout
 from .events import Event, StepRetried, TurnFinished
@@ -23,6 +24,7 @@ from .model import (
     JSON,
     Attempt,
     Fault,
+    FilePart,
     Observation,
     RunId,
     Step,
@@ -52,6 +54,7 @@ class LiveStep(Struct, frozen=True, kw_only=True):
     label: str
     phase: str
     tools: tuple[Tool, ...]
+    files: tuple[FilePart, ...] = ()
     budget: Scope
     max_tokens: int
     max_turns: int
@@ -77,6 +80,7 @@ class StepServices(Struct, frozen=True, kw_only=True):
     budget: Budget
     checker: Checker
     schemas: SchemaCache
+    attachments: Attachments
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]  # uniform in [0, 1)
 
@@ -118,7 +122,10 @@ class StepWork:
                 self._counted = True
                 if item.spec.kind is StepKind.TOOL:
                     return await self._run_tool()
-                return await self._run_agent()
+                if not item.files:
+                    return await self._run_agent({})
+                async with self._services.attachments.held(item.files) as contents:
+                    return await self._run_agent(contents)
         except StepFault as error:
             return self._failed(error, StepStatus.FAILED)
         late = Timeout(f"{item.label}: no answer within {item.timeout_s:g} s; raise timeout=, or ask for less")
@@ -139,7 +146,7 @@ class StepWork:
         observed = (observation_of(tool, spec.arguments, result),) if tool.observes else ()
         return self._outcome(StepStatus.COMPLETED, canonical_json(result.data).decode(), None, (), observed)
 
-    async def _run_agent(self) -> StepOutcome:
+    async def _run_agent(self, contents: Mapping[str, bytes]) -> StepOutcome:
         item, services = self._item, self._services
         spec = item.spec
         schema = await services.schemas.prepare(spec.schema) if spec.schema is not None else None
@@ -152,6 +159,8 @@ class StepWork:
             prompt=spec.prompt,
             schema=schema,
             tools=item.tools,
+            files=item.files,
+            contents=contents,
             max_tokens=item.max_tokens,
             max_turns=item.max_turns,
             temperature=spec.temperature,

@@ -85,10 +85,10 @@ class Workspace:
 
     async def read_small(self, place: Place, *, limit: int) -> bytes | None:
         """As `read`, but None where the file is larger than `limit` bytes."""
-        with self._open_file(place) as (file, size), _told(place, "no such file"):
-            if size > limit:
+        with self.open_file(place) as (file, found), _told(place, "no such file"):
+            if found.st_size > limit:
                 return None
-            if size <= INLINE_BYTES:
+            if found.st_size <= INLINE_BYTES:
                 data = _drain(file, limit)
             else:
                 data = await trio.to_thread.run_sync(_drain, file, limit)
@@ -126,8 +126,16 @@ class Workspace:
         finally:
             os.close(folder)
 
+    def stat_file(self, place: Place) -> os.stat_result:
+        """Of the regular file that lies there. Raises as `read`."""
+        with _told(place, "no such file"), self._open_parent(place) as (parent, name):
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        self._refuse_irregular(place, found)
+        return found
+
     @contextmanager
-    def _open_file(self, place: Place) -> Iterator[tuple[int, int]]:
+    def open_file(self, place: Place) -> Iterator[tuple[int, os.stat_result]]:
+        """A descriptor of a regular file, and what it is. Raises as `read`."""
         with _told(place, "no such file"), self._open_parent(place) as (parent, name):
             # Looked at before it is opened: opening a device may already do something.
             self._refuse_irregular(place, os.stat(name, dir_fd=parent, follow_symlinks=False))
@@ -135,7 +143,7 @@ class Workspace:
         try:
             now = os.fstat(file)
             self._refuse_irregular(place, now)
-            yield file, now.st_size
+            yield file, now
         finally:
             os.close(file)
 
