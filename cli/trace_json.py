@@ -67,7 +67,10 @@ def of_run(trace: RunTrace) -> dict[str, object]:
 
 
 def of_step(trace: StepTrace) -> dict[str, object]:
+    from .render.given import given_files, given_grants, given_tools
+
     step = trace.step
+    spec = json.loads(step.spec)
     return {
         "number": trace.number,
         "label": trace.label,
@@ -76,7 +79,13 @@ def of_step(trace: StepTrace) -> dict[str, object]:
         "stored": trace.stored,
         "reason": trace.reason,
         **_step(step),
-        "spec": json.loads(step.spec),
+        "tools": given_tools(spec),
+        "grants": given_grants(spec),
+        "files": [
+            {"path": file.path, "media_type": file.media_type, "size": file.size, "digest": file.digest}
+            for file in given_files(spec, trace.turns)
+        ],
+        "spec": spec,
         "result": None if step.result is None else json.loads(step.result),
         "attempts": [_attempt(attempt) for attempt in trace.attempts],
         "turns": [_turn(turn) for turn in trace.turns],

@@ -22,6 +22,7 @@ from vibe_workflows.engine.model import (
 from vibe_workflows.engine.ports import DeliveredStep
 
 from . import figures
+from .given import file_lines, given_files, grants_line
 from .paint import Style, paint
 from .sanitize import clean, fit, one_line
 from .tables import Cell, Column, table
@@ -215,6 +216,8 @@ def step_text(trace: StepTrace, *, colour: bool) -> str:
     for name in ("system", "context", "prompt", "tool", "arguments", "schema"):
         if name in spec:
             parts += [_title(name, colour), _shown(spec[name])]
+    if files := given_files(spec, trace.turns):
+        parts += [_title("files", colour), *file_lines(files)]
     calls: dict[int, list[ToolCall]] = {}
     for call in trace.tool_calls:
         calls.setdefault(call.turn, []).append(call)
@@ -243,6 +246,8 @@ def _step_head(trace: StepTrace, *, colour: bool) -> str:
     lines = ["  ".join(fact for fact in facts if fact), _usage_line(step.usage)]
     if trace.reason:
         lines.append(f"reuse: {one_line(trace.reason)}")
+    if grants := grants_line(_spec(step)):
+        lines.append(grants)
     if trace.stored:
         lines.append(f"answered first in run {step.run_id}")
     lines += [
