@@ -71,6 +71,7 @@ def of_step(trace: StepTrace) -> dict[str, object]:
 
     step = trace.step
     spec = json.loads(step.spec)
+    given = spec if isinstance(spec, dict) else {}
     return {
         "number": trace.number,
         "label": trace.label,
@@ -79,11 +80,11 @@ def of_step(trace: StepTrace) -> dict[str, object]:
         "stored": trace.stored,
         "reason": trace.reason,
         **_step(step),
-        "tools": given_tools(spec),
-        "grants": given_grants(spec),
+        "tools": given_tools(given),
+        "grants": given_grants(given),
         "files": [
             {"path": file.path, "media_type": file.media_type, "size": file.size, "digest": file.digest}
-            for file in given_files(spec, trace.turns)
+            for file in given_files(given, trace.turns)
         ],
         "spec": spec,
         "result": None if step.result is None else json.loads(step.result),

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from .agents.prompts import PROMPTS_VERSION, default_system_text
 from .agents.tools.registry import ToolBox
+from .agents.tools.workspace import MAX_PATH_CHARS
 from .keys import canonical_spec, step_key
 from .model import FilePart, StepKey, StepKind, StepSpec, ToolVersion
 from .observe import canonical_arguments
@@ -30,7 +31,7 @@ class LimitParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 FILES_GRANT = "read"
 #: Of one step; the child tells its author the same.
 MAX_FILES = 100
-_FilePath = Annotated[str, Meta(min_length=1, max_length=4_096)]
+_FilePath = Annotated[str, Meta(min_length=1, max_length=MAX_PATH_CHARS)]
 
 
 class AgentParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -116,7 +116,7 @@ class Session:
                 request = self._requests.tool(params)
             else:
                 raise SandboxError(f"the script's process called {method!r}, which no script can")
-        except msgspec.ValidationError as error:
+        except msgspec.DecodeError as error:
             raise SandboxError(f"the script's process sent a call that no script makes: {error}") from error
         except StepFault as error:
             self._fault(call, error.to_fault(), NO_USAGE, steps=0)

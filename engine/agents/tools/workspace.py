@@ -24,6 +24,8 @@ from .secrets import refusal
 #: Files up to this size are read in place, larger ones in a thread.
 INLINE_BYTES = 256 * 1024
 
+MAX_PATH_CHARS = 4_096
+
 _FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIST_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK a FIFO would block, and without O_NOCTTY a terminal would become ours.
@@ -55,6 +57,8 @@ class Workspace:
 
         Nothing is said about whether it exists.
         """
+        if len(path) > MAX_PATH_CHARS:  # an error that repeats it would be as long
+            raise ToolDenied(f"{visible(path[:40])}…: a path has at most {MAX_PATH_CHARS:,} characters")
         shown = visible(path) or "."
         if "\0" in path:
             raise ToolDenied(f"{shown}: a path holds no NUL character")
