@@ -31,6 +31,7 @@ from vibe_workflows.engine.errors import (
     VibeError,
     WorkflowError,
 )
+from vibe_workflows.engine.grants import DEFAULT_GRANTS, require_requested
 from vibe_workflows.engine.island import open_island
 from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import Run, RunId, RunStatus
@@ -129,6 +130,7 @@ async def _assemble_and_execute(
         source = wiring.find_source(settings, request.target, request.source_text)
         (metadata,) = await read_metadata([source], host.checker, index)
         _require_sound(metadata, _shown(source.file.path))
+        require_requested(_shown(source.file.path), metadata.permissions, _granted(settings))
         args = b""  # a run that is gone on with keeps its own
         if not request.resume:
             args = await bind_arguments(metadata.args, given_arguments(request, metadata), host.checker, index)
@@ -148,7 +150,7 @@ async def _assemble_and_execute(
             host=host,
             checker=host.checker,
             backend=backend,
-            requests=partial(_requests, ToolBox(tools), model_resolver(settings, metadata)),
+            requests=partial(_requests, ToolBox(tools, _granted(settings)), model_resolver(settings, metadata)),
             replayer=Replayer(tools),
             attachments=Attachments(workspace, time.time),
             own=RunLocks(settings.db_path).hold,
@@ -186,13 +188,17 @@ def _plan(
             retries=settings.retries,
         ),
         permissions=metadata.permissions,
-        granted=("read", *settings.allow),
+        granted=_granted(settings),
         continues=continues,
         new=request.new,
         fresh=request.fresh,
         seed=request.seed,
         version=VERSION,
     )
+
+
+def _granted(settings: Settings) -> tuple[str, ...]:
+    return (*DEFAULT_GRANTS, *settings.allow)
 
 
 def _continued(reader: StoreReader, prefix: str) -> Run:

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from .attachments import Attachments
 from .budget import Budget, Margins
 from .ending import Ending, ending_of_script, fault_of, known_error
-from .errors import ExitCode, GrantNeeded, StoreError
+from .errors import ExitCode, StoreError
 from .events import RunFinished, RunStarted
+from .grants import DEFAULT_GRANTS, require_requested
 from .journal import Journal, Observers
 from .keys import content_digest, text_digest
 from .launch import RunReport
@@ -46,7 +47,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     concurrency: int
     defaults: StepDefaults
     permissions: tuple[str, ...] = ()  # requested by the workflow
-    granted: tuple[str, ...] = ("read",)
+    granted: tuple[str, ...] = DEFAULT_GRANTS
     continues: Run | None = None  # the run that a person named; else the latest unfinished one
     new: bool = False
     fresh: bool = False
@@ -103,7 +104,7 @@ async def execute(plan: RunPlan, services: RunServices, sinks: Sequence[EventSin
 
     Raises VibeErrors only for what is found before that, and StoreError at any time.
     """
-    _require_grants(plan)
+    require_requested(plan.filename, plan.permissions, plan.granted)
     wall_clock = services.wall_clock
     run_id = services.new_run_id()
     started_at = wall_clock()
@@ -146,20 +147,6 @@ async def execute(plan: RunPlan, services: RunServices, sinks: Sequence[EventSin
             journal.warn(warning)
         ending = await _run_script(plan, services, run, journal, stop)
         return await _finish(run, ending, journal, services, observers)
-
-
-def _require_grants(plan: RunPlan) -> None:
-    missing = [wanted for wanted in plan.permissions if not _granted(wanted, plan.granted)]
-    if missing:
-        raise GrantNeeded(
-            f"{plan.filename}: the workflow asks for {', '.join(missing)}, which you have not granted; nothing ran. "
-            f"To grant it: --allow {','.join(missing)}"
-        )
-
-
-def _granted(wanted: str, granted: Sequence[str]) -> bool:
-    """A grant of a whole group holds for each of its members: `command` for `command:pytest`."""
-    return wanted in granted or wanted.partition(":")[0] in granted
 
 
 def _lineage(plan: RunPlan, services: RunServices, run_id: RunId, args_digest: str, started_at: float) -> _Lineage:

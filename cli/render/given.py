@@ -51,13 +51,13 @@ def grants_line(spec: Mapping[str, object]) -> str:
 
 def file_lines(files: Sequence[GivenFile]) -> list[str]:
     """One line a file: its path, kind and size."""
-    return [one_line("  ".join((file.path, *_kind_and_size(file)))) for file in files]
+    return [one_line(f"{file.path}{_kind_and_size(file)}") for file in files]
 
 
-def _kind_and_size(file: GivenFile) -> tuple[str, ...]:
+def _kind_and_size(file: GivenFile) -> str:
     if file.media_type is None or file.size is None:
-        return ()
-    return file.media_type, figures.byte_size(file.size)
+        return ""
+    return f" ({file.media_type}, {figures.byte_size(file.size)})"
 
 
 def _sent(turns: Sequence[Turn]) -> tuple[FilePart, ...]:
