@@ -47,7 +47,7 @@ def test_a_step_s_files_are_told_with_kind_and_size(here: CommandHere) -> None:
             ("notes.md", "text/plain", NOTES),
         )
     ]
-    assert "files" not in here("trace", "--step", "3").stdout
+    assert "\nfiles\n" not in here("trace", "--step", "3").stdout
 
 
 def test_a_step_from_the_store_tells_of_the_same_files(here: CommandHere) -> None:
