@@ -5,32 +5,19 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from tests.support.checking import PlainChecker
+from tests.support.playing_host import Answers, execute_played
 from tests.support.sample_files import PNG
-from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
-from vibe_workflows.engine.agents.tools.workspace import Workspace
-from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.backends.scripted import ScriptedBackend
 from vibe_workflows.engine.errors import ExitCode, SandboxError
-from vibe_workflows.engine.island import open_island
 from vibe_workflows.engine.launch import RunReport
-from vibe_workflows.engine.model import JSON, RunId, RunStatus
-from vibe_workflows.engine.observe import Replayer
-from vibe_workflows.engine.ports import AnswerSink, Limits, ScriptCalls, ScriptStart
-from vibe_workflows.engine.requests import StepDefaults, StepRequests
-from vibe_workflows.engine.run import RunPlan, RunServices, Stop, execute
-from vibe_workflows.engine.store.origin import StoreOrigins
-from vibe_workflows.engine.store.sqlite import open_store
-from vibe_workflows.sandbox.ending import Ended
+from vibe_workflows.engine.model import RunStatus
+from vibe_workflows.engine.ports import ScriptCalls
 
 SEED = int(os.environ.get("VIBE_FUZZ_SEED", "20261129"))
 #: What a script can be told about the files that it names.
@@ -58,54 +45,23 @@ _PATHS = (
 )
 
 
-@dataclass
-class Answers:
-    """The way back into the child: what it was told, by call."""
-
-    values: dict[int, bytes] = field(default_factory=dict)
-    faults: dict[int, tuple[str, str]] = field(default_factory=dict)
-    expected: int = 0
-    all_told: trio.Event = field(default_factory=trio.Event)
-
-    def answer(self, call: int, value: bytes, **_: Any) -> None:
-        self.values[call] = value
-        self._told()
-
-    def fault(self, call: int, fault_type: str, message: str, kind: str, fields: Mapping[str, JSON], **_: Any) -> None:
-        self.faults[call] = (fault_type, message)
-        self._told()
-
-    def go(self, calls: int) -> None:
-        pass
-
-    def _told(self) -> None:
-        if len(self.values) + len(self.faults) == self.expected:
-            self.all_told.set()
-
-
-class HostileHost:
-    """A child that sends all of `params` at once and waits for its answers."""
-
-    level = "strong"
+class HostileScript:
+    """Sends all of `params` at once and waits for its answers."""
 
     def __init__(self, params: list[bytes]) -> None:
         self._params = params
         self.answers = Answers()
         self.refused: dict[int, str] = {}  # calls for which a real host kills the child
 
-    async def run(self, start: ScriptStart, calls: ScriptCalls) -> Ended:
-        sink: AnswerSink = self.answers
-        calls.started(sink)
+    async def play(self, calls: ScriptCalls, answers: Answers) -> None:
+        self.answers = answers
         for number, params in enumerate(self._params, 1):
             try:
                 calls.call(number, 0, 1, 0, "agent", params)
             except SandboxError as error:
                 self.refused[number] = error.message
-        self.answers.expected = len(self._params) - len(self.refused)
         calls.idle(0)
-        with trio.fail_after(60):
-            await self.answers.all_told.wait()
-        return Ended(outcome="returned", value=b"null")
+        await answers.count(len(self._params) - len(self.refused))
 
 
 def _path(dice: random.Random) -> str:
@@ -154,42 +110,11 @@ def _fill(root: Path) -> None:
     os.mkfifo(root / "pipe")
 
 
-async def _run(root: Path, host: HostileHost) -> RunReport:
-    workspace = Workspace(root, PlainChecker())
-    tools = read_tools(workspace)
-    async with (
-        open_island() as island,
-        open_store(root / ".vibe/vibe.db", island, origins=StoreOrigins(root.parent / "state")) as store,
-    ):
-        services = RunServices(
-            store=store,
-            host=host,
-            checker=PlainChecker(),
-            backend=ScriptedBackend(lambda _request: "ok"),
-            requests=lambda defaults, horizons: StepRequests(
-                tools=ToolBox(tools), resolve_model=lambda **_: "m", defaults=defaults, horizons=horizons
-            ),
-            replayer=Replayer(tools),
-            attachments=Attachments(workspace, lambda: 0.0),
-            own=lambda _run: nullcontext(),
-            wall_clock=lambda: 1_000.0,
-            jitter=lambda: 0.0,
-            new_run_id=lambda: RunId("fuzz"),
-        )
-        plan = RunPlan(
-            workflow="flow",
-            path="/flow.py",
-            filename="flow.py",
-            source="",
-            args=b"{}",
-            model="m",
-            offline=False,
-            budget=Limits(),
-            max_microusd=None,
-            concurrency=16,
-            defaults=StepDefaults(max_tokens=100, max_turns=3, timeout_s=60.0, retries=0),
-        )
-        return await execute(plan, services, [], Stop())
+def _run(root: Path, script: HostileScript) -> RunReport:
+    async def main() -> RunReport:
+        return await execute_played(root, script.play, backend=ScriptedBackend(lambda _request: "ok"))
+
+    return trio.run(main)
 
 
 def test_files_of_a_hostile_child_end_typed(tmp_path: Path) -> None:
@@ -198,10 +123,10 @@ def test_files_of_a_hostile_child_end_typed(tmp_path: Path) -> None:
     root.mkdir()
     _fill(root)
     params = _params(1_500)
-    host = HostileHost(params)
-    report = trio.run(_run, root, host)
+    script = HostileScript(params)
+    report = _run(root, script)
     assert (report.run.status, report.exit_code) == (RunStatus.COMPLETED, ExitCode.DONE), report.error
-    told = host.answers
+    told = script.answers
     assert {fault for fault, _ in told.faults.values()} <= FAULTS
     for number, (_, message) in told.faults.items():
         message.encode()
@@ -212,7 +137,7 @@ def test_files_of_a_hostile_child_end_typed(tmp_path: Path) -> None:
         named = {os.path.normpath(path) for path in files or ()}
         assert named <= {"a.txt", "a.png", "folder/b.txt", "link"}, files
     # All three ends were reached, many times.
-    assert min(len(told.values), len(told.faults), len(host.refused)) > 100
+    assert min(len(told.values), len(told.faults), len(script.refused)) > 100
 
 
 @pytest.mark.parametrize("files", ["[]", "null", '["a.txt"]'])
@@ -220,6 +145,6 @@ def test_an_honest_child_is_served(tmp_path: Path, files: str) -> None:
     root = tmp_path / "project"
     root.mkdir()
     _fill(root)
-    host = HostileHost([b'{"prompt": "x", "files": %s}' % files.encode()])
-    trio.run(_run, root, host)
-    assert host.answers.values == {1: b'"ok"'}
+    script = HostileScript([b'{"prompt": "x", "files": %s}' % files.encode()])
+    _run(root, script)
+    assert script.answers.values == {1: b'"ok"'}

@@ -232,6 +232,16 @@ def test_a_file_that_grows_beyond_the_limit_while_it_is_read_is_not_followed_to_
     assert target.stat().st_size < 2 * MAX_BYTES
 
 
+def test_files_that_grew_after_they_were_measured_are_counted_as_they_were_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.txt", "b.txt"):
+        desk.write(name, b"x" * (MAX_BYTES // 2 + 1))
+    small = desk.write("c.txt", b"").stat()
+    monkeypatch.setattr(desk.files, "_stat", lambda _place: small)
+    assert "20.0 MB in all" in desk.fault(SetupError, "a.txt", "b.txt")
+
+
 def test_one_step_s_error_is_not_another_s(desk: Desk) -> None:
     desk.write("a.txt")
     good, bad, again = trio.run(desk.files.look, [("a.txt",), ("a.txt", "b.txt"), ("a.txt",)])
