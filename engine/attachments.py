@@ -154,10 +154,14 @@ class Attachments:
                 self._release(digest)
 
     async def _hold(self, file: FilePart) -> None:
+        if file.digest not in self._held:
+            await self._read_once(file)
+        self._held[file.digest].users += 1  # with no await since the contents were there
+
+    async def _read_once(self, file: FilePart) -> None:
         async with self._reading:
             if file.digest not in self._held:
                 self._held[file.digest] = _Held(contents=await self._contents(file))
-            self._held[file.digest].users += 1
 
     def _release(self, digest: str) -> None:
         held = self._held[digest]
