@@ -122,10 +122,7 @@ class StepWork:
                 self._counted = True
                 if item.spec.kind is StepKind.TOOL:
                     return await self._run_tool()
-                if not item.files:
-                    return await self._run_agent({})
-                async with self._services.attachments.held(item.files) as contents:
-                    return await self._run_agent(contents)
+                return await self._run_agent()
         except StepFault as error:
             return self._failed(error, StepStatus.FAILED)
         late = Timeout(f"{item.label}: no answer within {item.timeout_s:g} s; raise timeout=, or ask for less")
@@ -146,7 +143,13 @@ class StepWork:
         observed = (observation_of(tool, spec.arguments, result),) if tool.observes else ()
         return self._outcome(StepStatus.COMPLETED, canonical_json(result.data).decode(), None, (), observed)
 
-    async def _run_agent(self, contents: Mapping[str, bytes]) -> StepOutcome:
+    async def _run_agent(self) -> StepOutcome:
+        if not self._item.files:
+            return await self._answer({})
+        async with self._services.attachments.held(self._item.files) as contents:
+            return await self._answer(contents)
+
+    async def _answer(self, contents: Mapping[str, bytes]) -> StepOutcome:
         item, services = self._item, self._services
         spec = item.spec
         schema = await services.schemas.prepare(spec.schema) if spec.schema is not None else None
