@@ -154,7 +154,12 @@ FAILURES: tuple[Failure, ...] = (
     # ---- the provider
     _alike("status 418", Fail(status=418), ProviderError, retried=False),
     *(_broken(status) for status in (409, 425, 500, 502, 503, 520, 529)),
-    _alike("an HTML page with status 502", Raw(body=HTML, content_type="text/html", status=502), ProviderError, retried=True),
+    _alike(
+        "an HTML page with status 502",
+        Raw(body=HTML, content_type="text/html", status=502),
+        ProviderError,
+        retried=True,
+    ),
     Failure(
         name="a server that is overloaded, inside the stream",
         openai=StreamError(type="server_error", message="overloaded"),
