@@ -85,7 +85,7 @@ class LitellmClient:
         arguments = request_arguments(request, target.dialect)
         # One call is one request: retries are the engine's, which counts and records each.
         arguments |= {"timeout": self._timeout, "max_retries": 0, "num_retries": 0}
-        if target.provider == "anthropic":
+        if target.place.anthropic:
             arguments["client"] = self._anthropic_client()
         if request.effort is None:
             return arguments

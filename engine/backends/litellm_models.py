@@ -20,6 +20,7 @@ _CLOUDS: Final = frozenset({"azure", "azure_ai", "bedrock", "sagemaker", "vertex
 #: Where Claude is served in a format that carries its cache marks, and of these, where it carries signed thinking.
 _CLAUDE_HOSTS: Final = frozenset({"anthropic", "azure_ai", "bedrock", "databricks", "openrouter", "vertex_ai"})
 _SIGNING_HOSTS: Final = frozenset({"anthropic", "azure_ai", "bedrock", "vertex_ai"})
+_ANTHROPIC_HOSTS: Final = frozenset({"anthropic", "azure_ai", "vertex_ai"})
 #: Where litellm sends the text of a message alone, and drops the rest without a word; the last does so for models
 #: of which it does not know that they see.
 _TEXT_ALONE: Final = frozenset({"docker_model_runner", "heroku", "sambanova", "deepseek"})
@@ -71,6 +72,7 @@ def resolve(model: str, settings: LitellmSettings) -> Target:
         names = " or ".join(missing)
         raise SetupError(f"{model}: {provider} needs a key; set {names} in the environment, or choose another model")
     listed = _listed(bare, provider)
+    anthropic = provider in _ANTHROPIC_HOSTS and _is_claude(bare, provider)
     takes_effort = "reasoning_effort" in (litellm.get_supported_openai_params(bare, provider) or ())
     return Target(
         model=model,
@@ -79,7 +81,7 @@ def resolve(model: str, settings: LitellmSettings) -> Target:
         api_base=api_base,
         api_key=_NO_KEY if missing else None,
         listed=listed,
-        place=Place(model=model, provider=provider, host=_host(api_base), key=_key_name(provider)),
+        place=Place(model=model, provider=provider, host=_host(api_base), key=_key_name(provider), anthropic=anthropic),
         dialect=_dialect(bare, provider, listed, thinks=takes_effort),
         takes_effort=takes_effort,
         info=_info(bare, provider, listed),

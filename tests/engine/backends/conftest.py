@@ -11,6 +11,8 @@ import pytest
 from tests.support.model_server_plugin import model_server as model_server
 
 TEST_KEY = "sk-test-0123456789abcdef"
+#: Idle threads that trio keeps, and the one with which litellm signs what goes to AWS.
+KEPT_THREADS = ("Trio thread", "aws-signing")
 NOT_SET = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GROQ_API_KEY")
 
 
@@ -24,9 +26,9 @@ def _only_test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_left() -> Iterator[None]:
-    """No thread but trio's idle ones, and no connection that only the garbage collector would close."""
+    """No thread but idle ones, and no connection that only the garbage collector would close."""
     before = set(threading.enumerate())
     yield
     gc.collect()
-    left = [one.name for one in set(threading.enumerate()) - before if not one.name.startswith("Trio thread")]
+    left = [one.name for one in set(threading.enumerate()) - before if not one.name.startswith(KEPT_THREADS)]
     assert left == []
