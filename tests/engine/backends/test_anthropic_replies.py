@@ -89,7 +89,7 @@ async def _thought_and_called(server: ModelServer, model: str, then: str | None 
         reply = await backend.complete(ask("Look.", model=model, tools=(GREP,), effort="low", max_tokens=4000))
         again = ask(model=then or model, messages=_answered(reply), tools=(GREP,), effort="low", max_tokens=4000)
         await backend.complete(again)
-    said: dict[str, Any] = next(one for one in server.requests[1].body["messages"] if one["role"] == "assistant")
+    said: dict[str, Any] = next(one for one in server.requests[-1].body["messages"] if one["role"] == "assistant")
     return said
 
 
@@ -186,6 +186,18 @@ async def test_effort_is_a_budget_that_leaves_room_for_the_answer(model_server: 
     assert bodies[4]["output_config"] == {"effort": "high"}
     assert not {"thinking", "reasoning_effort"} & bodies[5].keys()
     assert len(bodies) == 6
+
+
+@trio_test
+async def test_who_takes_over_a_turn_that_another_model_began_goes_on_without_thinking(
+    model_server: ModelServer,
+) -> None:
+    """Anthropic refuses thinking in a turn whose tool calls were made without it."""
+    await _thought_and_called(model_server, "openai/test-model", CLAUDE)
+    await _thought_and_called(model_server, "openai/test-model", ADAPTIVE)
+    asked = [seen.body for seen in model_server.requests if seen.path == "/v1/messages"]
+    assert "thinking" not in asked[0]
+    assert asked[1]["thinking"]["type"] == "adaptive"  # which may think, and need not
 
 
 @trio_test
