@@ -199,13 +199,19 @@ class StepRequests:
 
 def with_files(request: StepRequest, files: tuple[FilePart, ...]) -> StepRequest:
     """The request for a step that these files go along with: part of its spec, and so of its key."""
-    spec = replace(
-        request.spec,
-        files=tuple((file.path, file.digest) for file in files),
-        grants=tuple(sorted({*request.spec.grants, FILES_GRANT})),
-    )
+    attached = tuple((file.path, file.digest) for file in files)
+    return replace(_attaching(request, attached), files=files)
+
+
+def with_unread_files(request: StepRequest) -> StepRequest:
+    """The request for a step whose files cannot be had: they have no digest."""
+    return _attaching(request, tuple((path, "") for path in request.paths))
+
+
+def _attaching(request: StepRequest, files: tuple[tuple[str, str], ...]) -> StepRequest:
+    spec = replace(request.spec, files=files, grants=tuple(sorted({*request.spec.grants, FILES_GRANT})))
     canonical = canonical_spec(spec)
-    return replace(request, spec=spec, canonical=canonical, key=step_key(canonical), files=files)
+    return replace(request, spec=spec, canonical=canonical, key=step_key(canonical))
 
 
 def first_words(prompt: str, width: int = 40) -> str:

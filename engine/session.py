@@ -22,10 +22,10 @@ from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal, usage_json
 from .keys import canonical_json
-from .model import NO_USAGE, Fault, Observation, RunId, StepId, StepKey, StepStatus, Usage
+from .model import NO_USAGE, Fault, Observation, RunId, Step, StepId, StepKey, StepStatus, Usage
 from .observe import Replayer
 from .ports import AnswerSink, Executor, Limits, LimitsShape, StoredStep
-from .requests import StepRequest, StepRequests, with_files
+from .requests import StepRequest, StepRequests, with_files, with_unread_files
 from .reuse import Decision, Reuse
 from .scopes import Scope, ScopeTree
 from .step import LiveStep, StepOutcome, StepServices, StepWork
@@ -201,8 +201,8 @@ class Session:
     async def _look(self, batch: list[OpenCall], taken: int, last_call: int, with_paths: Sequence[OpenCall]) -> None:
         """Find out what a plan needs to know of the workspace; then plan."""
         if with_paths:
-            await self._attach(with_paths)
-            batch = self._still_open(batch)
+            failed = await self._attach(with_paths)
+            batch = [call for call in self._still_open(batch) if call.number not in failed]
         for observations in self._unknown(batch):
             await self._replayer.holds(observations)
         self._looking = False
@@ -211,21 +211,45 @@ class Session:
             taken, self._quiet_again = self._quiet_again, None
             self.idle(taken)
 
-    async def _attach(self, calls: Sequence[OpenCall]) -> None:
-        """Complete calls that name files, or answer them with why these cannot be had."""
+    async def _attach(self, calls: Sequence[OpenCall]) -> set[int]:
+        """Complete calls that name files; those whose files cannot be had fail, and their numbers are returned."""
         looked = await self._services.attachments.look([call.request.paths for call in calls])
+        failed: set[int] = set()
         for call, found in zip(calls, looked, strict=True):
-            if not isinstance(found, StepFault):
+            if isinstance(found, StepFault):
+                failed.add(call.number)
+                if call.number in self._open:
+                    self._fail(call, found)
+            else:
                 call.request = with_files(call.request, found)
                 self._place(call)
-            elif call.number in self._open:
-                self._turn_away(call, found)
+        return failed
 
-    def _turn_away(self, call: OpenCall, error: StepFault) -> None:
-        """Answer a call that becomes no step."""
-        self._journal.turned_away(call, error)
-        self._close_call(call)
-        self._fault(call.number, error.to_fault(), NO_USAGE, steps=0)
+    def _fail(self, call: OpenCall, error: StepFault) -> None:
+        """End a call as a step that failed before it began, so that the trace tells what was asked for."""
+        call.request = with_unread_files(call.request)
+        self._place(call)
+        now = self._wall_clock()
+        step = Step(
+            id=self._next_step_id(),
+            run_id=self._run_id,
+            key=call.key,
+            spec=call.canonical,
+            kind=call.request.spec.kind,
+            status=StepStatus.FAILED,
+            result=None,
+            usage=NO_USAGE,
+            started_at=now,
+            finished_at=now,
+            model=call.request.spec.model,
+            fault=error.to_fault(),
+        )
+        outcome = StepOutcome(step=step, records=(step,), counted=False)
+        self._journal.finished(call, outcome, partial(self._deliver, call, outcome))
+
+    def _next_step_id(self) -> StepId:
+        self._steps += 1
+        return StepId(f"{self._run_id}-{self._steps}")
 
     def _plan(self, batch: list[OpenCall], taken: int, last_call: int) -> None:
         """Answer what the store can, and let the child hand that over; start the others when nothing of it is left.
@@ -260,7 +284,9 @@ class Session:
         try:
             self._budget.book_stored(self._budget_scope(call), step.usage)
         except StepFault as error:
-            self._turn_away(call, error)
+            self._journal.turned_away(call, error)
+            self._close_call(call)
+            self._fault(call.number, error.to_fault(), NO_USAGE, steps=0)
             return
         self._close_call(call)
         call.scope.answered(step.id)
@@ -275,10 +301,9 @@ class Session:
 
     def _start_live(self, call: OpenCall) -> None:
         request = call.request
-        self._steps += 1
         item = LiveStep(
             number=call.number,
-            id=StepId(f"{self._run_id}-{self._steps}"),
+            id=self._next_step_id(),
             key=request.key,
             spec=request.spec,
             canonical=request.canonical,

@@ -16,6 +16,7 @@ from vibe_workflows.engine import attachments
 from vibe_workflows.engine.errors import ExitCode, RateLimited
 from vibe_workflows.engine.keys import content_digest
 from vibe_workflows.engine.model import FilePart, Message, ModelRequest, Role, StepStatus
+from vibe_workflows.engine.ports import Limits
 
 
 @pytest.fixture
@@ -181,6 +182,25 @@ def test_a_script_gets_an_error_with_its_type(project: RunProject, path: str, ca
     assert kind == {"ToolDenied": "tool_denied", "SetupError": "setup_error"}[caught]
     assert said in message
     assert path in message
+    assert project.asked == 0
+
+
+def test_a_file_that_cannot_be_had_is_a_failed_step_of_the_trace(project: RunProject) -> None:
+    project.write("a.txt", "one")
+    source = body(
+        "return await parallel([agent('x', files=['a.txt', '.env'], label='curious'), agent('y'), agent('z')])",
+    )
+    report = project.run(source, budget=Limits(steps=2))
+    assert report.result == b'[null,"ok","ok"]', "it counts as no step against the budget"
+    assert report.run.live_steps == 2
+    denied = next(step for step in project.steps(report.run.id) if step.fault is not None)
+    assert (denied.status, denied.usage.tokens, denied.turns) == (StepStatus.FAILED, 0, 0)
+    assert denied.fault is not None
+    assert denied.fault.type == "ToolDenied"
+    assert json.loads(denied.spec)["files"] == [["a.txt", ""], [".env", ""]]
+    project.write("flow.py", source)
+    again = project.run(source)
+    assert json.loads(again.result or b"") == [None, "ok", "ok"]
     assert project.asked == 0
 
 
