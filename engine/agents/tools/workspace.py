@@ -55,10 +55,10 @@ class Workspace:
     def locate(self, path: str) -> Place:
         """Resolve `path`. Raises ToolDenied where it is absolute, has `..`, leads out of the root or is secret.
 
-        Nothing is said about whether it exists.
+        Nothing is said about whether it exists. Raises ToolFailed where it is longer than any path can be.
         """
         if len(path) > MAX_PATH_CHARS:  # an error that repeats it would be as long
-            raise ToolDenied(f"{visible(path[:40])}…: a path has at most {MAX_PATH_CHARS:,} characters")
+            raise ToolFailed(f"{visible(path[:40])}…: too long: a path has at most {MAX_PATH_CHARS:,} characters")
         shown = visible(path) or "."
         if "\0" in path:
             raise ToolDenied(f"{shown}: a path holds no NUL character")
