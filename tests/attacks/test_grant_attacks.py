@@ -25,6 +25,7 @@ from vibe_workflows.engine import run as run_module
 from vibe_workflows.engine.agents import loop
 from vibe_workflows.engine.agents.calls import Calls
 from vibe_workflows.engine.agents.tools import registry, workspace
+from vibe_workflows.engine.agents.tools.read_file import ReadFile
 from vibe_workflows.engine.agents.tools.registry import read_tools
 from vibe_workflows.engine.agents.tools.workspace import Place, Workspace
 from vibe_workflows.engine.errors import ExitCode, VibeError
@@ -43,10 +44,10 @@ def _naive_locate(self: Workspace, path: str) -> Place:
     return Place(path=path, parts=tuple(os.path.relpath(real, self._root).split("/")))
 
 
-def _all_tools(*, tools: Mapping[str, Tool], **more: Any) -> Calls:
-    """A turn whose model may call what the workspace has, whatever the step was given."""
+def _reading_too(*, tools: Mapping[str, Tool], **more: Any) -> Calls:
+    """A turn whose model may read files, whatever the step was given."""
     held = next(iter(tools.values()))._workspace  # type: ignore[attr-defined]
-    return Calls(tools={tool.spec.name: tool for tool in read_tools(held)}, **more)
+    return Calls(tools={**tools, "read_file": ReadFile(held)}, **more)
 
 
 @contextmanager
@@ -70,7 +71,7 @@ GUARDS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "secrets": lambda: mock.patch.object(workspace, "refusal", return_value=None),
     "confinement": lambda: mock.patch.object(Workspace, "locate", _naive_locate),
     "links": _following_links,
-    "given tools": lambda: mock.patch.object(loop, "Calls", _all_tools),
+    "given tools": lambda: mock.patch.object(loop, "Calls", _reading_too),
     "granted tools": lambda: mock.patch.object(registry, "require_tool", return_value=None),
     "requested grants": lambda: _all(
         mock.patch.object(assembly, "require_requested", return_value=None),
@@ -126,7 +127,7 @@ class WriteFile:
 
 
 def _with_a_write_tool() -> AbstractContextManager[object]:
-    return mock.patch.object(assembly, "read_tools", lambda place: (*read_tools(place), WriteFile()))
+    return mock.patch.object(assembly, "read_tools", lambda *parts: (*read_tools(*parts), WriteFile()))
 
 
 def _swap_between_check_and_opening() -> AbstractContextManager[object]:

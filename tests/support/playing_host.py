@@ -12,7 +12,8 @@ import trio
 from msgspec.structs import replace
 
 from tests.support.checking import PlainChecker
-from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
+from vibe_workflows.engine.agents.tools.read_file import ReadFile
+from vibe_workflows.engine.agents.tools.registry import ToolBox
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.backends.scripted import ScriptedBackend
@@ -98,7 +99,7 @@ async def execute_played(
 ) -> RunReport:
     """One run in the project at `root`, with a store beside it."""
     workspace = Workspace(root, PlainChecker())
-    tools = read_tools(workspace)
+    tools = (ReadFile(workspace),)
     async with (
         open_island() as island,
         open_store(root / ".vibe/vibe.db", island, origins=StoreOrigins(root.parent / "state")) as store,
