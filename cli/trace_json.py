@@ -93,8 +93,12 @@ def of_run(trace: RunTrace) -> dict[str, object]:
 
 
 def of_step(trace: StepTrace) -> dict[str, object]:
+    from .render.given import given_files, given_grants, given_tools
+
     step = trace.step
     said = conversation(trace.turns)
+    spec = json.loads(step.spec)
+    given = spec if isinstance(spec, dict) else {}
     return {
         "number": trace.number,
         "label": trace.label,
@@ -106,7 +110,13 @@ def of_step(trace: StepTrace) -> dict[str, object]:
         "answered_by": trace.answered_by,
         **_step(step),
         "makeup": makeup_sum([turn.makeup for turn in trace.turns]),
-        "spec": json.loads(step.spec),
+        "tools": given_tools(given),
+        "grants": given_grants(given),
+        "files": [
+            {"path": file.path, "media_type": file.media_type, "size": file.size, "digest": file.digest}
+            for file in given_files(given, trace.turns)
+        ],
+        "spec": spec,
         "result": None if step.result is None else json.loads(step.result),
         "attempts": [_attempt(attempt) for attempt in trace.attempts],
         "waits": [
@@ -139,6 +149,7 @@ def _attempt(attempt: Attempt) -> dict[str, object]:
     return {
         "number": attempt.number,
         "status": attempt.status.value,
+        "model": attempt.model,
         "started_at": attempt.started_at,
         "finished_at": attempt.finished_at,
         "usage": usage_json(attempt.usage),

@@ -5,7 +5,7 @@ A step commits each turn before its tools run; its answer, its last turn and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 from msgspec import Struct
@@ -13,6 +13,7 @@ from msgspec import Struct
 from .agents.loop import AgentRun, AgentTask
 from .agents.structured import PreparedSchema, prepare_schema
 from .agents.tools.arguments import BadArguments
+from .attachments import Attachments
 from .attempts import Attempts
 from .budget import Budget, Scope
 from .errors import SetupError, StepFault, Timeout
@@ -24,6 +25,7 @@ from .model import (
     JSON,
     Attempt,
     Fault,
+    FilePart,
     Observation,
     RunId,
     Step,
@@ -51,6 +53,7 @@ class LiveStep(Struct, frozen=True, kw_only=True):
     label: str
     phase: str
     tools: tuple[Tool, ...]
+    files: tuple[FilePart, ...] = ()
     budget: Scope
     max_tokens: int
     max_turns: int
@@ -80,6 +83,7 @@ class StepServices(Struct, frozen=True, kw_only=True):
     budget: Budget
     checker: Checker
     schemas: SchemaCache
+    attachments: Attachments
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]  # uniform in [0, 1)
 
@@ -146,6 +150,12 @@ class StepWork:
         return self._outcome(StepStatus.COMPLETED, canonical_json(result.data).decode(), None, (), observed)
 
     async def _run_agent(self) -> StepOutcome:
+        if not self._item.files:
+            return await self._answer({})
+        async with self._services.attachments.held(self._item.files) as contents:
+            return await self._answer(contents)
+
+    async def _answer(self, contents: Mapping[str, bytes]) -> StepOutcome:
         item, services = self._item, self._services
         spec = item.spec
         schema = await services.schemas.prepare(spec.schema) if spec.schema is not None else None
@@ -158,6 +168,8 @@ class StepWork:
             prompt=spec.prompt,
             schema=schema,
             tools=item.tools,
+            files=item.files,
+            contents=contents,
             max_tokens=item.max_tokens,
             max_turns=item.max_turns,
             temperature=spec.temperature,

@@ -10,6 +10,7 @@ import msgspec
 from vibe_workflows.engine.events import ContextShortened, StepFellBack, StepRetried
 from vibe_workflows.engine.model import (
     Attempt,
+    Fault,
     FinishReason,
     Run,
     RunStatus,
@@ -22,6 +23,7 @@ from vibe_workflows.engine.model import (
 
 from . import figures
 from .faults import LONGEST_ERROR, fault_line, fault_name
+from .given import file_lines, given_files, grants_line
 from .happenings import instead
 from .paint import Style, paint
 from .sanitize import clean, one_line
@@ -77,6 +79,8 @@ def step_text(trace: StepTrace, *, colour: bool) -> str:
     for name in ("system", "context", "prompt", "tool", "arguments", "schema"):
         if name in spec:
             parts += [_title(name, colour), _shown(spec[name])]
+    if files := given_files(spec, trace.turns):
+        parts += [_title("files", colour), *file_lines(files)]
     calls: dict[int, list[ToolCall]] = {}
     for call in trace.tool_calls:
         calls.setdefault(call.turn, []).append(call)
@@ -135,6 +139,8 @@ def _head(trace: StepTrace, *, colour: bool) -> str:
     lines += _model(trace, colour=colour)
     if trace.reason:
         lines.append(f"reuse: {one_line(trace.reason)}")
+    if grants := grants_line(spec_of(step)):
+        lines.append(grants)
     if trace.stored:
         lines.append(f"answered first in run {step.run_id}")
     return "\n".join([*lines, *_attempts(trace.attempts, colour=colour), *_waits(trace)])
@@ -157,7 +163,8 @@ def _attempts(attempts: Sequence[Attempt], *, colour: bool) -> list[str]:
         return []
     alike: list[list[Attempt]] = []
     for attempt in attempts:
-        if alike and attempt.fault is not None and attempt.fault == alike[-1][-1].fault:
+        before = alike[-1][-1] if alike else None
+        if before is not None and before.fault is not None and _end(attempt) == _end(before):
             alike[-1].append(attempt)
         else:
             alike.append([attempt])
@@ -166,12 +173,17 @@ def _attempts(attempts: Sequence[Attempt], *, colour: bool) -> list[str]:
     return [_attempt(group, follower, colour=colour) for group in alike]
 
 
+def _end(attempt: Attempt) -> tuple[Fault | None, str]:
+    return attempt.fault, attempt.model
+
+
 def _attempt(group: Sequence[Attempt], follower: Mapping[int, Attempt | None], *, colour: bool) -> str:
     first, last = group[0], group[-1]
     number = f"attempt {first.number}" if first is last else f"attempts {first.number} to {last.number}"
     took = ", ".join(figures.duration(each.finished_at - each.started_at) for each in group[:_KEPT_TIMES])
     more = ", ..." if len(group) > _KEPT_TIMES else ""
-    line = f"{number}: {status_word(last.status.value)} after {took}{more}"
+    model = f" of {one_line(last.model)}" if last.model else ""
+    line = f"{number}{model}: {status_word(last.status.value)} after {took}{more}"
     if last.fault is None:
         return line
     waits = [

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from tests.support.allowed_rates import EveryThird, TokenBucket
-from tests.support.behaviours import Behaviour, Fail, SeenRequest
-from tests.support.openai_server import OpenAIServer
+from tests.support.behaviours import Behaviour, Fail
+from tests.support.exchanges import SeenRequest
+from tests.support.model_server import ModelServer
 from vibe_workflows.cli import wiring
 from vibe_workflows.engine.events import Event, RunFinished, StepFinished
 from vibe_workflows.engine.launch import RunRequest
@@ -75,7 +76,7 @@ def _handler(limit: TokenBucket | EveryThird, *, says_when: bool) -> Callable[[S
 
 def measure(name: str, calls: int) -> Limited:
     limit, watch = _limit(name), _Watch()
-    with OpenAIServer(latency_s=LATENCY_S) as server:
+    with ModelServer(latency_s=LATENCY_S) as server:
         os.environ |= {"OPENAI_API_KEY": "sk-bench", "OPENAI_BASE_URL": server.url}
         if limit is not None:
             server.handler = _handler(limit, says_when=name.endswith("retry-after"))

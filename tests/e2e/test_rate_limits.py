@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 
 from tests.e2e.conftest import Machine
-from tests.support.behaviours import Answer, Behaviour, Fail, SeenRequest
-from tests.support.openai_server import OpenAIServer
+from tests.support.behaviours import Answer, Behaviour, Fail
+from tests.support.exchanges import SeenRequest
+from tests.support.model_server import ModelServer
 
 TWO_HUNDRED = """\
 async def main(args):
@@ -16,20 +17,20 @@ async def main(args):
 
 
 def test_two_hundred_steps_of_which_a_third_is_turned_away_are_two_hundred_answers(
-    online: Machine, openai_server: OpenAIServer
+    online: Machine, model_server: ModelServer
 ) -> None:
     def refuse_every_third(request: SeenRequest) -> Behaviour:
         if request.number % 3 == 0:
             return Fail(status=429, message="slow down", type="rate_limit_error")
         return Answer(text=f"answer {request.number}")
 
-    openai_server.handler = refuse_every_third
+    model_server.handler = refuse_every_third
     online.write("flow.py", TWO_HUNDRED)
     ran = online.vibe("run", "flow.py", "--json")
     assert ran.code == 0, ran.err
     assert ran.document["result"] == [200, 0, 200]
     assert "failed" not in ran.err
-    assert len(openai_server.requests) == 299  # the last of the 200 answers came before a further refusal
+    assert len(model_server.requests) == 299  # the last of the 200 answers came before a further refusal
     with sqlite3.connect(online.project / ".vibe/vibe.db") as store:
         assert store.execute("SELECT status, count(*) FROM steps GROUP BY status").fetchall() == [("completed", 200)]
         assert store.execute("SELECT status, model, count(*) FROM attempts GROUP BY status, model").fetchall() == [
