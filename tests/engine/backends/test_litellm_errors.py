@@ -243,3 +243,18 @@ async def test_an_error_event_of_a_gateway_is_known_by_the_status_in_it(model_se
     for model in ("openai/test-model", "deepseek/test"):
         [error] = await _failures(model_server, [Raw(body=event)], model)
         assert type(error) is RateLimited
+
+
+@pytest.mark.parametrize("model", ["nvidia_nim/test", "groq/test", "openrouter/test", "xai/test"])
+def test_no_provider_gets_more_than_one_request_a_call(
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """litellm's own default is two more, for those of which it does not know that they can be told."""
+    monkeypatch.setenv(f"{model.partition('/')[0].upper()}_API_KEY", TEST_KEY)
+
+    @trio_test
+    async def scenario() -> None:
+        model_server.handler = lambda _seen: Fail(status=500)
+        await _failures(model_server, [Fail(status=500)], model)
+
+    scenario()
