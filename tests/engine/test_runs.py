@@ -4,79 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 import trio
 
+from tests.support.project_runs import ProjectRuns, main, prompt_of
 from vibe_workflows.cli import wiring
-from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
 from vibe_workflows.engine.errors import ExitCode, RateLimited, Refused
 from vibe_workflows.engine.events import Event, StepFinished, StepRetried, Warned
-from vibe_workflows.engine.launch import RunReport, RunRequest
-from vibe_workflows.engine.model import FinishReason, ModelReply, ModelRequest, Role, RunStatus, Usage
-
-
-@dataclass
-class Seen:
-    events: list[Event] = field(default_factory=list)
-
-    def handle(self, event: Event) -> None:
-        self.events.append(event)
-
-    def of(self, kind: type[Event]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-
-@dataclass
-class Project:
-    folder: Path
-    backend: ScriptedBackend = field(default_factory=lambda: ScriptedBackend(lambda _request: "ok"))
-    seen: Seen = field(default_factory=Seen)
-
-    def run(self, source: str, answer: Script | None = None, **wanted: Any) -> RunReport:
-        flags = {"model": "scripted", "max_usd": "none", **wanted.pop("flags", {})}
-        (self.folder / "flow.py").write_text(source)
-        if answer is not None:
-            self.backend = ScriptedBackend(answer)
-        self.backend.requests.clear()
-        self.seen = Seen()
-        return wiring.run_workflow(
-            wiring.load(flags), RunRequest(target="flow.py", **wanted), [self.seen], backend=self.backend
-        )
-
-    def result(self, source: str, answer: Script | None = None, **wanted: Any) -> Any:
-        report = self.run(source, answer, **wanted)
-        assert report.exit_code is ExitCode.DONE, report.error
-        assert report.result is not None
-        return json.loads(report.result)
-
-    @property
-    def prompts(self) -> list[str]:
-        return [prompt_of(request) for request in self.backend.requests]
-
-
-def prompt_of(request: ModelRequest) -> str:
-    return next(message.text for message in request.messages if message.role is Role.USER)
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    folder = tmp_path / "project"
-    (tmp_path / "home").mkdir()
-    folder.mkdir()
-    (folder / "vibe.yaml").write_text("concurrency: 16\n")
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("CI", "VIBE_MODEL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    return Project(folder)
-
-
-def main(*lines: str) -> str:
-    return "async def main(args):\n" + "".join(f"    {line}\n" for line in lines)
+from vibe_workflows.engine.launch import RunRequest
+from vibe_workflows.engine.model import FinishReason, ModelReply, ModelRequest, RunStatus, Usage
 
 
 def after(order: list[str]) -> Callable[[ModelRequest], Any]:
@@ -94,7 +32,7 @@ def after(order: list[str]) -> Callable[[ModelRequest], Any]:
     return answer
 
 
-def test_a_rerun_hands_answers_over_in_the_order_in_which_they_first_came(project: Project) -> None:
+def test_a_rerun_hands_answers_over_in_the_order_in_which_they_first_came(project: ProjectRuns) -> None:
     source = main(
         "came = []",
         "async def ask(name):",
@@ -111,7 +49,7 @@ def test_a_rerun_hands_answers_over_in_the_order_in_which_they_first_came(projec
     assert again == first
 
 
-def test_three_identical_voters_are_three_samples_and_keep_their_answers(project: Project) -> None:
+def test_three_identical_voters_are_three_samples_and_keep_their_answers(project: ProjectRuns) -> None:
     votes = iter(["yes", "no", "maybe"])
     source = main("return await parallel(agent('vote') for _ in range(3))")
     first = project.result(source, lambda _request: next(votes))
@@ -122,7 +60,7 @@ def test_three_identical_voters_are_three_samples_and_keep_their_answers(project
     assert four == [*first, "new"]
 
 
-def test_identical_steps_behind_different_answers_keep_their_own_samples_when_items_move(project: Project) -> None:
+def test_identical_steps_behind_different_answers_keep_their_own_samples_when_items_move(project: ProjectRuns) -> None:
     source = main(
         "async def item(name):",
         "    seen = await agent(name)",
@@ -144,7 +82,7 @@ def test_identical_steps_behind_different_answers_keep_their_own_samples_when_it
     assert "x" in project.prompts
 
 
-def test_a_rate_limit_is_retried_inside_the_step_and_its_wait_is_told(project: Project) -> None:
+def test_a_rate_limit_is_retried_inside_the_step_and_its_wait_is_told(project: ProjectRuns) -> None:
     replies: Iterator[str | Exception] = iter([RateLimited("slow down", retry_after_s=0.0), "fine"])
     assert project.result(main("return await agent('hello')"), lambda _request: next(replies)) == "fine"
     (retried,) = project.seen.of(StepRetried)
@@ -156,7 +94,7 @@ def test_a_rate_limit_is_retried_inside_the_step_and_its_wait_is_told(project: P
     assert [attempt.status.value for attempt in attempts] == ["failed", "completed"]
 
 
-def test_a_failure_is_an_error_with_its_type_and_is_tried_again_on_the_rerun(project: Project) -> None:
+def test_a_failure_is_an_error_with_its_type_and_is_tried_again_on_the_rerun(project: ProjectRuns) -> None:
     source = main(
         "try:", "    return await agent('hello')", "except Refused as error:", "    return [error.kind, error.message]"
     )
@@ -165,7 +103,7 @@ def test_a_failure_is_an_error_with_its_type_and_is_tried_again_on_the_rerun(pro
     assert project.result(source, lambda _request: "never") == "yes"
 
 
-def test_a_cut_off_answer_is_truncated_and_never_stored_as_an_answer(project: Project) -> None:
+def test_a_cut_off_answer_is_truncated_and_never_stored_as_an_answer(project: ProjectRuns) -> None:
     def cut_off(_request: ModelRequest) -> ModelReply:
         return ModelReply(text="half an ans", finish=FinishReason.LENGTH, usage=Usage(output_tokens=4))
 
@@ -177,7 +115,7 @@ def test_a_cut_off_answer_is_truncated_and_never_stored_as_an_answer(project: Pr
     assert project.result(main("return await agent('hello')"), lambda _request: "whole") == "whole"
 
 
-def test_a_step_that_takes_too_long_times_out_with_its_type(project: Project) -> None:
+def test_a_step_that_takes_too_long_times_out_with_its_type(project: ProjectRuns) -> None:
     async def never(_request: ModelRequest) -> NoReturn:
         await trio.sleep_forever()
 
@@ -189,7 +127,7 @@ def test_a_step_that_takes_too_long_times_out_with_its_type(project: Project) ->
     assert finished.status == "timed_out"
 
 
-def test_a_token_budget_holds_under_concurrency_and_what_was_done_is_kept(project: Project) -> None:
+def test_a_token_budget_holds_under_concurrency_and_what_was_done_is_kept(project: ProjectRuns) -> None:
     def answer(request: ModelRequest) -> ModelReply:
         assert request.max_tokens <= 100
         return ModelReply(
@@ -207,7 +145,7 @@ def test_a_token_budget_holds_under_concurrency_and_what_was_done_is_kept(projec
     assert len(project.prompts) == 40 - paid
 
 
-def test_a_budget_scope_of_the_script_is_hard_and_can_be_caught(project: Project) -> None:
+def test_a_budget_scope_of_the_script_is_hard_and_can_be_caught(project: ProjectRuns) -> None:
     source = main(
         "done = 0",
         "try:",
@@ -221,7 +159,7 @@ def test_a_budget_scope_of_the_script_is_hard_and_can_be_caught(project: Project
     assert project.result(source) == [3, 1, 0, 3, "ok"]
 
 
-def test_a_loop_on_remaining_takes_the_same_turns_on_a_rerun(project: Project) -> None:
+def test_a_loop_on_remaining_takes_the_same_turns_on_a_rerun(project: ProjectRuns) -> None:
     source = main(
         "rounds = 0",
         "while budget.remaining() > 400:",
@@ -239,7 +177,7 @@ def test_a_loop_on_remaining_takes_the_same_turns_on_a_rerun(project: Project) -
     assert project.prompts == []
 
 
-def test_a_comment_a_label_or_a_phase_changes_nothing_and_a_salt_does(project: Project) -> None:
+def test_a_comment_a_label_or_a_phase_changes_nothing_and_a_salt_does(project: ProjectRuns) -> None:
     project.result(main("return await agent('hello')"))
     for source in (
         "# a comment\n" + main("return await agent('hello', label='named')"),
@@ -251,14 +189,14 @@ def test_a_comment_a_label_or_a_phase_changes_nothing_and_a_salt_does(project: P
     assert project.prompts == ["hello"]
 
 
-def test_fresh_ignores_what_is_stored_and_stores_anew(project: Project) -> None:
+def test_fresh_ignores_what_is_stored_and_stores_anew(project: ProjectRuns) -> None:
     source = main("return await agent('hello')")
     assert project.result(source, lambda _request: "old") == "old"
     assert project.result(source, lambda _request: "new", fresh=True) == "new"
     assert project.result(main("return await agent('hello', cache=False)"), lambda _request: "newer") == "newer"
 
 
-def test_an_answer_in_a_schema_is_repaired_twice_and_then_a_mismatch(project: Project) -> None:
+def test_an_answer_in_a_schema_is_repaired_twice_and_then_a_mismatch(project: ProjectRuns) -> None:
     source = main("return await agent('count', schema={'type': 'integer', 'minimum': 3})")
     replies = iter(['{"value": 1}', '{"value": 2}', '{"value": 3}'])
     assert project.result(source, lambda _request: next(replies)) == 3
@@ -268,7 +206,7 @@ def test_an_answer_in_a_schema_is_repaired_twice_and_then_a_mismatch(project: Pr
     assert report.error.type == "SchemaMismatch"
 
 
-def test_a_wrong_schema_is_a_setup_error_before_any_call(project: Project) -> None:
+def test_a_wrong_schema_is_a_setup_error_before_any_call(project: ProjectRuns) -> None:
     report = project.run(main("return await parallel(agent('x', schema={'type': 'nonsense'}) for _ in range(3))"))
     assert report.exit_code is ExitCode.USAGE
     assert report.error is not None
@@ -276,13 +214,13 @@ def test_a_wrong_schema_is_a_setup_error_before_any_call(project: Project) -> No
     assert project.prompts == []
 
 
-def test_detail_tells_how_a_step_came_by_its_answer(project: Project) -> None:
+def test_detail_tells_how_a_step_came_by_its_answer(project: ProjectRuns) -> None:
     source = main("r = await agent('hello', detail=True)", "return [r.value, r.cached, r.turns, r.usage['tokens'] > 0]")
     assert project.result(source) == ["ok", False, 1, True]
     assert project.result(source) == ["ok", True, 1, True]
 
 
-def test_random_and_now_are_the_same_for_a_run_that_is_gone_on_with(project: Project) -> None:
+def test_random_and_now_are_the_same_for_a_run_that_is_gone_on_with(project: ProjectRuns) -> None:
     source = main(
         "values = [random.random(), str(now())]",
         "await parallel(agent(f'{random.random()}') for _ in range(2))",
@@ -298,7 +236,7 @@ def test_random_and_now_are_the_same_for_a_run_that_is_gone_on_with(project: Pro
     assert other[0] != values[0]
 
 
-def test_a_tool_step_gives_structured_json_and_is_verified_by_looking_again(project: Project) -> None:
+def test_a_tool_step_gives_structured_json_and_is_verified_by_looking_again(project: ProjectRuns) -> None:
     (project.folder / "a.txt").write_text("one\ntwo TODO\n")
     source = main("found = await tool('grep', pattern='TODO')", "return [m['path'] for m in found['matches']]")
     assert project.result(source) == ["a.txt", "flow.py"]
@@ -309,7 +247,7 @@ def test_a_tool_step_gives_structured_json_and_is_verified_by_looking_again(proj
     assert project.result(source) == ["a.txt", "b.txt", "flow.py"]
 
 
-def test_a_tool_that_fails_is_raised_by_its_type(project: Project) -> None:
+def test_a_tool_that_fails_is_raised_by_its_type(project: ProjectRuns) -> None:
     source = main(
         "try:", "    await tool('read_file', path='none.txt')", "except ToolFailed as error:", "    return error.kind"
     )
@@ -320,7 +258,7 @@ def test_a_tool_that_fails_is_raised_by_its_type(project: Project) -> None:
     assert project.result(source) == "tool_denied"
 
 
-def test_usage_that_a_provider_leaves_out_is_estimated_and_marked(project: Project) -> None:
+def test_usage_that_a_provider_leaves_out_is_estimated_and_marked(project: ProjectRuns) -> None:
     def silent(_request: ModelRequest) -> ModelReply:
         return ModelReply(text="y" * 350, finish=FinishReason.STOP, usage=None)
 
@@ -329,7 +267,7 @@ def test_usage_that_a_provider_leaves_out_is_estimated_and_marked(project: Proje
     assert report.run.usage.output_tokens == 100
 
 
-def test_usage_that_no_provider_can_mean_is_estimated(project: Project) -> None:
+def test_usage_that_no_provider_can_mean_is_estimated(project: ProjectRuns) -> None:
     def absurd(_request: ModelRequest) -> ModelReply:
         return ModelReply(text="y" * 350, finish=FinishReason.STOP, usage=Usage(input_tokens=2**70, output_tokens=-5))
 
@@ -339,7 +277,7 @@ def test_usage_that_no_provider_can_mean_is_estimated(project: Project) -> None:
     assert 0 < report.run.usage.tokens < 1_000
 
 
-def test_usage_above_what_was_reserved_is_booked_and_told(project: Project) -> None:
+def test_usage_above_what_was_reserved_is_booked_and_told(project: ProjectRuns) -> None:
     def greedy(_request: ModelRequest) -> ModelReply:
         return ModelReply(text="y", finish=FinishReason.STOP, usage=Usage(input_tokens=5_000, output_tokens=5_000))
 
@@ -348,7 +286,7 @@ def test_usage_above_what_was_reserved_is_booked_and_told(project: Project) -> N
     assert any("overdrawn" in warned.message for warned in project.seen.of(Warned))
 
 
-def test_an_observer_that_raises_is_switched_off_and_the_run_goes_on(project: Project) -> None:
+def test_an_observer_that_raises_is_switched_off_and_the_run_goes_on(project: ProjectRuns) -> None:
     class Broken:
         def handle(self, event: Event) -> None:
             raise RuntimeError("no screen")
@@ -361,7 +299,7 @@ def test_an_observer_that_raises_is_switched_off_and_the_run_goes_on(project: Pr
     assert any("Broken was switched off" in note for note in report.notes)
 
 
-def test_the_conversation_of_a_step_is_in_the_trace(project: Project) -> None:
+def test_the_conversation_of_a_step_is_in_the_trace(project: ProjectRuns) -> None:
     project.result(main("return await agent('hello', system='Be kind.')"))
     reader = wiring.open_reader(wiring.load({}))
     (delivered,) = reader.deliveries(reader.runs(1)[0].id)
