@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ..model import FilePart, Message, ModelReply, Role, ToolRequest
+from ..model import FilePart, Message, ModelReply, Role, ToolRequest, Turn
 
 
 def opening(system: str, context: str, prompt: str, files: tuple[FilePart, ...] = ()) -> list[Message]:
@@ -35,6 +35,17 @@ class Conversation:
     @property
     def messages(self) -> tuple[Message, ...]:
         return tuple(self._messages)
+
+    @classmethod
+    def of_turns(cls, turns: Iterable[Turn]) -> Conversation:
+        """As it stood after finished turns; the last one's answer is part of it where it counts."""
+        conversation = cls(())
+        for turn in turns:
+            conversation.add(msgspec.json.decode(turn.input, type=tuple[Message, ...]))
+            conversation.sent()
+            if turn.counts:
+                conversation.reply(msgspec.json.decode(turn.output, type=Message))
+        return conversation
 
     def pending_input(self) -> str:
         """JSON of the messages that the next turn adds."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias, assert_never
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -129,6 +130,21 @@ class AgentRun:
     @property
     def observations(self) -> tuple[Observation, ...]:
         return tuple(self._observations)
+
+    def go_on(self, turns: Sequence[Turn], observations: Sequence[Observation]) -> None:
+        """Take up a conversation where finished turns left it; the tools of the last one are run again.
+
+        `observations` are those of all turns before it, and hold. To be called once, before `advance`.
+        """
+        *before, last = turns
+        self._turns = last.number
+        self._observations = dict.fromkeys(observations)
+        self._usage = sum((turn.usage for turn in turns), NO_USAGE)
+        self._repairs = sum(turn.counts and bool(turn.error) for turn in before)
+        self._conversation = Conversation.of_turns([*before, replace(last, outcome="open")])
+        if last.counts:
+            message = msgspec.json.decode(last.output, type=Message)
+            self._open = _Open(turn=last, finish=FinishReason(last.outcome), message=message, recorded=True)
 
     @property
     def model(self) -> str:
