@@ -26,6 +26,7 @@ from .model import (
     Step,
     StepId,
     StepKey,
+    StepKind,
     StepStatus,
     ToolCall,
     ToolSpec,
@@ -164,6 +165,27 @@ class StoreReader(Protocol):
 
     def latest_run(self, path: str, args_digest: str) -> Run | None:
         """The newest run of one file and arguments."""
+        ...
+
+    def runs_before(self, run: Run, limit: int) -> list[Run]:
+        """Earlier runs of the same file, whatever their arguments, newest first."""
+        ...
+
+    def step(self, step_id: StepId) -> Step | None: ...
+
+    def unanswered(self, key: StepKey) -> list[Step]:
+        """Steps of one key that came to no answer (yet), by order of starting."""
+        ...
+
+    def recent_specs(self, kind: StepKind, before: float, limit: int) -> list[tuple[StepId, str]]:
+        """The canonical specs that steps which started before a time had, each once with its latest step, newest first.
+
+        It looks at no more than `limit` of the latest steps.
+        """
+        ...
+
+    def latest_delivery(self, step_id: StepId, run_id: RunId) -> Delivery | None:
+        """The last answer that a step gave in one run."""
         ...
 
     def deliveries(self, run_id: RunId) -> list[DeliveredStep]:

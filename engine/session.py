@@ -23,7 +23,7 @@ from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal, usage_json
 from .keys import canonical_json
-from .model import NO_USAGE, Fault, Observation, RunId, Step, StepId, StepKey, StepStatus, Usage
+from .model import NO_USAGE, Cause, Fault, Grounds, Observation, RunId, Step, StepId, StepKey, StepStatus, Usage
 from .observe import Replayer
 from .ports import AnswerSink, CutOffStep, Executor, Limits, LimitsShape, StoredStep
 from .requests import StepRequest, StepRequests, with_files, with_unread_files
@@ -44,6 +44,7 @@ class OpenCall:
     requested_at: float
     place: str = ""  # known with the key
     reason: str = ""
+    grounds: Grounds | None = None
     cut_off: CutOffStep | None = None  # the step that a live one goes on with
 
     @property
@@ -259,7 +260,7 @@ class Session:
         Live steps wait for that moment, or they would take samples from calls that a stored answer leads to.
         """
         for call, decision in zip(batch, self._decide(batch), strict=True):
-            call.reason, call.cut_off = decision.reason, decision.cut_off
+            call.reason, call.grounds, call.cut_off = decision.reason, decision.grounds, decision.cut_off
             if decision.stored is not None:
                 self._answer_stored(call, decision.stored)
             else:
@@ -279,7 +280,8 @@ class Session:
     def _decide(self, batch: list[OpenCall]) -> list[Decision]:
         if self._reuse is None:
             reason = "live: the origin of the store is not known, so it answers nothing"
-            return [Decision(stored=None, reason=reason)] * len(batch)
+            grounds = Grounds(cause=Cause.STORE_OF_UNKNOWN_ORIGIN)
+            return [Decision(stored=None, reason=reason, grounds=grounds)] * len(batch)
         return self._reuse.decide(batch, self._replayer.changed)
 
     def _answer_stored(self, call: OpenCall, step: StoredStep) -> None:

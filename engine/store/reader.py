@@ -15,6 +15,7 @@ from ..errors import StoreError
 from ..events import Event
 from ..model import (
     Attempt,
+    Delivery,
     Observation,
     PromptMakeup,
     Run,
@@ -23,6 +24,7 @@ from ..model import (
     Step,
     StepId,
     StepKey,
+    StepKind,
     StepStatus,
     ToolCall,
     Turn,
@@ -184,6 +186,34 @@ class SqliteReader:
             return replace(run, status=RunStatus.INTERRUPTED)
         return run
 
+    # ------------------------------------------------------------ what a step is compared with
+
+    @_reading
+    def runs_before(self, run: Run, limit: int) -> list[Run]:
+        place = "(SELECT started_at, rowid FROM runs WHERE id = ?)"
+        order = "ORDER BY started_at DESC, rowid DESC LIMIT ?"
+        return self._runs(f"WHERE path = ? AND (started_at, rowid) < {place} {order}", plain(run.path), run.id, limit)
+
+    @_reading
+    def step(self, step_id: StepId) -> Step | None:
+        return next(iter(self._steps("WHERE id = ?", step_id)), None)
+
+    @_reading
+    def unanswered(self, key: StepKey) -> list[Step]:
+        unfinished = "status IN ('running', 'cancelled', 'timed_out', 'failed')"  # as the index says it
+        return self._steps(f"WHERE key = ? AND {unfinished} ORDER BY started_at, rowid", key)
+
+    @_reading
+    def recent_specs(self, kind: StepKind, before: float, limit: int) -> list[tuple[StepId, str]]:
+        found = self._execute(tables.RECENT_SPECS, (limit, kind, before)).fetchall()
+        return [(StepId(step), self._text(spec)) for step, spec in found]
+
+    @_reading
+    def latest_delivery(self, step_id: StepId, run_id: RunId) -> Delivery | None:
+        sql = f"SELECT {tables.DELIVERIES.names} FROM deliveries WHERE run_id = ? AND step_id = ?"  # noqa: S608
+        row = self._execute(f"{sql} ORDER BY seq DESC LIMIT 1", (run_id, step_id)).fetchone()
+        return None if row is None else rows.delivery_of(row, self._text)
+
     # ------------------------------------------------------------ traces
 
     @_reading
@@ -196,11 +226,7 @@ class SqliteReader:
 
     @_reading
     def steps_of_run(self, run_id: RunId) -> list[Step]:
-        found = self._execute(
-            f"SELECT {tables.STEPS.names} FROM steps WHERE run_id = ? ORDER BY started_at, rowid",  # noqa: S608
-            (run_id,),
-        )
-        return [self._step(row) for row in found.fetchall()]
+        return self._steps("WHERE run_id = ? ORDER BY started_at, rowid", run_id)
 
     @_reading
     def turns(self, step_id: StepId) -> list[Turn]:
@@ -240,6 +266,10 @@ class SqliteReader:
     def source(self, digest: str) -> str | None:
         row = self._execute("SELECT text FROM sources WHERE digest = ?", (digest,)).fetchone()
         return None if row is None else self._text(row[0])
+
+    def _steps(self, clause: str, *parameters: object) -> list[Step]:
+        found = self._execute(f"SELECT {tables.STEPS.names} FROM steps {clause}", parameters)  # noqa: S608
+        return [self._step(row) for row in found.fetchall()]
 
     def _step(self, row: rows.Row) -> Step:
         observed = row[tables.STEPS.columns.index("observed")]

@@ -14,6 +14,7 @@ from ..model import (
     Delivery,
     DeliveryMode,
     Fault,
+    Grounds,
     LineageId,
     Observation,
     PromptMakeup,
@@ -355,6 +356,7 @@ def delivery_row(delivery: Delivery, put: Put) -> Row:
         delivery.delivered_at,
         put(delivery.reason),
         plain(delivery.model_reason),
+        None if delivery.grounds is None else put(_grounds_json(delivery.grounds)),
     )
 
 
@@ -374,7 +376,15 @@ def delivery_of(row: Row, text: Text) -> Delivery:
         delivered_at=row[11],
         reason=text(row[12]),
         model_reason=row[13],
+        grounds=None if row[14] is None else msgspec.json.decode(text(row[14]), type=Grounds),
     )
+
+
+def _grounds_json(grounds: Grounds) -> str:
+    try:
+        return msgspec.json.encode(grounds).decode()
+    except UnicodeEncodeError:  # a lone surrogate in an argument, which `put` makes a question mark
+        return json.dumps(msgspec.to_builtins(grounds), ensure_ascii=False)
 
 
 def place_row(delivery: Delivery) -> Row:

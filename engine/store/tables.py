@@ -93,7 +93,7 @@ DELIVERIES = Table(
     ("run_id", "number"),
     (
         *("run_id", "number", "step_id", "mode", "status", "place", "label", "phase", "scope", "line"),
-        *("requested_at", "delivered_at", "reason", "model_reason"),
+        *("requested_at", "delivered_at", "reason", "model_reason", "grounds"),
     ),
 )
 
@@ -118,6 +118,13 @@ LINK = "SELECT predecessor, (SELECT max(number) FROM turns WHERE step_id = ?1) F
 LOOKS = """
 SELECT observed_tool, observed_arguments, observed_digest FROM tool_calls
 WHERE step_id = ? AND turn < ? AND observed_tool IS NOT NULL ORDER BY turn, number
+"""
+
+#: One row a key, of its latest step: a bare column beside max() is of the row that has it.
+RECENT_SPECS = """
+SELECT id, spec, max(rowid) AS latest
+FROM (SELECT rowid, id, key, spec, kind, started_at FROM steps ORDER BY rowid DESC LIMIT ?)
+WHERE kind = ? AND started_at < ? GROUP BY key ORDER BY latest DESC
 """
 
 POOL = """

@@ -8,9 +8,11 @@ from tests.engine.store.making import RUN
 from vibe_workflows.engine import events
 from vibe_workflows.engine.model import (
     Attempt,
+    Cause,
     Delivery,
     DeliveryMode,
     Fault,
+    Grounds,
     LineageId,
     Observation,
     Run,
@@ -126,6 +128,14 @@ deliveries = st.builds(
     requested_at=times,
     delivered_at=times,
     reason=long_texts,
+    grounds=st.none()
+    | st.builds(
+        Grounds,
+        cause=st.sampled_from(Cause),
+        step=st.none() | ids.map(StepId),
+        observation=st.none() | observations,
+        horizon=st.none() | times,
+    ),
 )
 runs = st.builds(
     Run,
