@@ -36,6 +36,8 @@ COMMANDS = {
     "guide": _Entry(_WORKFLOWS, "guide", "The script language on one page."),
     "runs": _Entry(_PAST, "runs", "The runs of this project, newest first."),
     "trace": _Entry(_PAST, "trace", "What a run did: steps, turns, tool calls, tokens, cost, reuse."),
+    "why": _Entry(_PAST, "why", "Why a step was answered from the store, or why it was not."),
+    "diff": _Entry(_PAST, "diff", "What one run did otherwise than another."),
     "trust": _Entry(_SETUP, "trust", "Let this project's own settings and store count."),
     "doctor": _Entry(_SETUP, "doctor", "Probe the sandbox of this machine."),
 }

@@ -26,7 +26,6 @@ from .model import (
     Step,
     StepId,
     StepKey,
-    StepKind,
     StepStatus,
     ToolCall,
     ToolSpec,
@@ -177,8 +176,8 @@ class StoreReader(Protocol):
         """Steps of one key that came to no answer (yet), by order of starting."""
         ...
 
-    def recent_specs(self, kind: StepKind, before: float, limit: int) -> list[tuple[StepId, str]]:
-        """The canonical specs that steps which started before a time had, each once with its latest step, newest first.
+    def earlier_specs(self, step: Step, limit: int) -> list[tuple[StepId, str]]:
+        """Specs of steps of the same kind that other runs started before it, each with its latest step, newest first.
 
         It looks at no more than `limit` of the latest steps.
         """

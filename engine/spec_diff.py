@@ -38,7 +38,7 @@ def spec_of(canonical: str) -> Spec:
     """The fields of a canonical spec; none where a strange store holds something else."""
     try:
         found = json.loads(canonical)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

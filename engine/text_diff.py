@@ -26,21 +26,18 @@ class TextDiff(Struct, frozen=True, kw_only=True):
 
 def text_diff(before: str, after: str) -> TextDiff:
     """What changed from `before` to `after`; no lines where they are the same."""
-    old, new = before.split("\n"), after.split("\n")
-    start = _alike(old, new)
-    old, new = old[start:], new[start:]
-    end = min(_alike(old[::-1], new[::-1]), len(old), len(new))
+    all_old, all_new = before.split("\n"), after.split("\n")
+    start = _alike(all_old, all_new)
+    old, new = all_old[start:], all_new[start:]
+    end = _alike(old[::-1], new[::-1])
     old, new = old[: len(old) - end], new[: len(new) - end]
     if not old and not new:
         return TextDiff(lines=())
-    lead = before.split("\n")[max(start - _CONTEXT, 0) : start]
-    tail = after.split("\n")[start + len(new) :][:_CONTEXT]
     cropped = len(old) > _COMPARED or len(new) > _COMPARED
-    offset = start - len(lead)
-    if cropped:
-        tail = []
-    middle_old, middle_new = [*lead, *old[:_COMPARED], *tail], [*lead, *new[:_COMPARED], *tail]
-    lines = list(_unified(middle_old, middle_new, offset))
+    lead = all_new[max(start - _CONTEXT, 0) : start]
+    tail = [] if cropped else all_new[start + len(new) :][:_CONTEXT]
+    old, new = [*lead, *old[:_COMPARED], *tail], [*lead, *new[:_COMPARED], *tail]
+    lines = list(_unified(old, new, start - len(lead)))
     return TextDiff(lines=tuple(lines[:MOST_LINES]), cut=cropped or len(lines) > MOST_LINES)
 
 

@@ -24,7 +24,6 @@ from ..model import (
     Step,
     StepId,
     StepKey,
-    StepKind,
     StepStatus,
     ToolCall,
     Turn,
@@ -204,9 +203,9 @@ class SqliteReader:
         return self._steps(f"WHERE key = ? AND {unfinished} ORDER BY started_at, rowid", key)
 
     @_reading
-    def recent_specs(self, kind: StepKind, before: float, limit: int) -> list[tuple[StepId, str]]:
-        found = self._execute(tables.RECENT_SPECS, (limit, kind, before)).fetchall()
-        return [(StepId(step), self._text(spec)) for step, spec in found]
+    def earlier_specs(self, step: Step, limit: int) -> list[tuple[StepId, str]]:
+        found = self._execute(tables.EARLIER_SPECS, (limit, step.kind, step.run_id, step.started_at)).fetchall()
+        return [(StepId(each), self._text(spec)) for each, spec, _ in found]
 
     @_reading
     def latest_delivery(self, step_id: StepId, run_id: RunId) -> Delivery | None:

@@ -121,10 +121,10 @@ WHERE step_id = ? AND turn < ? AND observed_tool IS NOT NULL ORDER BY turn, numb
 """
 
 #: One row a key, of its latest step: a bare column beside max() is of the row that has it.
-RECENT_SPECS = """
-SELECT id, spec, max(rowid) AS latest
-FROM (SELECT rowid, id, key, spec, kind, started_at FROM steps ORDER BY rowid DESC LIMIT ?)
-WHERE kind = ? AND started_at < ? GROUP BY key ORDER BY latest DESC
+EARLIER_SPECS = """
+SELECT id, spec, max(number) AS latest
+FROM (SELECT rowid AS number, id, run_id, key, spec, kind, started_at FROM steps ORDER BY rowid DESC LIMIT ?)
+WHERE kind = ? AND run_id <> ? AND started_at <= ? GROUP BY key ORDER BY latest DESC
 """
 
 POOL = """
