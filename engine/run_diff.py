@@ -92,12 +92,6 @@ def _result_text(run: Run) -> str:
 Sign = Callable[[RunStep], Hashable | None]
 
 
-def _unnamed(each: RunStep) -> bool:
-    """Whether the label is the beginning of the prompt, which changes with it."""
-    prompt = spec_of(each.step.spec).get("prompt")
-    return isinstance(prompt, str) and each.label == first_words(prompt)
-
-
 #: From the surest to the weakest.
 _SIGNS: tuple[Sign, ...] = (
     lambda s: s.step.id,
@@ -109,9 +103,12 @@ _SIGNS: tuple[Sign, ...] = (
     lambda s: (s.phase, s.label, s.line),
     lambda s: (s.phase, s.label),
     lambda s: s.label or None,
-    lambda s: (s.phase, s.line, s.place) if s.line and _unnamed(s) else None,
-    lambda s: (s.phase, s.line) if s.line and _unnamed(s) else None,
-    lambda s: (s.phase, s.place) if s.place and _unnamed(s) else None,
+)
+#: Of steps whose label is the beginning of their prompt, which changes with it.
+_UNNAMED_SIGNS: tuple[Sign, ...] = (
+    lambda s: (s.phase, s.line, s.place) if s.line else None,
+    lambda s: (s.phase, s.line) if s.line else None,
+    lambda s: (s.phase, s.place) if s.place else None,
 )
 
 
@@ -125,7 +122,23 @@ def pair_steps(
         if not gone or not new:
             break
         pairs += _pair_by(sign, gone, new)
+    unnamed_gone, unnamed_new = _take_unnamed(gone), _take_unnamed(new)
+    for sign in _UNNAMED_SIGNS:
+        pairs += _pair_by(sign, unnamed_gone, unnamed_new)
+    gone, new = _in_order(gone + unnamed_gone), _in_order(new + unnamed_new)
     return sorted(pairs, key=lambda pair: pair[1].number), gone, new
+
+
+def _take_unnamed(steps: list[RunStep]) -> list[RunStep]:
+    """Take out the steps that the script gave no label."""
+    taken = [each for each in steps if each.label == first_words(str(spec_of(each.step.spec).get("prompt", "")))]
+    kept = {id(each) for each in taken}
+    steps[:] = [each for each in steps if id(each) not in kept]
+    return taken
+
+
+def _in_order(steps: list[RunStep]) -> list[RunStep]:
+    return sorted(steps, key=lambda each: each.number)
 
 
 def _pair_by(sign: Sign, gone: list[RunStep], new: list[RunStep]) -> list[tuple[RunStep, RunStep]]:

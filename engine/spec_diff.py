@@ -20,7 +20,7 @@ TEXTS = ("prompt", "system", "schema", "arguments")
 _ORDER = ("kind", "tool", "arguments", "prompt", "system", "context", "model")
 
 _WORD = re.compile(r"\w+")
-_COMPARED_CHARS = 8_000  # of a prompt, where specs are compared roughly
+_COMPARED_CHARS = 4_000  # of a prompt, where specs are compared roughly
 _LIKE_ENOUGH = 0.3
 
 

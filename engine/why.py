@@ -28,8 +28,8 @@ from .spec_diff import FieldChange, most_alike, spec_changes, spec_of
 from .text_diff import TextDiff, text_diff
 
 #: How many earlier runs are searched for the same call, and how many of the latest steps for a similar one.
-_RUNS_SEARCHED = 3
-_STEPS_SEARCHED = 10_000
+_RUNS_SEARCHED = 2
+_STEPS_SEARCHED = 2_000
 _SHOWN_CHARS = 2_000  # of a tool's output that nothing can be compared with
 
 
