@@ -75,15 +75,19 @@ def _outcome(each: RunStep) -> tuple[bool, str | None, str | None]:
 
 
 def _result_diff(before: Run, after: Run) -> TextDiff | None:
-    return None if before.result == after.result else text_diff(_result_text(before), _result_text(after))
+    old, new = _sorted_json(before.result), _sorted_json(after.result)
+    if (old, before.result is None) == (new, after.result is None):
+        return None
+    if old[:1] == new[:1] == '"':
+        old, new = json.loads(old), json.loads(new)  # texts are compared as such
+    return text_diff(old, new)
 
 
-def _result_text(run: Run) -> str:
+def _sorted_json(result: str | None) -> str:
     try:
-        value = "" if run.result is None else json.loads(run.result)
+        return "" if result is None else json.dumps(json.loads(result), ensure_ascii=False, indent=2, sort_keys=True)
     except (ValueError, RecursionError):  # a store may be anyone's
-        return run.result or ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
+        return ""
 
 
 # ---------------------------------------------------------------- which steps belong together
