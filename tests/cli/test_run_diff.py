@@ -160,6 +160,14 @@ def test_a_step_that_failed_and_now_has_an_answer_is_changed(compared: Compared)
     assert row.endswith("failed, now completed")
 
 
+def test_a_step_that_ran_again_and_gave_the_same_answer_is_unchanged(compared: Compared) -> None:
+    source = body("return await agent('One', label='one')")
+    compared.project.run(source, answers)
+    compared.project.run(source, answers, fresh=True)
+    (same,) = compared.json()["unchanged"]
+    assert (same["before"]["stored"], same["after"]["stored"]) == (False, False)
+
+
 def test_two_named_runs_are_compared_in_the_order_given_and_one_with_the_one_before(compared: Compared) -> None:
     runs = [compared.project.run(body(ITEMS.format(items))).run.id for items in ("(1,)", "(1, 2)", "(1, 2, 3)")]
     assert compared.counts(runs[0], runs[2]) == (0, 2, 0, 1)
@@ -196,9 +204,29 @@ def made(run: str, steps: list[tuple[str, str, str]]) -> list[RunStep]:
     found = []
     for number, (label, phase, prompt) in enumerate(steps, start=1):
         step = replace(a_step(run, number), spec=json.dumps({"kind": "agent", "prompt": prompt}))
-        answer = delivered(run, number, step)
+        answer = replace(delivered(run, number, step), place="")
         found.append(RunStep(number=number, label=label, phase=phase, step=step, delivery=answer))
     return found
+
+
+def pairs_of(before: list[RunStep], after: list[RunStep]) -> list[tuple[int, int]]:
+    return [(one.number, two.number) for one, two in pair_steps(before, after)[0]]
+
+
+def test_the_same_stored_step_is_the_same_wherever_it_stands() -> None:
+    before = made("run1", [("a", "", "x"), ("a", "", "x")])
+    after = [replace(each, number=3 - each.number) for each in before][::-1]
+    assert pairs_of(before, after) == [(2, 1), (1, 2)]
+
+
+def test_of_like_inputs_those_of_one_label_belong_together() -> None:
+    before, after = made("run1", [("a", "", "x"), ("b", "", "x")]), made("run2", [("b", "", "x"), ("a", "", "x")])
+    assert pairs_of(before, after) == [(2, 1), (1, 2)]
+
+
+def test_of_several_with_one_label_the_first_goes_with_the_first() -> None:
+    before, after = made("run1", [("a", "", "x"), ("a", "", "y")]), made("run2", [("a", "", "p"), ("a", "", "q")])
+    assert pairs_of(before, after) == [(1, 1), (2, 2)]
 
 
 @given(before=_some_steps, after=_some_steps)

@@ -232,6 +232,23 @@ def test_a_step_like_no_other_is_compared_with_none_and_never_with_its_own_run(a
     assert asked.text("why", "1").endswith("It ran, because no stored answer is for this input.")
 
 
+def test_like_steps_that_fail_together_are_not_each_others_earlier_failure(asked: Asked) -> None:
+    asked.project.run(body("return await parallel(agent('Vote') for _ in range(2))"), lambda _request: Refused("no"))
+    assert asked.why("2")["nearest"] is None
+
+
+def test_an_answer_that_came_too_late_to_be_seen_is_not_told_as_a_difference(here: CommandHere) -> None:
+    step = a_step("run1", 1)
+    late = replace(a_step("run2", 2), spec=step.spec, key=step.key, started_at=2_000.0)
+    grounds = Grounds(cause=Cause.NOTHING_STORED)
+    asked_late = replace(delivered("run2", 1, late), grounds=grounds)
+    fill(
+        here.command,
+        [a_run("run1"), step, delivered("run1", 1, step), a_run("run2", started_at=2.0e3), late, asked_late],
+    )
+    assert json.loads(here("why", "1", "--json").stdout)["nearest"] is None
+
+
 def test_the_same_input_that_failed_before_is_told_apart_from_a_new_one(asked: Asked) -> None:
     failed = asked.project.run(ASKER, lambda _request: Refused("I will not")).run.id
     asked.project.run(ASKER, lambda _request: "fine")
@@ -268,6 +285,31 @@ def test_a_file_that_was_absent_and_now_exists_is_told_too(asked: Asked) -> None
     lines = asked.why()["changed"]["diff"]["lines"]
     assert any(line.startswith("-") and "a.txt" in line for line in lines)
     assert "+1\there" in lines
+
+
+def test_a_step_that_was_cut_off_and_whose_file_was_edited_is_named_as_the_one_that_did_not_hold(asked: Asked) -> None:
+    asked.project.write("a.txt", "one")
+    cut_off = asked.project.run(READER, fails_at(2, ProviderError("down"), "a.txt", "b.txt")).run.id
+    asked.project.write("a.txt", "two")
+    asked.project.run(READER, reads("a.txt", "b.txt"))
+    why = asked.why()
+    assert (why["cause"], why["changed"]["step"], why["went_on"]) == ("changed", f"{cut_off}-1", None)
+    assert "+1\ttwo" in why["changed"]["diff"]["lines"]
+
+
+def test_of_two_looks_at_one_file_the_one_that_does_not_hold_is_compared(asked: Asked) -> None:
+    target = asked.project.write("a.txt", "one")
+
+    def edited_meanwhile(request: ModelRequest) -> ModelReply:
+        if turns_made(request) == 1:
+            target.write_text("two")
+        return reads("a.txt", "a.txt")(request)
+
+    asked.project.run(READER, edited_meanwhile)
+    target.write_text("one")
+    asked.project.run(READER, reads("a.txt"))
+    lines = asked.why()["changed"]["diff"]["lines"]
+    assert [line for line in lines if line[0] in "+-"] == ["-1\ttwo", "+1\tone"]
 
 
 def test_where_the_step_did_not_look_again_what_it_gave_then_is_told(asked: Asked) -> None:
@@ -313,9 +355,11 @@ def test_answers_that_are_too_old_are_named_with_the_rule(
 
 
 def test_answers_in_use_are_listed_with_the_calls_that_they_went_to(asked: Asked) -> None:
+    other = "await agent('Something else', label='other')"
     voters = "return await parallel(agent('Vote', label='voter') for _ in range({}))"
-    first = asked.project.run(body(voters.format(2))).run.id
-    asked.project.run(body(voters.format(3)))
+    first = asked.project.run(body(voters.format(2), other).replace("return ", "")).run.id
+    asked.project.run(body(voters.format(3), other).replace("return ", ""))
+    assert asked.why("4")["stored"]
     why = asked.why("3")
     assert why["cause"] == "in_use"
     assert [(each["number"], each["step"]) for each in why["in_use"]] == [(1, f"{first}-1"), (2, f"{first}-2")]
@@ -326,7 +370,8 @@ def test_answers_in_use_are_listed_with_the_calls_that_they_went_to(asked: Asked
 
 
 def test_a_failed_step_says_so_and_that_the_next_run_begins_it_anew(asked: Asked) -> None:
-    asked.project.run(ASKER, lambda _request: Refused("I will not"))
+    asked.project.write("a.txt", "one")
+    asked.project.run(READER, fails_at(1, Refused("I will not"), "a.txt"))
     why = asked.why()
     assert (why["error"]["type"], why["next_run"]["what"]) == ("Refused", "anew")
     assert asked.text("why", "1").endswith(

@@ -54,7 +54,13 @@ def test_long_texts_have_a_bounded_diff_that_says_that_it_goes_on(lines: int) ->
     diff = text_diff(before, before.replace("old", "new"))
     assert diff.cut
     assert len(diff.lines) == MOST_LINES
-    assert diff.lines[1] == "-old 0"
+    assert diff.lines[:2] == ("@@ -1,400 +1,400 @@", "-old 0")
+
+
+def test_much_that_is_put_before_a_text_is_numbered_from_nothing() -> None:
+    diff = text_diff("end", "\n".join([*(str(n) for n in range(500)), "end"]))
+    assert diff.cut
+    assert diff.lines[:2] == ("@@ -0,0 +1,400 @@", "+0")
 
 
 def test_one_line_that_differs_far_behind_is_found_in_a_long_text() -> None:
@@ -114,8 +120,8 @@ def test_the_most_similar_prompt_is_found_and_the_same_spec_is_not() -> None:
     candidates = [
         ("same", spec("Review the file a.py for mistakes of logic")),
         ("far", spec("Sing a song")),
-        ("near", spec("Review the file b.py for mistakes of logic")),
         ("other model", spec("Review the file b.py for mistakes of logic", "n")),
+        ("near", spec("Review the file b.py for mistakes of logic")),
     ]
     found = most_alike(wanted, candidates)
     assert found is not None
