@@ -50,6 +50,7 @@ from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
 from . import wiring
 from .binding import given_arguments
+from .commands import ConfinedCommands
 from .models import OFFLINE, close_backend, default_model, model_resolver, open_backends
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ async def _assemble_and_execute(
         plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(host)))))
         backend = backend or open_backends(settings, island)
         stack.push_async_callback(close_backend, backend)
-        tools = read_tools(Workspace(settings.project_root, host.checker))
+        commands = ConfinedCommands(settings.project_root, accepted=settings.sandbox_accept, environ=os.environ)
+        tools = read_tools(Workspace(settings.project_root, host.checker), commands)
         services = RunServices(
             store=store,
             host=host,

@@ -1,0 +1,110 @@
+"""Runs git: confined, with a clean environment, and on a borrowed repository only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from ..errors import CommandUnavailable, ToolFailed
+from ..ports import Command, CommandEnd, CommandRunner
+from .borrowed import Borrowed, borrow
+from .diff import MAX_BYTES, Difference, Query, parse_difference, parse_untracked, untracked_arguments
+from .repository import find_repository
+
+_TIMEOUT_S = 30.0
+_MESSAGE_CHARS = 300
+#: What a git of a made-up GIT_DIR could still take from elsewhere, or do: nothing of the user's and the machine's
+#: config, no replaced objects, no fetching of missing ones, no transport, no question to a terminal.
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+    "LANGUAGE": "C",
+}
+
+
+class Git:
+    """Reads the repository that holds `project`. Raises ToolFailed where there is none, no git, or it fails."""
+
+    def __init__(self, runner: CommandRunner, project: str) -> None:
+        self._runner = runner
+        self._project = os.path.realpath(project)
+        self._program: str | None = None
+
+    async def difference(self, query: Query) -> Difference:
+        """What `query` asks for: a pure function of repository, index and working tree."""
+        arguments = query.arguments()
+        with borrow(find_repository(self._project)) as borrowed:
+            end = await self._run(borrowed, arguments)
+            if end.exit_code not in (0, None) and not await self._is_commit(borrowed, query.base):
+                if query.base != "HEAD":
+                    raise ToolFailed(f"{query.base}: no commit, branch or tag of this repository")
+                nothing = replace(query, base=borrowed.empty_tree, merge_base=False)  # no commit yet
+                end = await self._run(borrowed, nothing.arguments())
+            self._require_success(end, borrowed)
+        return parse_difference(end.stdout, cut=bool(end.stdout_dropped))
+
+    async def untracked(self, path: str) -> Difference:
+        """Names of the files below `path` that are not in the index, and that no .gitignore excludes."""
+        with borrow(find_repository(self._project)) as borrowed:
+            end = await self._run(borrowed, untracked_arguments(path))
+            self._require_success(end, borrowed)
+        return parse_untracked(end.stdout, cut=bool(end.stdout_dropped))
+
+    async def _is_commit(self, borrowed: Borrowed, revision: str) -> bool:
+        end = await self._run(
+            borrowed, ["rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}"]
+        )
+        return end.exit_code == 0
+
+    async def _run(self, borrowed: Borrowed, arguments: Sequence[str]) -> CommandEnd:
+        self._program = self._program or self._runner.find("git")
+        if self._program is None:
+            raise ToolFailed("git is not installed on this machine")
+        command = Command(
+            argv=(self._program, *arguments),
+            readable=(borrowed.git_dir, *borrowed.sources, *_rules_above(self._project, borrowed.top)),
+            environment={
+                **_ENVIRONMENT,
+                "GIT_DIR": borrowed.git_dir,
+                "GIT_WORK_TREE": borrowed.top,
+            },
+            timeout_s=_TIMEOUT_S,
+            output_bytes=MAX_BYTES,
+        )
+        try:
+            end = await self._runner.run(command)
+        except CommandUnavailable as error:
+            raise ToolFailed(f"git cannot be run here: {error.message}") from error
+        if end.timed_out or end.over_limit:
+            spent = end.over_limit or f"more than {_TIMEOUT_S:g} s"
+            raise ToolFailed(f"git took {spent}, and was stopped; name a smaller part of the project with path")
+        return end
+
+    def _require_success(self, end: CommandEnd, borrowed: Borrowed) -> None:
+        if end.exit_code == 0:
+            return
+        said = end.stderr.decode("utf-8", "replace").strip().splitlines()
+        message = (said[-1] if said else "it was killed")[:_MESSAGE_CHARS]
+        for path, shown in ((borrowed.git_dir, ".git"), (borrowed.top, ".")):  # a path of this machine is no answer
+            message = message.replace(path, shown)
+        message = "".join(char for char in message if char.isprintable())
+        raise ToolFailed(f"git could not tell: {message}; what a clone lacks is not fetched")
+
+
+def _rules_above(project: str, top: str) -> list[str]:
+    """Attribute and ignore files between the top of the working tree and a project below it."""
+    found = []
+    while project != top:
+        project = os.path.dirname(project)
+        found += [f"{project}/{name}" for name in (".gitattributes", ".gitignore")]
+    return [path for path in found if os.path.isfile(path) and not os.path.islink(path)]
