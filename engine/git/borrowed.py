@@ -82,9 +82,10 @@ def _fill(git_dir: str, repository: Repository) -> Borrowed:
         sources += _borrow(f"{repository.common}/{name}", f"{git_dir}/{name}")
     if "refs" not in os.listdir(git_dir):
         os.mkdir(f"{git_dir}/refs")
-    for name in os.listdir(repository.own):
-        if name == "index" or name.startswith("sharedindex."):
-            sources += _borrow(f"{repository.own}/{name}", f"{git_dir}/{name}")
+    with _told(repository.own):
+        for name in os.listdir(repository.own):
+            if name == "index" or name.startswith("sharedindex."):
+                _copy(f"{repository.own}/{name}", f"{git_dir}/{name}")
     return Borrowed(
         git_dir=git_dir,
         top=repository.top,
@@ -124,6 +125,16 @@ def _borrow(source: str, target: str) -> list[str]:
             return []
         os.symlink(_real(source), target)
     return [source]
+
+
+def _copy(source: str, target: str) -> None:
+    """Copied, not linked: git writes the index back when it finds only dates that changed.
+
+    With its date: a file that is not older than the index may have changed since, so that git looks into it.
+    """
+    found = os.stat(_real(source), follow_symlinks=False)
+    shutil.copyfile(source, target, follow_symlinks=False)
+    os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 _FOREIGN = "parts of the repository are links that lead elsewhere, which are not followed"

@@ -45,11 +45,9 @@ class Git:
         arguments = query.arguments()
         with borrow(find_repository(self._project)) as borrowed:
             end = await self._run(borrowed, arguments)
-            if end.exit_code not in (0, None) and not await self._is_commit(borrowed, query.base):
-                if query.base != "HEAD":
-                    raise ToolFailed(f"{query.base}: no commit, branch or tag of this repository")
-                nothing = replace(query, base=borrowed.empty_tree, merge_base=False)  # no commit yet
-                end = await self._run(borrowed, nothing.arguments())
+            if end.exit_code not in (0, None):
+                arguments = await self._without_commit(borrowed, query)
+                end = await self._run(borrowed, arguments) if arguments else end
             self._require_success(end, borrowed)
         return parse_difference(end.stdout, cut=bool(end.stdout_dropped))
 
@@ -60,10 +58,22 @@ class Git:
             self._require_success(end, borrowed)
         return parse_untracked(end.stdout, cut=bool(end.stdout_dropped))
 
-    async def _is_commit(self, borrowed: Borrowed, revision: str) -> bool:
-        end = await self._run(
-            borrowed, ["rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}"]
+    async def _without_commit(self, borrowed: Borrowed, query: Query) -> list[str]:
+        """What to ask instead where nothing was committed yet; nothing where the base is not to blame.
+
+        Raises ToolFailed where the base is no commit: what is missing is never taken for empty.
+        """
+        if await self._knows(borrowed, query.base + "^{commit}"):
+            return []
+        if query.base == "HEAD" and not await self._knows(borrowed, "HEAD"):
+            return replace(query, base=borrowed.empty_tree, merge_base=False).arguments()
+        raise ToolFailed(
+            f"{query.base}: no commit, branch or tag that this clone has; nothing is fetched, and objects of other "
+            "repositories (alternates) are not read"
         )
+
+    async def _knows(self, borrowed: Borrowed, revision: str) -> bool:
+        end = await self._run(borrowed, ["rev-parse", "--verify", "--quiet", "--end-of-options", revision])
         return end.exit_code == 0
 
     async def _run(self, borrowed: Borrowed, arguments: Sequence[str]) -> CommandEnd:
