@@ -99,6 +99,8 @@ class _Entry(Struct, frozen=True, kw_only=True):
 
 def parse_difference(output: bytes, *, cut: bool) -> Difference:
     """`cut`: there was more output than came. Raises ToolFailed where not even the list of files came whole."""
+    if cut and b"\0\0" not in output:  # which is where the list ends
+        raise ToolFailed(f"the list of changed files alone is longer than {MAX_BYTES:,} bytes; narrow it with path")
     entries: list[_Entry] = []
     counts: dict[tuple[bytes, bytes], tuple[int | None, int | None]] = {}
     at = 0
@@ -106,8 +108,6 @@ def parse_difference(output: bytes, *, cut: bool) -> Difference:
         at = _take_entry(output, at, entries)
     while at < len(output) and not output.startswith(b"\0", at):
         at = _take_counts(output, at, counts)
-    if cut and at >= len(output):
-        raise ToolFailed(f"the list of changed files alone is longer than {MAX_BYTES:,} bytes; narrow it with path")
     texts = _texts(output[at + 1 :], entries, cut=cut)
     changes = []
     for number, entry in enumerate(entries):
