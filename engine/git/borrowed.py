@@ -40,7 +40,6 @@ _CONFIG = """\
 \tcommitGraph = false
 \tmultiPackIndex = false
 \tuntrackedCache = false
-\tuseReplaceRefs = false
 \tquotePath = false
 \tbigFileThreshold = 16m
 [safe]

@@ -20,6 +20,8 @@ from vibe_workflows.engine.agents.tools.render import MAX_TEXT_BYTES
 from vibe_workflows.engine.errors import CommandUnavailable, ToolFailed
 from vibe_workflows.engine.git import diff
 from vibe_workflows.engine.git import program as git_program
+from vibe_workflows.engine.git.borrowed import borrow
+from vibe_workflows.engine.git.repository import find_repository
 from vibe_workflows.engine.observe import Replayer, observation_of
 from vibe_workflows.engine.ports import Command
 
@@ -440,3 +442,10 @@ def test_reading_writes_nothing_to_the_repository(root: Path) -> None:
     before = state()
     Project(root).call("git_diff")
     assert state() == before
+
+
+def test_the_index_is_lent_with_its_date_by_which_git_knows_what_may_have_changed_since(root: Path) -> None:
+    os.utime(root / ".git/index", ns=(5, 1_234_567_890))
+    with borrow(find_repository(str(root))) as borrowed:
+        assert (Path(borrowed.git_dir) / "index").stat().st_mtime_ns == 1_234_567_890
+    assert not Path(borrowed.git_dir).exists()
