@@ -29,7 +29,10 @@ class ConfinedCommands:
 
     def find(self, program: str) -> str | None:
         found = shutil.which(program, path=self._path)
-        return None if found is None or self._is_projects(os.path.realpath(found)) else found
+        if found is None:
+            return None
+        found = os.path.realpath(found)  # where a link leads may lie in no folder that a command sees
+        return None if self._is_projects(found) else found
 
     async def run(self, command: Command) -> CommandEnd:
         from vibe_workflows.sandbox import confine  # most runs are answered from the store, and run nothing
@@ -37,7 +40,7 @@ class ConfinedCommands:
         policy = confine.Confinement(
             project=self._project,
             writable=False,
-            readable=tuple(map(Path, command.readable)),
+            readable=tuple(map(Path, (*command.readable, command.argv[0]))),
             environment=command.environment,
             limits=confine.CommandLimits(
                 memory_bytes=1024 * MIB, processes=64, file_bytes=MIB, scratch_bytes=MIB, cpu_s=120

@@ -39,7 +39,7 @@ def read_tools(workspace: Workspace, commands: CommandRunner) -> tuple[Tool, ...
         ReadFile(workspace),
         ListFiles(workspace),
         Glob(workspace),
-        Grep(workspace),
+        Grep(workspace, commands),
         GitDiff(workspace, commands),
     )
 
