@@ -12,7 +12,7 @@ from ...errors import CommandUnavailable
 from ...ports import Command, CommandRunner
 
 #: Below, starting a confined program takes longer than reading the files.
-WORTH_FILES = 5_000
+WORTH_FILES = 10_000
 
 _TIMEOUT_S = 20.0
 _OUTPUT_BYTES = 16 * 1024 * 1024
