@@ -60,9 +60,17 @@ class ModelBackend(Protocol):
 # ---------------------------------------------------------------- tools
 
 
+class Look(Struct, frozen=True, kw_only=True):
+    """A call of a tool, and the data that it gives."""
+
+    arguments: Mapping[str, JSON]
+    data: JSON
+
+
 class ToolResult(Struct, frozen=True, kw_only=True):
     text: str  # what the model reads
     data: JSON  # what a script gets from tool(...), and what is digested as the observation
+    shown: Look | None = None  # a narrower call that gives all that `text` shows, where that is less than `data`
 
 
 class Tool(Protocol):

@@ -104,7 +104,7 @@ _PIECES = st.sampled_from(
 _LINES = st.text(st.sampled_from("aAbBsSkKiIıſK.-x1 {}é\t#"), max_size=12)
 
 
-@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
+@pytest.mark.filterwarnings("ignore:Possible :FutureWarning")
 @settings(max_examples=1_000, deadline=None)
 @given(st.lists(_PIECES, max_size=8).map("".join), _LINES, st.booleans())
 @example("ab{0,1}", "a", False)
