@@ -11,13 +11,15 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
+import trio
 from msgspec import Struct
 
 from ..errors import ToolFailed
-from .repository import Repository, read_settings, read_small
+from .repository import Repository, find_repository, read_settings, read_small
 
 _HEAD = re.compile(r"ref: refs/[^\s\0]+|[0-9a-f]{40}|[0-9a-f]{64}")
 _LOOSE = re.compile(r"[0-9a-f]{2}")
@@ -58,14 +60,29 @@ class Borrowed(Struct, frozen=True, kw_only=True):
     empty_tree: str
 
 
-@contextmanager
-def borrow(repository: Repository) -> Iterator[Borrowed]:
-    """Lend `repository` for as long as this is open. Raises ToolFailed for one whose parts lie elsewhere."""
+@asynccontextmanager
+async def borrow(project: str) -> AsyncIterator[Borrowed]:
+    """Lend the repository around `project`, a resolved path, for as long as this is open.
+
+    Raises ToolFailed where there is none, or where its parts lie elsewhere. Hundreds of links are made and removed, so
+    a thread does it.
+    """
+    borrowed = await trio.to_thread.run_sync(_lend, project)
+    try:
+        yield borrowed
+    finally:
+        with trio.CancelScope(shield=True):  # bounded by what was made
+            await trio.to_thread.run_sync(partial(shutil.rmtree, borrowed.git_dir, ignore_errors=True))
+
+
+def _lend(project: str) -> Borrowed:
+    repository = find_repository(project)
     git_dir = os.path.realpath(tempfile.mkdtemp(prefix="vibe-git-"))
     try:
-        yield _fill(git_dir, repository)
-    finally:
+        return _fill(git_dir, repository)
+    except BaseException:
         shutil.rmtree(git_dir, ignore_errors=True)
+        raise
 
 
 def _fill(git_dir: str, repository: Repository) -> Borrowed:

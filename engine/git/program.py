@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
+import trio
 from msgspec.structs import replace
 
 from ..errors import CommandUnavailable, ToolFailed
 from ..ports import Command, CommandEnd, CommandRunner
 from .borrowed import Borrowed, borrow
 from .diff import MAX_BYTES, Difference, Query, parse_difference, parse_untracked, untracked_arguments
-from .repository import find_repository
 
 _TIMEOUT_S = 30.0
 _MESSAGE_CHARS = 300
@@ -41,21 +42,33 @@ class Git:
         self._program: str | None = None
 
     async def difference(self, query: Query) -> Difference:
-        """What `query` asks for: a pure function of repository, index and working tree."""
-        arguments = query.arguments()
-        with borrow(find_repository(self._project)) as borrowed:
-            end = await self._run(borrowed, arguments)
-            if end.exit_code not in (0, None):
-                arguments = await self._without_commit(borrowed, query)
-                end = await self._run(borrowed, arguments) if arguments else end
-            self._require_success(end, borrowed)
+        """What `query` asks for, with new files unless it is about the index alone.
+
+        A pure function of repository, index and working tree.
+        """
+        query.arguments()  # denied before anything is looked at
+        async with borrow(self._project) as borrowed:
+            asked = [partial(self._changed, borrowed, query)]
+            if not query.staged:
+                asked.append(partial(self._untracked, borrowed, query.path))
+            found = await _all_of(asked)
+        return Difference(
+            changes=tuple(change for part in found for change in part.changes),
+            complete=all(part.complete for part in found),
+        )
+
+    async def _changed(self, borrowed: Borrowed, query: Query) -> Difference:
+        end = await self._run(borrowed, query.arguments())
+        if end.exit_code not in (0, None):
+            arguments = await self._without_commit(borrowed, query)
+            end = await self._run(borrowed, arguments) if arguments else end
+        self._require_success(end, borrowed)
         return parse_difference(end.stdout, cut=bool(end.stdout_dropped))
 
-    async def untracked(self, path: str) -> Difference:
+    async def _untracked(self, borrowed: Borrowed, path: str) -> Difference:
         """Names of the files below `path` that are not in the index, and that no .gitignore excludes."""
-        with borrow(find_repository(self._project)) as borrowed:
-            end = await self._run(borrowed, untracked_arguments(path))
-            self._require_success(end, borrowed)
+        end = await self._run(borrowed, untracked_arguments(path))
+        self._require_success(end, borrowed)
         return parse_untracked(end.stdout, cut=bool(end.stdout_dropped))
 
     async def _without_commit(self, borrowed: Borrowed, query: Query) -> list[str]:
@@ -118,3 +131,22 @@ def _rules_above(project: str, top: str) -> list[str]:
         project = os.path.dirname(project)
         found += [f"{project}/{name}" for name in (".gitattributes", ".gitignore")]
     return [path for path in found if os.path.isfile(path) and not os.path.islink(path)]
+
+
+async def _all_of(asked: Sequence[Callable[[], Awaitable[Difference]]]) -> list[Difference]:
+    """The answers in order, asked for at the same time. Of several failures the first in that order is raised."""
+    found: dict[int, Difference] = {}
+    failures: dict[int, ToolFailed] = {}
+
+    async def one(number: int, ask: Callable[[], Awaitable[Difference]]) -> None:
+        try:
+            found[number] = await ask()
+        except ToolFailed as error:  # raised below, bare: a nursery would wrap it
+            failures[number] = error
+
+    async with trio.open_nursery() as nursery:
+        for number, ask in enumerate(asked):
+            nursery.start_soon(one, number, ask)
+    if failures:
+        raise failures[min(failures)]
+    return [found[number] for number in sorted(found)]

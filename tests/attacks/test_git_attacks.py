@@ -7,6 +7,7 @@ the confinement of the program that reads it.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,3 +217,9 @@ def test_a_project_does_not_bring_its_own_programs(trap: Trap, monkeypatch: pyte
         assert found is not None
         assert not os.path.realpath(found).startswith(str(trap.project))
     assert ConfinedCommands(trap.project, accepted="strong", environ={"PATH": str(elsewhere)}).find("git") is None
+    (elsewhere / "git").unlink()
+    shutil.copy(trap.evil, elsewhere / "git")
+    monkeypatch.chdir(elsewhere)
+    found = ConfinedCommands(trap.project, accepted="strong", environ={"PATH": f".:{real}"}).find("git")
+    assert found is not None
+    assert not os.path.samefile(found, elsewhere / "git"), "wherever vibe is started"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
-import trio
 from msgspec import Meta
 
-from ...errors import ToolDenied, ToolFailed
-from ...git import Change, ChangeKind, Difference, Git, Query
+from ...errors import ToolFailed
+from ...git import Change, ChangeKind, Git, Query
 from ...model import JSON, ToolSpec
 from ...ports import CommandRunner, ToolResult
 from .arguments import parameters_of, parse
@@ -60,35 +59,14 @@ class GitDiff:
         """
         wanted = parse(self.spec.name, GitDiffArguments, arguments)
         place = self._workspace.locate(wanted.path)
-        changes, complete = await self._changes(wanted, place.path)
-        if not changes and not (self._workspace.is_file(place) or self._workspace.is_folder(place)):
-            raise ToolFailed(f"{visible(place.path)}: no such file or folder, and no change of one")
-        shown = [change for change in changes if not _is_secret(change)]
-        left_out = [change.path for change in changes if _is_secret(change)]
-        return _result(wanted, shown, left_out, complete=complete)
-
-    async def _changes(self, wanted: GitDiffArguments, path: str) -> tuple[list[Change], bool]:
-        """What changed and what is new, asked for at the same time; and whether that is all."""
-        query = Query(base=wanted.base, path=path, staged=wanted.staged, merge_base=wanted.merge_base)
-        asked = (
-            [self._git.difference(query)] if wanted.staged else [self._git.difference(query), self._git.untracked(path)]
+        found = await self._git.difference(
+            Query(base=wanted.base, path=place.path, staged=wanted.staged, merge_base=wanted.merge_base)
         )
-        found: dict[int, Difference] = {}
-        failures: dict[int, ToolFailed | ToolDenied] = {}
-
-        async def one(number: int, answer: Awaitable[Difference]) -> None:
-            try:
-                found[number] = await answer
-            except (ToolFailed, ToolDenied) as error:
-                failures[number] = error
-
-        async with trio.open_nursery() as nursery:
-            for number, answer in enumerate(asked):
-                nursery.start_soon(one, number, answer)
-        if failures:
-            raise failures[min(failures)]  # the same one each time, whichever came first
-        changes = [change for number in sorted(found) for change in found[number].changes]
-        return changes, all(part.complete for part in found.values())
+        if not found.changes and not (self._workspace.is_file(place) or self._workspace.is_folder(place)):
+            raise ToolFailed(f"{visible(place.path)}: no such file or folder, and no change of one")
+        shown = [change for change in found.changes if not _is_secret(change)]
+        left_out = [change.path for change in found.changes if _is_secret(change)]
+        return _result(wanted, shown, left_out, complete=found.complete)
 
 
 def _is_secret(change: Change) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from vibe_workflows.engine.errors import CommandUnavailable, ToolFailed
 from vibe_workflows.engine.git import diff
 from vibe_workflows.engine.git import program as git_program
 from vibe_workflows.engine.git.borrowed import borrow
-from vibe_workflows.engine.git.repository import find_repository
 from vibe_workflows.engine.observe import Replayer, observation_of
 from vibe_workflows.engine.ports import Command
 
@@ -353,6 +353,14 @@ def _sha256(root: Path) -> Path:
     return repository(root, ONE, options=("--object-format=sha256",))
 
 
+def _shallow(root: Path) -> Path:
+    write(root, "later.txt")
+    commit(root, "second")
+    git(root.parent, "clone", "-q", "--depth=1", f"file://{root}", "shallow")
+    assert (root.parent / "shallow/.git/shallow").exists()
+    return root.parent / "shallow"
+
+
 def _detached(root: Path) -> Path:
     git(root, "checkout", "-q", "--detach")
     return root
@@ -362,7 +370,7 @@ def _plain(root: Path) -> Path:
     return root
 
 
-SHAPES = [_plain, _worktree, _submodule, _subfolder, _inside, _packed, _split_index, _sha256, _detached]
+SHAPES = [_plain, _worktree, _submodule, _subfolder, _inside, _packed, _split_index, _sha256, _shallow, _detached]
 
 
 @pytest.mark.parametrize("confined", [False, True], ids=["plain", "confined"])
@@ -446,6 +454,33 @@ def test_reading_writes_nothing_to_the_repository(root: Path) -> None:
 
 def test_the_index_is_lent_with_its_date_by_which_git_knows_what_may_have_changed_since(root: Path) -> None:
     os.utime(root / ".git/index", ns=(5, 1_234_567_890))
-    with borrow(find_repository(str(root))) as borrowed:
-        assert (Path(borrowed.git_dir) / "index").stat().st_mtime_ns == 1_234_567_890
-    assert not Path(borrowed.git_dir).exists()
+
+    async def main() -> str:
+        async with borrow(str(root)) as borrowed:
+            assert os.stat(f"{borrowed.git_dir}/index").st_mtime_ns == 1_234_567_890
+        return borrowed.git_dir
+
+    assert not os.path.lexists(trio.run(main))
+
+
+def test_a_cancelled_look_leaves_nothing_behind(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(PlainCommands):
+        async def run(self, command: Command) -> Any:
+            assert os.listdir(temporary)
+            if len(self.ran) == 1:
+                scope.cancel()
+            self.ran.append(command)
+            await trio.sleep_forever()
+
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    scope = trio.CancelScope()
+
+    async def main() -> None:
+        with scope:
+            await Project(root, commands=Hanging(root)).tools.get("git_diff").run({})
+
+    trio.run(main)
+    assert scope.cancelled_caught
+    assert os.listdir(temporary) == []
