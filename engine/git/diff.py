@@ -57,6 +57,10 @@ class Change(Struct, frozen=True, kw_only=True):
     deleted: int | None = None
     text: str = ""  # the change itself, as far as it came
 
+    @property
+    def is_untracked(self) -> bool:
+        return self.kind is ChangeKind.UNTRACKED
+
 
 class Difference(Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...]

@@ -39,7 +39,6 @@ class Git:
     def __init__(self, runner: CommandRunner, project: str) -> None:
         self._runner = runner
         self._project = os.path.realpath(project)
-        self._program: str | None = None
 
     async def difference(self, query: Query) -> Difference:
         """What `query` asks for, with new files unless it is about the index alone.
@@ -90,11 +89,11 @@ class Git:
         return end.exit_code == 0
 
     async def _run(self, borrowed: Borrowed, arguments: Sequence[str]) -> CommandEnd:
-        self._program = self._program or self._runner.find("git")
-        if self._program is None:
+        program = self._runner.find("git")
+        if program is None:
             raise ToolFailed("git is not installed on this machine")
         command = Command(
-            argv=(self._program, *arguments),
+            argv=(program, *arguments),
             readable=(borrowed.git_dir, *borrowed.sources, *_rules_above(self._project, borrowed.top)),
             environment={
                 **_ENVIRONMENT,

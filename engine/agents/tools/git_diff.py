@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
 
 from ...errors import ToolFailed
-from ...git import Change, ChangeKind, Git, Query
 from ...model import JSON, ToolSpec
 from ...ports import CommandRunner, ToolResult
 from .arguments import parameters_of, parse
 from .render import capped, clip
 from .secrets import refusal
 from .workspace import Workspace, visible
+
+if TYPE_CHECKING:
+    from ...git import Change
 
 MAX_FILES = 2_000
 MAX_DIFF_BYTES = 1024 * 1024
@@ -49,7 +51,7 @@ class GitDiff:
 
     def __init__(self, workspace: Workspace, commands: CommandRunner) -> None:
         self._workspace = workspace
-        self._git = Git(commands, workspace.root)
+        self._commands = commands
 
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         """Data: {files: [{path, old_path, status, added, deleted}], diff, left_out: [path], truncated}.
@@ -57,9 +59,11 @@ class GitDiff:
         At most MAX_FILES files and MAX_DIFF_BYTES of diff, cut at a line. `left_out` are changed files that no tool
         reads. `added` and `deleted` are null for binary and untracked files, `old_path` for all but renamed ones.
         """
+        from ...git import Git, Query  # most runs are answered from the store, and ask git nothing
+
         wanted = parse(self.spec.name, GitDiffArguments, arguments)
         place = self._workspace.locate(wanted.path)
-        found = await self._git.difference(
+        found = await Git(self._commands, self._workspace.root).difference(
             Query(base=wanted.base, path=place.path, staged=wanted.staged, merge_base=wanted.merge_base)
         )
         if not found.changes and not (self._workspace.is_file(place) or self._workspace.is_folder(place)):
@@ -147,7 +151,7 @@ def _text(
 def _line(change: Change) -> str:
     counts = "" if change.added is None else f" +{change.added:,} -{change.deleted or 0:,}"
     source = f" from {visible(change.old_path)}" if change.old_path else ""
-    new = " (new, not added to git: read_file shows it)" if change.kind is ChangeKind.UNTRACKED else ""
+    new = " (new, not added to git: read_file shows it)" if change.is_untracked else ""
     return f"{change.kind.value.replace('_', ' ')}{counts} {visible(change.path)}{source}{new}"
 
 
