@@ -7,11 +7,16 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import trio
+
 from vibe_workflows.engine.errors import CommandUnavailable
 from vibe_workflows.engine.ports import Command, CommandEnd
 from vibe_workflows.sandbox.errors import SandboxUnavailable
 from vibe_workflows.sandbox.level import Level
 from vibe_workflows.sandbox.limits import MIB
+
+#: Four processes stand around each: a fan-out of agents that all ask git takes turns.
+_AT_ONCE = 8
 
 
 class ConfinedCommands:
@@ -25,6 +30,7 @@ class ConfinedCommands:
     def __init__(self, project: Path, *, accepted: str, environ: Mapping[str, str]) -> None:
         self._project = Path(os.path.realpath(project))
         self._at_least = Level.WEAK if Level(accepted) is Level.WEAK else Level.GOOD
+        self._slots = trio.Semaphore(_AT_ONCE)
         self._path = self._folders_of(environ.get("PATH", os.defpath))
 
     def find(self, program: str) -> str | None:
@@ -47,14 +53,15 @@ class ConfinedCommands:
             ),
         )
         try:
-            return await confine.run_confined(
-                command.argv,
-                cwd=self._project,
-                policy=policy,
-                timeout_s=command.timeout_s,
-                output_bytes=command.output_bytes,
-                at_least=self._at_least,
-            )
+            async with self._slots:
+                return await confine.run_confined(
+                    command.argv,
+                    cwd=self._project,
+                    policy=policy,
+                    timeout_s=command.timeout_s,
+                    output_bytes=command.output_bytes,
+                    at_least=self._at_least,
+                )
         except (confine.ConfinementRefused, confine.CommandNotStarted, SandboxUnavailable) as error:
             raise CommandUnavailable(str(error)) from error
 

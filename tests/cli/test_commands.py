@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from tests.support.projects import Project
 from tests.support.repositories import repository, write
@@ -100,3 +101,25 @@ def test_a_program_that_is_not_there_is_an_error(root: Path) -> None:
     command = Command(argv=("/no/such/program",), timeout_s=30, output_bytes=1000)
     with pytest.raises(CommandUnavailable, match="did not start"):
         trio.run(commands.run, command)
+
+
+def test_a_fan_out_of_programs_takes_turns(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most = 0, 0
+
+    async def slow(_argv: object, **_options: object) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await trio.sleep(1)
+        running -= 1
+
+    async def main() -> None:
+        commands = ConfinedCommands(root, accepted="strong", environ=os.environ)
+        command = Command(argv=("x",), timeout_s=30, output_bytes=1000)
+        async with trio.open_nursery() as nursery:
+            for _ in range(50):
+                nursery.start_soon(commands.run, command)
+
+    monkeypatch.setattr(confine, "run_confined", slow)
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert most == 8
