@@ -52,6 +52,7 @@ from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
 from . import wiring
 from .binding import given_arguments
+from .commands import ConfinedCommands
 from .models import OFFLINE, close_backend, default_model, equipped, model_resolver, open_backends
 
 if TYPE_CHECKING:
@@ -143,8 +144,9 @@ async def _assemble_and_execute(
         plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(host)))))
         backend = equipped(backend or open_backends(settings, island), settings)
         stack.push_async_callback(close_backend, backend)
+        commands = ConfinedCommands(settings.project_root, accepted=settings.sandbox_accept, environ=os.environ)
         workspace = Workspace(settings.project_root, host.checker)
-        tools = read_tools(workspace)
+        tools = read_tools(workspace, commands)
         services = RunServices(
             store=store,
             host=host,

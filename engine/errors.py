@@ -182,6 +182,10 @@ class SandboxError(VibeError):
     exit_code = ExitCode.SANDBOX
 
 
+class CommandUnavailable(SandboxError):
+    """A program cannot be run here: it is not there, or the walls of this machine do not hold it well enough."""
+
+
 class SandboxWeak(SandboxError):
     exit_code = ExitCode.SANDBOX_WEAK
 

@@ -111,7 +111,8 @@ async def _run_tool(tool: Tool, arguments: dict[str, JSON]) -> _Said:
         return _Said(text=f"Error: {error.message}", outcome="error", observation=_seen(tool, arguments, error))
     except ToolDenied as error:
         return _Said(text=f"Denied: {error.message}", outcome="denied", observation=_seen(tool, arguments, error))
-    return _Said(text=result.text, observation=observation_of(tool, arguments, result) if tool.observes else None)
+    observation = observation_of(tool, arguments, result, as_text=True) if tool.observes else None
+    return _Said(text=result.text, observation=observation)
 
 
 def _seen(tool: Tool, arguments: dict[str, JSON], error: ToolFailed | ToolDenied) -> Observation | None:

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import trio
 
 from tests.support.checking import PlainChecker
+from tests.support.commands import PlainCommands
 from vibe_workflows.cli import assembly, wiring
 from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
@@ -225,7 +226,7 @@ class Oracle:
         return other.prompt == step.prompt and other.shown == step.shown[: turns - 1]
 
     def _shown(self, tree: Tree) -> dict[int, str]:
-        tools = ToolBox(read_tools(Workspace(self.project, PlainChecker()))).by_name
+        tools = ToolBox(read_tools(Workspace(self.project, PlainChecker()), PlainCommands(self.project))).by_name
 
         async def look(number: int) -> str:
             name, arguments = OPS[number]
