@@ -41,7 +41,7 @@ from vibe_workflows.sandbox.launcher import Zygote
 FLOW = ".vibe/workflows/flow.py"
 PATHS = ("a.py", "b.py", "n.md", "sub/c.py")
 #: What a file may hold; None: there is no such file.
-CONTENTS = (None, "one\ntwo\nthree\n", "one\n2\nthree\n", "one\ntwo\n3\n", "needle\n")
+CONTENTS = (None, None, "one\ntwo\nthree\n", "one\n2\nthree\n", "one\ntwo\n3\n", "needle\n")
 
 #: A look of a step: a tool and its arguments.
 OPS: tuple[tuple[str, dict[str, Any]], ...] = (
