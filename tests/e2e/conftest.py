@@ -14,10 +14,11 @@ from typing import IO, Any
 
 import pytest
 
+from tests.support.leaks import nothing_is_left
 from tests.support.openai_plugin import openai_server
 from tests.support.openai_server import OpenAIServer
 
-__all__ = ["openai_server"]
+__all__ = ["nothing_is_left", "openai_server"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0

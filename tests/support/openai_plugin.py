@@ -11,7 +11,8 @@ from tests.support.openai_server import OpenAIServer
 
 @pytest.fixture
 def openai_server() -> Iterator[OpenAIServer]:
-    """A fresh server on a free port. It fails the test that made it stumble."""
+    """A fresh server on a free port. It fails the test that made it stumble, or that leaves it with a connection."""
     with OpenAIServer() as server:
         yield server
+        server.wait_left()
     assert server.errors == []

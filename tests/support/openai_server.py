@@ -35,6 +35,8 @@ Body: TypeAlias = dict[str, Any]
 
 #: Ends a wait for what will never come. Long, because importing litellm on a busy machine is.
 PATIENCE_S = 90.0
+#: For a client that is done; the kernel tells of its end at once.
+LEAVING_S = 10.0
 _KINDS: dict[str, type[Behaviour]] = {kind.__name__: kind for kind in (Answer, Fail, Raw, Hang, Drop, StreamError)}
 
 
@@ -91,6 +93,10 @@ class OpenAIServer:
         """Block until `count` connections ended; all that did."""
         self._wait(lambda: len(self.closes) >= count, f"{count} closed connections", timeout_s)
         return list(self.closes)
+
+    def wait_left(self, timeout_s: float = LEAVING_S) -> None:
+        """Block until no client has a connection here: one that is still open was forgotten."""
+        self._wait(lambda: not self.open_connections, "all clients to leave", timeout_s)
 
     async def until_requests(self, count: int) -> list[SeenRequest]:
         """`wait_requests` for a trio test on the real clock."""
