@@ -107,6 +107,7 @@ class StepWork:
         self._started_at = services.wall_clock()
         self._attempts: list[Attempt] = []
         self._turns = 0
+        self._agent: AgentRun | None = None
         self._stored_running = False
         self._counted = False
 
@@ -167,6 +168,7 @@ class StepWork:
             clock=services.wall_clock,
             info=info,
         )
+        self._agent = run
         outcome = await self._with_retries(run)
         self._turns = outcome.turns
         answer = canonical_json(outcome.answer).decode()
@@ -244,8 +246,12 @@ class StepWork:
         turns: tuple[Turn, ...],
         observations: tuple[Observation, ...] = (),
     ) -> StepOutcome:
-        step = self._step(status, result, fault, observations)
         events = tuple(self._turn_event(turn) for turn in turns)
+        if status is not StepStatus.COMPLETED and self._agent is not None and self._agent.unrecorded is not None:
+            # Its reply came and was paid for, and then the step was cut off.
+            turns = (*turns, self._agent.unrecorded)
+            self._turns = self._agent.turns
+        step = self._step(status, result, fault, observations)
         records: tuple[Record, ...] = (step, *turns, *self._attempts)
         return StepOutcome(step=step, records=records, events=events, counted=self._counted)
 

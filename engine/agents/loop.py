@@ -131,6 +131,11 @@ class AgentRun:
         return tuple(self._observations)
 
     @property
+    def unrecorded(self) -> Turn | None:
+        """The turn whose reply arrived, where `record_turn` did not get it or was cut off."""
+        return None if self._open is None or self._open.recorded else self._open.turn
+
+    @property
     def model(self) -> str:
         """The one that is asked: the task's, or the fallback that took its place."""
         return self._model
@@ -282,7 +287,8 @@ class AgentRun:
 
     async def _record(self, current: _Open, *, error: str = "", outcome: str | None = None) -> None:
         if not current.recorded:
-            await self._record_turn(replace(current.turn, error=error, outcome=outcome or current.turn.outcome))
+            current.turn = replace(current.turn, error=error, outcome=outcome or current.turn.outcome)
+            await self._record_turn(current.turn)
             current.recorded = True
 
     def _close(self, current: _Open, following: Sequence[Message]) -> None:
