@@ -77,6 +77,11 @@ class OpenAIServer:
         with self._changed:
             self._queue.extend(behaviours)
 
+    def forget(self) -> None:
+        """Take back the behaviours that no request came for."""
+        with self._changed:
+            self._queue.clear()
+
     def hold(self) -> None:
         """Let requests arrive, and answer none before `release`."""
         self._on_loop(asyncio.Event.clear)

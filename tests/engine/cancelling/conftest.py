@@ -1,0 +1,19 @@
+"""Fixtures of the tests of cancelling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.openai_plugin import openai_server as openai_server
+from vibe_workflows.sandbox.launcher import Zygote, start_zygote
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    held = start_zygote()
+    try:
+        yield held
+    finally:
+        held.close()
