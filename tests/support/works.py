@@ -35,7 +35,6 @@ from vibe_workflows.engine.launch import RunReport
 from vibe_workflows.engine.model import (
     Attempt,
     Message,
-    Role,
     RunId,
     Step,
     ToolCall,
@@ -237,8 +236,3 @@ async def open_works(
 async def _close(backend: ModelBackend) -> None:
     with trio.CancelScope(shield=True, deadline=trio.current_time() + 10):
         await backend.aclose()
-
-
-def prompt_of(body: Mapping[str, Any]) -> str:
-    """The task in a request of OpenAI's format."""
-    return next(str(each["content"]) for each in body["messages"] if each["role"] == Role.USER.value)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.openai_plugin import openai_server as openai_server
+from tests.support.model_server_plugin import model_server as model_server
 
 TEST_KEY = "sk-test-0123456789abcdef"
 

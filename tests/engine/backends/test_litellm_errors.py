@@ -12,7 +12,7 @@ from trio.testing import trio_test
 from tests.engine.backends.conftest import TEST_KEY
 from tests.support.behaviours import Answer, Behaviour, Drop, Fail, Hang, Raw, StreamError
 from tests.support.model_calls import TEST_MODEL, ask, open_litellm
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 from vibe_workflows.engine.errors import (
     AgentError,
     ContextTooLong,
@@ -53,7 +53,7 @@ TABLE: list[tuple[Behaviour, type[StepFault], bool | None]] = [
     (Fail(status=403), SetupError, None),
     (Fail(status=402), SetupError, None),
     (Fail(status=404), SetupError, None),
-    (Fail(status=418), ProviderError, False),
+    (Fail(status=418, type="server_error"), ProviderError, False),
     (Fail(status=409), ProviderError, True),
     (Fail(status=500), ProviderError, True),
     (Fail(status=502), ProviderError, True),
@@ -73,7 +73,7 @@ TABLE: list[tuple[Behaviour, type[StepFault], bool | None]] = [
 
 
 async def _failures(
-    server: OpenAIServer, behaviours: Iterable[Behaviour], model: str = TEST_MODEL, now: float = 0.0
+    server: ModelServer, behaviours: Iterable[Behaviour], model: str = TEST_MODEL, now: float = 0.0
 ) -> list[StepFault]:
     """The errors of one call each, of which each is one request."""
     errors: list[StepFault] = []
@@ -92,24 +92,24 @@ def _outcome(error: StepFault) -> tuple[type[StepFault], bool | None]:
 
 
 @trio_test
-async def test_each_failure_of_a_provider_has_its_type(openai_server: OpenAIServer) -> None:
-    errors = await _failures(openai_server, [behaviour for behaviour, _, _ in TABLE])
+async def test_each_failure_of_a_provider_has_its_type(model_server: ModelServer) -> None:
+    errors = await _failures(model_server, [behaviour for behaviour, _, _ in TABLE])
     found = [(behaviour, *_outcome(error)) for (behaviour, _, _), error in zip(TABLE, errors, strict=True)]
     assert found == TABLE
     for error in errors:
         assert error.__cause__ is not error
-        assert error.message.startswith(f"{TEST_MODEL} (openai at 127.0.0.1:{openai_server.port}): ")
+        assert error.message.startswith(f"{TEST_MODEL} (openai at 127.0.0.1:{model_server.port}): ")
 
 
 @trio_test
 async def test_providers_that_only_litellm_streams_fail_by_the_same_types(
-    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-deepseek-0123456789")
     # Here litellm turns the finish reason "error" into "stop", and drops the code of an error event.
     lost = (Answer(text="half an answ", finish="error"), StreamError(code="rate_limit_exceeded"))
     table = [row for row in TABLE if row[0] not in lost]
-    errors = await _failures(openai_server, [behaviour for behaviour, _, _ in table], model="deepseek/test")
+    errors = await _failures(model_server, [behaviour for behaviour, _, _ in table], model="deepseek/test")
     found = [(behaviour, *_outcome(error)) for (behaviour, _, _), error in zip(table, errors, strict=True)]
     assert found == table
 
@@ -118,7 +118,7 @@ NOW = 1_700_000_000.0
 
 
 @trio_test
-async def test_retry_after_is_read_in_every_form(openai_server: OpenAIServer) -> None:
+async def test_retry_after_is_read_in_every_form(model_server: ModelServer) -> None:
     forms: list[tuple[dict[str, str], float | None]] = [
         ({"Retry-After": "3"}, 3.0),
         ({"Retry-After": "1.5"}, 1.5),
@@ -129,13 +129,13 @@ async def test_retry_after_is_read_in_every_form(openai_server: OpenAIServer) ->
         ({"Retry-After": "inf"}, None),
         ({}, None),
     ]
-    errors = await _failures(openai_server, [Fail(status=429, headers=headers) for headers, _ in forms], now=NOW)
+    errors = await _failures(model_server, [Fail(status=429, headers=headers) for headers, _ in forms], now=NOW)
     assert [getattr(error, "retry_after_s", "no such field") for error in errors] == [wait_s for _, wait_s in forms]
 
 
 @trio_test
-async def test_a_retry_after_of_an_overloaded_server_is_kept_too(openai_server: OpenAIServer) -> None:
-    [error] = await _failures(openai_server, [Fail(status=503, headers={"Retry-After": "4"})])
+async def test_a_retry_after_of_an_overloaded_server_is_kept_too(model_server: ModelServer) -> None:
+    [error] = await _failures(model_server, [Fail(status=503, headers={"Retry-After": "4"})])
     assert isinstance(error, ProviderError)
     assert error.retry_after_s == 4.0
 
@@ -152,22 +152,22 @@ async def test_a_server_that_is_not_there_is_a_provider_error_that_says_so() -> 
 
 
 @trio_test
-async def test_a_key_that_a_provider_echoes_is_not_in_the_message(openai_server: OpenAIServer) -> None:
+async def test_a_key_that_a_provider_echoes_is_not_in_the_message(model_server: ModelServer) -> None:
     fails = [Fail(status=status, message=f"your key {TEST_KEY} did not do") for status in (400, 404, 429, 500, 401)]
-    errors = await _failures(openai_server, fails)
+    errors = await _failures(model_server, fails)
     assert all(TEST_KEY not in error.message for error in errors)
     assert all("your key *** did not do" in error.message for error in errors[:-1])
 
 
 @trio_test
-async def test_long_words_of_a_provider_are_cut(openai_server: OpenAIServer) -> None:
-    [error] = await _failures(openai_server, [Fail(status=500, message="very\nbad " * 500)])
+async def test_long_words_of_a_provider_are_cut(model_server: ModelServer) -> None:
+    [error] = await _failures(model_server, [Fail(status=500, message="very\nbad " * 500)])
     assert len(error.message) < 500
     assert "\n" not in error.message
 
 
 @trio_test
-async def test_a_model_that_cannot_be_served_is_refused_before_anything_is_sent(openai_server: OpenAIServer) -> None:
+async def test_a_model_that_cannot_be_served_is_refused_before_anything_is_sent(model_server: ModelServer) -> None:
     refusals = {
         "gpt-oss-of-mine": "no provider is known",
         "": "no provider is known",
@@ -176,42 +176,42 @@ async def test_a_model_that_cannot_be_served_is_refused_before_anything_is_sent(
         "anthropic/claude-sonnet-4-5": "set ANTHROPIC_API_KEY",
         "gemini/gemini-2.0-flash": "set GOOGLE_API_KEY or GEMINI_API_KEY",
     }
-    async with open_litellm(openai_server.url) as backend:
+    async with open_litellm(model_server.url) as backend:
         for model, words in refusals.items():
             with pytest.raises(SetupError, match=words):
                 await backend.info(model)
             with pytest.raises(SetupError, match=words):
                 await backend.complete(ask(model=model))
-    assert openai_server.requests == []
+    assert model_server.requests == []
 
 
 @trio_test
 async def test_without_a_key_openai_itself_is_refused_and_a_server_of_ones_own_is_asked(
-    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     async with open_litellm(None) as backend:
         with pytest.raises(SetupError, match="set OPENAI_API_KEY"):
             await backend.complete(ask())
-    async with open_litellm(openai_server.url) as backend:
+    async with open_litellm(model_server.url) as backend:
         assert (await backend.complete(ask())).text.startswith("answer ")
 
 
 @trio_test
 async def test_the_address_may_come_from_the_environment(
-    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", openai_server.url)
+    monkeypatch.setenv("OPENAI_BASE_URL", model_server.url)
     async with open_litellm(None) as backend:
         await backend.complete(ask())
-    assert len(openai_server.requests) == 1
+    assert len(model_server.requests) == 1
 
 
 @trio_test
 async def test_a_parameter_that_a_known_model_does_not_take_is_an_error_and_not_dropped(
-    openai_server: OpenAIServer,
+    model_server: ModelServer,
 ) -> None:
-    async with open_litellm(openai_server.url) as backend:
+    async with open_litellm(model_server.url) as backend:
         with pytest.raises(SetupError, match="temperature"):
             await backend.complete(ask(model="openai/o3-mini", temperature=0.3))
-    assert openai_server.requests == []
+    assert model_server.requests == []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.openai_plugin import openai_server as openai_server
+from tests.support.model_server_plugin import model_server as model_server
 from vibe_workflows.sandbox.launcher import Zygote, start_zygote
 
 

@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.support.behaviours import Behaviour
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 from tests.support.works import PLAYED, Finished, Works
 from vibe_workflows.engine.errors import Refused
 from vibe_workflows.engine.model import ModelRequest, RunStatus, StepStatus
@@ -39,7 +39,7 @@ class Moment:
     work: str = ""  # options of the step
     behave: tuple[Behaviour, ...] = ()
     at: str = ""  # cut off by the very code that reaches this point
-    until: Callable[[Works, OpenAIServer], Awaitable[object]] | None = None  # else after this
+    until: Callable[[Works, ModelServer], Awaitable[object]] | None = None  # else after this
     answering: int | None = None  # the request that is under way
     requests: int = 1
     turns: int = 0
@@ -56,7 +56,7 @@ class Scene:
 
     zygote: Zygote
     folder: Path
-    server: OpenAIServer
+    server: ModelServer
     clock: MockClock
     kill: trio.Event = field(default_factory=trio.Event)
     stop: Stop = field(default_factory=Stop)
@@ -121,6 +121,6 @@ def check(done: Finished, works: Works, moment: Moment, way: Way) -> None:
     assert done.report.run.usage == sum((each.step.usage for each in done.steps), type(usage)())
 
 
-async def check_closed(server: OpenAIServer, request: int) -> None:
+async def check_closed(server: ModelServer, request: int) -> None:
     closes = await server.until_closed(1)
     assert [close.by for close in closes if close.request == request] == ["client"]

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from tests.engine.cancelling.scene import COUNT, Moment, Scene, Way, check, check_closed, run_to_the_end
 from tests.support.behaviours import Answer, Call, Fail, Hang
 from tests.support.model_calls import LITELLM_WARNINGS
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 from tests.support.works import Works, open_works
 from vibe_workflows.engine.model import RunStatus
 from vibe_workflows.sandbox.launcher import Zygote
@@ -24,11 +24,11 @@ SLOW = r"^(a+)+$"  # with a text that nearly fits, this keeps the locked worker 
 AT_ONCE = (Way.STOP, Way.TIMEOUT)
 
 
-def requests(count: int) -> Callable[[Works, OpenAIServer], Awaitable[object]]:
+def requests(count: int) -> Callable[[Works, ModelServer], Awaitable[object]]:
     return lambda _works, server: server.until_requests(count)
 
 
-def point(name: str) -> Callable[[Works, OpenAIServer], Awaitable[object]]:
+def point(name: str) -> Callable[[Works, ModelServer], Awaitable[object]]:
     return lambda works, _server: works.moments.until(name)
 
 
@@ -78,14 +78,14 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize(("name", "way"), [(name, way) for name, moment in MOMENTS.items() for way in moment.ways])
-def test_a_step_is_cut_off(zygote: Zygote, tmp_path: Path, openai_server: OpenAIServer, name: str, way: Way) -> None:
+def test_a_step_is_cut_off(zygote: Zygote, tmp_path: Path, model_server: ModelServer, name: str, way: Way) -> None:
     moment = MOMENTS[name]
     clock = MockClock(rate=1.0)
-    openai_server.behave(*moment.behave)
+    model_server.behave(*moment.behave)
 
     async def main() -> None:
-        scene = Scene(zygote, tmp_path, openai_server, clock)
-        async with open_works(zygote, tmp_path, openai_server.port, played=scene.killed) as works:
+        scene = Scene(zygote, tmp_path, model_server, clock)
+        async with open_works(zygote, tmp_path, model_server.port, played=scene.killed) as works:
             if moment.at:
                 works.moments.at[moment.at] = lambda: scene.act(way)
             done = await run_to_the_end(works, scene, moment, way)
@@ -93,7 +93,7 @@ def test_a_step_is_cut_off(zygote: Zygote, tmp_path: Path, openai_server: OpenAI
             if moment.answering is not None:
                 (end,) = [each for each in works.ended if each.step.id == done.prompted("work").step.id]
                 assert end.connections == 0
-                await check_closed(openai_server, moment.answering)
+                await check_closed(model_server, moment.answering)
             done.check_nothing_is_held()
             # Everything is still of use.
             again = await works.run("return await agent('after', tools=['read'])")

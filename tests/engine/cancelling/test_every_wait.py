@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from tests.engine.cancelling.scene import COUNT
 from tests.support.behaviours import Answer, Behaviour, Call, Fail
 from tests.support.model_calls import LITELLM_WARNINGS
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 from tests.support.works import Works, open_works
 from vibe_workflows.engine.model import RunStatus, StepStatus
 from vibe_workflows.engine.run import Stop
@@ -48,9 +48,7 @@ class CutOff(trio.abc.Instrument):
             self._ask()
 
 
-def test_a_step_can_be_cut_off_at_each_of_its_waits(
-    zygote: Zygote, tmp_path: Path, openai_server: OpenAIServer
-) -> None:
+def test_a_step_can_be_cut_off_at_each_of_its_waits(zygote: Zygote, tmp_path: Path, model_server: ModelServer) -> None:
     """An attempt that fails, two tools at once, a correction, an answer: cut off at the first wait, the second, ..."""
     tmp_path.joinpath("a.txt").write_text("alpha\n")
     text = f"return await agent('work', tools=['read'], retries=1, {COUNT})"
@@ -59,7 +57,7 @@ def test_a_step_can_be_cut_off_at_each_of_its_waits(
 
     async def once(works: Works, nth: int) -> bool:
         """Whether the step came to its end before its `nth` wait."""
-        openai_server.behave(*CONVERSATION)
+        model_server.behave(*CONVERSATION)
         stop = Stop()
         instrument = CutOff(nth, lambda: stop.ask(RunStatus.INTERRUPTED, stop.exit_code))
         trio.lowlevel.add_instrument(instrument)
@@ -67,7 +65,7 @@ def test_a_step_can_be_cut_off_at_each_of_its_waits(
             done = await works.run(text, stop=stop)
         finally:
             trio.lowlevel.remove_instrument(instrument)
-            openai_server.forget()
+            model_server.forget()
         work = done.prompted("work")
         done.check_nothing_is_held()
         assert done.budget.run.spent_tokens == work.step.usage.tokens
@@ -79,7 +77,7 @@ def test_a_step_can_be_cut_off_at_each_of_its_waits(
 
     async def main() -> None:
         nonlocal cut_off
-        async with open_works(zygote, tmp_path, openai_server.port, clock=clock) as works:
+        async with open_works(zygote, tmp_path, model_server.port, clock=clock) as works:
             while not await once(works, cut_off + 1):
                 cut_off += 1
 

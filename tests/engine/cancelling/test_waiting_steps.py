@@ -17,9 +17,9 @@ from tests.engine.cancelling.scene import Moment, Scene, Way, check, check_close
 from tests.support.behaviours import Hang
 from tests.support.leaks import wait_until
 from tests.support.model_calls import LITELLM_WARNINGS
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 from tests.support.watched import connections_asked_of, connections_to
-from tests.support.works import PLAYED, Finished, Works, open_works, prompt_of
+from tests.support.works import PLAYED, Finished, Works, open_works
 from vibe_workflows.engine.model import StepStatus
 from vibe_workflows.engine.ports import Limits
 from vibe_workflows.sandbox.launcher import Zygote
@@ -32,7 +32,7 @@ pytestmark = LITELLM_WARNINGS
 def test_a_step_is_cut_off_while_it_connects(
     zygote: Zygote,
     tmp_path: Path,
-    openai_server: OpenAIServer,
+    model_server: ModelServer,
     monkeypatch: pytest.MonkeyPatch,
     way: Way,
     accepts: bool,
@@ -41,7 +41,7 @@ def test_a_step_is_cut_off_while_it_connects(
     clock = MockClock(rate=1.0)
 
     async def main() -> None:
-        scene = Scene(zygote, tmp_path, openai_server, clock)
+        scene = Scene(zygote, tmp_path, model_server, clock)
         with contextlib.ExitStack() as sockets:
             port = _deaf_port(sockets, full=not accepts)
             before = connections_to(port)
@@ -49,7 +49,7 @@ def test_a_step_is_cut_off_while_it_connects(
             async with open_works(zygote, tmp_path, port, api_bases=bases, played=scene.killed) as works:
                 connecting = connections_to if accepts else connections_asked_of
 
-                async def connected(_works: Works, _server: OpenAIServer) -> None:
+                async def connected(_works: Works, _server: ModelServer) -> None:
                     came = partial(wait_until, lambda: connecting(port) == (before + 1 if accepts else 1))
                     assert await trio.to_thread.run_sync(came)
 
@@ -77,13 +77,13 @@ def _deaf_port(sockets: contextlib.ExitStack, *, full: bool) -> int:
 
 @pytest.mark.parametrize("way", [Way.STOP, Way.SIBLING])
 def test_a_step_is_cut_off_while_it_waits_for_room_in_the_budget(
-    zygote: Zygote, tmp_path: Path, openai_server: OpenAIServer, way: Way
+    zygote: Zygote, tmp_path: Path, model_server: ModelServer, way: Way
 ) -> None:
     """Room that the branch before it holds, which is cut off with it: none of it is taken."""
-    openai_server.behave(Hang(text="x"))
+    model_server.behave(Hang(text="x"))
 
     async def main() -> None:
-        scene = Scene(zygote, tmp_path, openai_server, MockClock())
+        scene = Scene(zygote, tmp_path, model_server, MockClock())
         text = (
             "return await parallel([\n"
             "    agent('first', system='s', max_tokens=900),\n"
@@ -92,7 +92,7 @@ def test_a_step_is_cut_off_while_it_waits_for_room_in_the_budget(
             "], on_error='raise')\n"
         )
         results: list[Finished] = []
-        async with open_works(zygote, tmp_path, openai_server.port, played=scene.killed) as works:
+        async with open_works(zygote, tmp_path, model_server.port, played=scene.killed) as works:
             async with trio.open_nursery() as nursery:
 
                 async def run() -> None:
@@ -103,15 +103,15 @@ def test_a_step_is_cut_off_while_it_waits_for_room_in_the_budget(
                 await wait_all_tasks_blocked(0.01)
                 scene.act(way)
             (done,) = results
-            [request] = openai_server.requests
-            sent = prompt_of(request.body)
+            [request] = model_server.requests
+            sent = request.conversation().messages[0].text
             answered = done.prompted(sent).step
             waiting = done.prompted({"first": "second", "second": "first"}[sent]).step
             assert (answered.status, waiting.status) == (StepStatus.CANCELLED, StepStatus.CANCELLED)
             assert answered.usage.estimated
             assert (waiting.usage.tokens, waiting.turns) == (0, 0)
             assert done.budget.run.spent_tokens == sum(each.step.usage.tokens for each in done.steps)
-            await check_closed(openai_server, 1)
+            await check_closed(model_server, 1)
             done.check_nothing_is_held()
 
     trio.run(main)
@@ -119,16 +119,16 @@ def test_a_step_is_cut_off_while_it_waits_for_room_in_the_budget(
 
 @pytest.mark.parametrize("way", list(Way))
 def test_no_row_can_say_that_a_step_is_over_before_the_server_saw_the_close(
-    zygote: Zygote, tmp_path: Path, openai_server: OpenAIServer, way: Way
+    zygote: Zygote, tmp_path: Path, model_server: ModelServer, way: Way
 ) -> None:
     """By force: while another process's lock keeps all rows back, the server still sees the close."""
-    openai_server.behave(Hang(text="half an"))
+    model_server.behave(Hang(text="half an"))
     clock = MockClock(rate=1.0)
 
     async def main() -> None:
-        scene = Scene(zygote, tmp_path, openai_server, clock)
+        scene = Scene(zygote, tmp_path, model_server, clock)
         results: list[Finished] = []
-        async with open_works(zygote, tmp_path, openai_server.port, played=scene.killed) as works:
+        async with open_works(zygote, tmp_path, model_server.port, played=scene.killed) as works:
             async with trio.open_nursery() as nursery:
 
                 async def run() -> None:
@@ -138,11 +138,11 @@ def test_no_row_can_say_that_a_step_is_over_before_the_server_saw_the_close(
                 await works.moments.until("text")
                 if way is Way.SIBLING:
                     scene.act(way)  # its own row has to be written before the script can know of it
-                    await openai_server.until_closed(1)
+                    await model_server.until_closed(1)
                 else:
                     with _locked(tmp_path / ".vibe" / "vibe.db") as other:
                         scene.act(way)
-                        [closed] = await openai_server.until_closed(1)
+                        [closed] = await model_server.until_closed(1)
                         assert closed.by == "client"
                         assert other.execute("SELECT status FROM steps WHERE spec LIKE '%\"work\"%'").fetchall() == []
             (done,) = results

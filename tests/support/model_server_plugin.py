@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 
 
 @pytest.fixture
-def openai_server() -> Iterator[OpenAIServer]:
+def model_server() -> Iterator[ModelServer]:
     """A fresh server on a free port. It fails the test that made it stumble, or that leaves it with a connection."""
-    with OpenAIServer() as server:
+    with ModelServer() as server:
         yield server
         server.wait_left()
     assert server.errors == []
