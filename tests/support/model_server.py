@@ -115,6 +115,10 @@ class ModelServer:
         """`wait_requests` for a trio test on the real clock."""
         return await trio.to_thread.run_sync(self.wait_requests, count, abandon_on_cancel=True)
 
+    async def until_answers(self, count: int) -> list[SentAnswer]:
+        """`wait_answers` for a trio test on the real clock."""
+        return await trio.to_thread.run_sync(self.wait_answers, count, abandon_on_cancel=True)
+
     async def until_closed(self, count: int = 1) -> list[SeenClose]:
         """`wait_closed` for a trio test on the real clock."""
         return await trio.to_thread.run_sync(self.wait_closed, count, abandon_on_cancel=True)

@@ -1,0 +1,213 @@
+"""Conversations that a model's server makes up, and what the rows of a step must say of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from tests.support.agents import read_messages, transcript
+from tests.support.behaviours import Answer, Behaviour, Call, Drop, Fail, StreamError, Tokens
+from tests.support.exchanges import SeenRequest, SentAnswer
+from tests.support.neutral import SeenMessage
+from tests.support.works import StoredStep
+from vibe_workflows.engine.agents.prompts import SUBMIT_TOOL
+from vibe_workflows.engine.model import Message, Role, Turn, Usage
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+
+#: Models of both formats, with a JSON-schema mode and without one.
+MODELS = ("openai/test-model", "openai/gpt-4.1", "anthropic/test-model", "anthropic/claude-sonnet-4-5")
+
+CALLS = st.builds(
+    lambda call, name: Call(name=call[0], arguments=call[1], id=name),
+    st.sampled_from(
+        [
+            ("read_file", '{"path":"a.txt"}'),
+            ("read_file", '{"path": "none", "offset": 1}'),
+            ("read_file", '{"path":"../out"}'),
+            ("read_file", '{"path":".env"}'),
+            ("list_files", "{}"),
+            ("list_files", ""),
+            ("glob", '{"pattern":"*"}'),
+            ("grep", '{"pattern":"ä","limit":1}'),
+            ("grep", '{"pattern":"("}'),
+            ("grep", "no json"),
+            ("grep", "[1]"),
+            ("glob", '{"n":1}'),
+            ("unknown", '{"a": {"b": [1, null, "ü"]}}'),
+            (SUBMIT_TOOL, '{"n":1}'),
+            (SUBMIT_TOOL, '{"n":"x"}'),
+            (SUBMIT_TOOL, "no json"),
+        ]
+    ),
+    st.sampled_from(["", "a", "b", "c"]),
+)
+TEXTS = st.sampled_from(
+    ["", " ", "text", "two\n\nlines \U0001f600", '{"n": 1}', '{"n": "x"}', '```json\n{"n": 2}\n```']
+)
+USAGES = st.sampled_from(["counted", None, Tokens(prompt=900, completion=70, cached=512, reasoning=30)])
+ANSWERS = st.builds(
+    Answer,
+    text=TEXTS,
+    calls=(st.lists(CALLS, min_size=1, max_size=4) | st.lists(CALLS, max_size=1)).map(tuple),
+    finish=st.sampled_from(["tool_calls"] * 12 + ["stop", "stop", "length", "content_filter", None]),
+    usage=USAGES,
+    piece=st.sampled_from([1, 5, 64]),
+)
+FAILURES: st.SearchStrategy[Behaviour] = st.sampled_from(
+    [
+        Fail(status=429),
+        Fail(status=500),
+        Fail(status=529),
+        Drop(),
+        Drop(text="half an ans"),
+        StreamError(text="half"),
+    ]
+)
+#: What the server does, one a request; after these it answers as it should.
+CONVERSATIONS = st.lists(ANSWERS | ANSWERS | ANSWERS | FAILURES, max_size=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request, and what the server did to it. `reply` is None where that was no whole answer."""
+
+    request: SeenRequest
+    reply: Answer | None
+
+    @classmethod
+    def of(cls, request: SeenRequest, answer: SentAnswer) -> Exchange:
+        sent = answer.behaviour
+        if not isinstance(sent, Answer) or not answer.whole or sent.finish is None:
+            return cls(request, None)
+        if sent.usage is None and is_anthropic(request):
+            return cls(request, None)  # this format has no answer without usage, and litellm takes none
+        return cls(request, sent)
+
+    @property
+    def anthropic(self) -> bool:
+        return is_anthropic(self.request)
+
+    @property
+    def no_arguments(self) -> str:
+        """What a call without any text for its arguments has: in Anthropic's format its block begins with an object."""
+        return "{}" if self.anthropic else ""
+
+
+def is_anthropic(request: SeenRequest) -> bool:
+    return request.path.endswith("/messages")
+
+
+def check_stored(stored: StoredStep, exchanges: Sequence[Exchange]) -> None:
+    """Hold the rows of one step against all that its server saw and sent."""
+    replies = [each for each in exchanges if each.reply is not None]
+    assert [turn.number for turn in stored.turns] == list(range(1, len(replies) + 1))
+    for turn, exchange in zip(stored.turns, replies, strict=True):
+        _check_reply(turn, exchange)
+    _check_requests(stored, exchanges)
+    _check_calls(stored)
+    _check_sums(stored, exchanges)
+
+
+def _check_reply(turn: Turn, exchange: Exchange) -> None:
+    """A turn's output and usage are the answer that was sent."""
+    reply = exchange.reply
+    assert reply is not None
+    message = msgspec.json.decode(turn.output, type=Message)
+    assert message.role is Role.ASSISTANT
+    assert message.text == reply.text
+    assert [(each.name, each.arguments) for each in message.tool_requests] == [
+        (call.name, call.arguments or exchange.no_arguments) for call in reply.calls
+    ]
+    ids = [call.id for call in reply.calls]
+    for request, sent in zip(message.tool_requests, ids, strict=True):
+        assert request.id == sent or ids.count(sent) > 1
+    assert len({request.id for request in message.tool_requests}) == len(ids)
+    if isinstance(reply.usage, Tokens):
+        tokens = reply.usage
+        assert turn.usage == Usage(
+            input_tokens=tokens.prompt,
+            output_tokens=tokens.completion,
+            cached_tokens=tokens.cached,
+            reasoning_tokens=tokens.reasoning,
+            cost_microusd=turn.usage.cost_microusd,
+        )
+    else:
+        assert turn.usage.estimated
+
+
+def _check_requests(stored: StoredStep, exchanges: Sequence[Exchange]) -> None:
+    """Each request held the conversation of the turns before it and what its own turn says was added."""
+    tools = exchanges[0].request.conversation().tools
+    made = 0
+    for exchange in exchanges:
+        asked = exchange.request.conversation()
+        assert asked.tools == tools
+        expected = transcript(stored.turns[:made])
+        if made < len(stored.turns):
+            expected += read_messages(stored.turns[made].input)
+        seen = list(asked.messages)
+        system = [message.text for message in expected if message.role is Role.SYSTEM]
+        if made < len(stored.turns):
+            assert [asked.system] == (system or [""])
+        else:  # its call failed, and none came after it: what it added is in no turn
+            seen = seen[: len(expected) - len(system)]
+        assert [_comparable(message, exchange) for message in seen] == [
+            _as_seen(message, exchange) for message in expected if message.role is not Role.SYSTEM
+        ]
+        made += exchange.reply is not None
+
+
+def _as_seen(message: Message, exchange: Exchange) -> Any:
+    calls = [(each.id, each.name, _arguments(each.arguments, exchange)) for each in message.tool_requests]
+    return message.role.value, message.text, calls, message.tool_call_id
+
+
+def _comparable(message: SeenMessage, exchange: Exchange) -> Any:
+    calls = [(each.id, each.name, _arguments(each.arguments, exchange)) for each in message.calls]
+    return message.role, message.text, calls, message.call_id
+
+
+def _arguments(text: str, exchange: Exchange) -> Any:
+    """Anthropic's format has objects only: others are wrapped on the way."""
+    if not exchange.anthropic:
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {"invalid_arguments": text}
+    return value if isinstance(value, dict) else {"invalid_arguments": text}
+
+
+def _check_calls(stored: StoredStep) -> None:
+    """Calls are recorded for the requests as they stand in the output, and their text is what the model got."""
+    for number, turn in enumerate(stored.turns, 1):
+        following = stored.turns[number] if number < len(stored.turns) else None
+        requests = msgspec.json.decode(turn.output, type=Message).tool_requests
+        calls = [call for call in stored.calls if call.turn == turn.number]
+        if calls:
+            assert [(call.number, call.call_id, call.name, call.arguments) for call in calls] == [
+                (place, each.id, each.name, each.arguments) for place, each in enumerate(requests, 1)
+            ]
+        if following is None:
+            continue
+        results = [message for message in read_messages(following.input) if message.role is Role.TOOL]
+        assert [(call.call_id, call.output) for call in calls] == [(each.tool_call_id, each.text) for each in results]
+
+
+def _check_sums(stored: StoredStep, exchanges: Sequence[Exchange]) -> None:
+    """A call that failed leaves no turn but ends an attempt, and is paid for only where it had begun to answer."""
+    failed = [each for each in exchanges if each.reply is None]
+    ended = [each for each in stored.attempts if each.fault is not None]
+    assert len(failed) <= len(ended)
+    assert stored.step.turns == len(stored.turns)
+    assert stored.step.usage == sum((each.usage for each in stored.attempts), Usage())
+    spent = sum(turn.usage.tokens for turn in stored.turns)
+    assert stored.step.usage.tokens >= spent
+    if not failed:
+        assert stored.step.usage.tokens == spent
