@@ -27,13 +27,19 @@ from ..errors import (
     StepFault,
     Timeout,
 )
+from .litellm_replies import NoEvent, StreamFailed
 from .litellm_setup import litellm, masked
 
 _SAID_CHARS: Final = 300
-_NO_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
-_TOO_LONG: Final = frozenset({"context_length_exceeded"})
+_NO_MONEY: Final = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"}
+)
+_NO_KEY: Final = frozenset({"invalid_api_key", "authentication_error", "permission_error"})
+_NO_MODEL: Final = frozenset({"model_not_found", "not_found_error"})
+_TOO_LONG: Final = frozenset({"context_length_exceeded", "request_too_large"})
 _FILTERED: Final = frozenset({"content_policy_violation", "content_filter"})
 _TOO_FAST: Final = frozenset({"rate_limit_exceeded", "rate_limit_error", "requests", "tokens"})
+_TOO_SLOW: Final = frozenset({"timeout_error"})
 _TIMEOUTS: Final = (TimeoutError, litellm.Timeout, openai.APITimeoutError, httpx.TimeoutException)
 _UNREACHABLE: Final = (httpx.ConnectError, httpx.ProxyError, ConnectionRefusedError)
 _DROPPED: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, ConnectionResetError)
@@ -51,17 +57,24 @@ class Place(Struct, frozen=True, kw_only=True):
         return f"{self.model} ({self.provider}{f' at {self.host}' if self.host else ''})"
 
 
-def typed_error(error: Exception, place: Place, *, timeout_s: float, now: float) -> StepFault:
-    """The error of one call, by its cause. `now` turns a Retry-After date into seconds."""
+def typed_error(error: Exception, place: Place, *, timeout_s: float, now: float, answering: bool) -> StepFault:
+    """The error of one call, by its cause. `now` turns a Retry-After date into seconds.
+
+    `answering`: whether the answer had begun; before, what is no failure of the network is one of the setup.
+    """
     chain = tuple(_chain(error))
     cause = _Cause(chain)
-    if cause.status in (408, 504):
-        return Timeout(f"{place}: answered {cause.status}, a timeout on its side; try again later", retryable=True)
+    if cause.status in (408, 504) or cause.codes & _TOO_SLOW:
+        said = cause.status or "in its answer"
+        return Timeout(f"{place}: reported a timeout on its side ({said}); try again later", retryable=True)
     if cause.has(*_TIMEOUTS):
         return Timeout(
             f"{place}: no answer within {timeout_s:g} s; raise `timeout`, or try again later", retryable=True
         )
-    return _by_code(cause, place, now) or _by_class(cause, place, now) or _provider_error(cause, place, now)
+    found = _by_code(cause, place, now) or _by_meaning(cause, place, now)
+    if found is None and cause.status is None:
+        found = _by_class(cause, place) if answering else _by_class(cause, place) or _not_asked(cause, place)
+    return found or _provider_error(cause, place, now)
 
 
 class _Cause:
@@ -72,9 +85,16 @@ class _Cause:
         self.body = next((body for body in map(_body, chain) if body), {})
         self.codes = {value for value in (self.body.get("code"), self.body.get("type")) if isinstance(value, str)}
         self.status = next((status for status in map(_status, chain) if status is not None), None)
+        code = self.body.get("code")
+        if self.status is None and isinstance(code, int) and 400 <= code < 600:
+            self.status = code  # gateways put it into the error events of a stream
 
     def has(self, *kinds: type[BaseException]) -> bool:
         return any(isinstance(link, kinds) for link in self.chain)
+
+    @property
+    def no_event(self) -> NoEvent | None:
+        return next((link for link in self.chain if isinstance(link, NoEvent)), None)
 
     @property
     def said(self) -> str:
@@ -96,7 +116,7 @@ class _Cause:
 
 def _by_code(cause: _Cause, place: Place, now: float) -> StepFault | None:
     """Codes of the provider's error body are exact where litellm guesses from text."""
-    if cause.codes & _NO_MONEY:
+    if cause.codes & _NO_MONEY or cause.status == 402:
         return SetupError(f"{place}: the account has no credit left{cause.said}; top it up, or choose another model")
     if cause.codes & _TOO_LONG or cause.status == 413:
         return _too_long(cause, place)
@@ -104,32 +124,70 @@ def _by_code(cause: _Cause, place: Place, now: float) -> StepFault | None:
         return _refused(cause, place)
     if cause.codes & _TOO_FAST and cause.status in (None, 429):
         return _rate_limited(cause, place, now)
+    if cause.codes & _NO_KEY and cause.status is None:
+        return _no_key(place)
+    if cause.codes & _NO_MODEL and cause.status is None:
+        return _no_model(cause, place)
     return None
 
 
-def _by_class(cause: _Cause, place: Place, now: float) -> StepFault | None:
+def _by_meaning(cause: _Cause, place: Place, now: float) -> StepFault | None:
+    """By litellm's reading where only the text tells, else by the status of a real answer."""
     if cause.has(litellm.ContextWindowExceededError):
         return _too_long(cause, place)
     if cause.has(litellm.ContentPolicyViolationError):
         return _refused(cause, place)
-    if cause.has(litellm.RateLimitError):
-        return _rate_limited(cause, place, now)
-    if cause.has(litellm.AuthenticationError, litellm.PermissionDeniedError) or cause.status in (401, 403):
-        # Without the provider's words: they are where keys get echoed.
-        return SetupError(f"{place}: the key was not accepted; check {place.key}, and that it may use this model")
+    match cause.status:
+        case 401 | 403:
+            return _no_key(place)
+        case 404:
+            return _no_model(cause, place)
+        case 429:
+            return _rate_limited(cause, place, now)
+        case 400 | 422:
+            return _not_taken(cause, place)
+        case None if cause.has(litellm.RateLimitError):
+            return _rate_limited(cause, place, now)
+    return None
+
+
+def _by_class(cause: _Cause, place: Place) -> StepFault | None:
+    """By litellm's class, where there was no answer with a status."""
+    if cause.has(litellm.AuthenticationError, litellm.PermissionDeniedError):
+        return _no_key(place)
     if cause.has(ssl.SSLCertVerificationError):
         return SetupError(f"{place}: its certificate does not verify; check api_base, or set SSL_CERT_FILE")
     if cause.has(litellm.NotFoundError):
-        return SetupError(
-            f"{place}: no such model there{cause.said}; check the model's name, and api_base if one is set"
-        )
+        return _no_model(cause, place)
     if cause.has(litellm.UnsupportedParamsError):
         return SetupError(f"{place}: the model does not take a parameter{cause.said}; leave it out of the step")
-    if cause.status == 402:
-        return SetupError(f"{place}: payment is required{cause.said}; top up the account, or choose another model")
-    if cause.has(litellm.BadRequestError, litellm.UnprocessableEntityError) and not _transient(cause.status):
-        return SetupError(f"{place}: the request was refused{cause.said}; change the step, or choose another model")
+    if cause.has(litellm.BadRequestError, litellm.UnprocessableEntityError):
+        return _not_taken(cause, place)
     return None
+
+
+def _not_asked(cause: _Cause, place: Place) -> StepFault | None:
+    """For what litellm found missing before it sent anything: a package, credentials, an address."""
+    if cause.has(OSError, httpx.HTTPError, json.JSONDecodeError):
+        return None
+    if cause.has(ImportError):
+        return SetupError(f"{place}: litellm needs a package that is not installed{cause.said}; install it")
+    if cause.has(ValueError) or any(type(link) is openai.OpenAIError for link in cause.chain):
+        return SetupError(f"{place}: the call could not be made{cause.said}; check {place.key}, and its address")
+    return None
+
+
+def _no_key(place: Place) -> SetupError:
+    # Without the provider's words: they are where keys get echoed.
+    return SetupError(f"{place}: the key was not accepted; check {place.key}, and that it may use this model")
+
+
+def _no_model(cause: _Cause, place: Place) -> SetupError:
+    return SetupError(f"{place}: no such model there{cause.said}; check the model's name, and api_base if one is set")
+
+
+def _not_taken(cause: _Cause, place: Place) -> SetupError:
+    return SetupError(f"{place}: the request was refused{cause.said}; change the step, or choose another model")
 
 
 def _too_long(cause: _Cause, place: Place) -> AgentError:
@@ -152,13 +210,15 @@ def _provider_error(cause: _Cause, place: Place, now: float) -> AgentError:
     if cause.status is not None:
         retryable = _transient(cause.status)
         what = f"answered {cause.status}{cause.said}"
+    elif cause.no_event is not None:
+        what = str(cause.no_event)
     elif cause.has(*_UNREACHABLE):
         what = "could not be reached; is the server up, and api_base right?"
     elif cause.has(*_DROPPED):
         what = "dropped the connection before the answer was complete"
     elif cause.has(json.JSONDecodeError):
         what = "sent something that is no JSON instead of an answer"
-    elif cause.has(openai.OpenAIError):  # litellm's own errors are below it too
+    elif cause.has(openai.OpenAIError, StreamFailed):  # litellm's own errors are below the first
         what = f"failed{cause.said}"
     else:
         retryable = False

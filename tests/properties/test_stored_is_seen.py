@@ -60,7 +60,9 @@ async def converse(works: Works, server: ModelServer, behaviours: list[Behaviour
     answers = {each.request: each for each in await server.until_answers(len(server.requests))}
     assert done.report.result is not None, done.report.error
     (stored,) = done.steps
-    check_stored(stored, [Exchange.of(request, answers[request.number]) for request in requests])
+    exchanges = [Exchange.of(request, answers[request.number]) for request in requests]
+    tools = [tool.spec for tool in works.tools.select(options["tools"])]
+    check_stored(stored, exchanges, tools, options["schema"])
     kind, answer = json.loads(done.report.result)
     if kind == "ok":
         assert stored.step.fault is None

@@ -110,12 +110,14 @@ class Works:
         moments: Moments,
         host: WatchedHost,
         store: WatchedStore,
+        tools: ToolBox,
         clock: MockClock | None,
     ) -> None:
         self._services = services
         self._host = host
         self._store = store
         self._clock = clock
+        self.tools = tools
         self.moments = moments
         self.events: list[Event] = []
 
@@ -210,13 +212,14 @@ async def open_works(
         backend = WatchedBackend(BackendRouter(routes, LitellmBackend(island, settings)), moments)
         stack.push_async_callback(_close, backend)
         tools = [WatchedTool(each, moments) for each in read_tools(Workspace(folder, checker))]
+        box = ToolBox(tools)
         resolver = model_resolver(
             load_settings(cwd=folder, environ={"HOME": str(folder), "VIBE_MODEL": TEST_MODEL}, flags={}),
             Metadata(name="flow"),
         )
 
         def requests(defaults: StepDefaults, horizons: Horizons) -> StepRequests:
-            return StepRequests(tools=ToolBox(tools), resolve_model=resolver, defaults=defaults, horizons=horizons)
+            return StepRequests(tools=box, resolve_model=resolver, defaults=defaults, horizons=horizons)
 
         services = RunServices(
             store=store,
@@ -230,7 +233,7 @@ async def open_works(
             jitter=random.random,
             new_run_id=lambda: RunId(secrets.token_hex(5)),
         )
-        yield Works(services, moments, host, store, clock)
+        yield Works(services, moments, host, store, box, clock)
 
 
 async def _close(backend: ModelBackend) -> None:

@@ -1,4 +1,4 @@
-"""Fixtures of the backend tests: a model server, and a key that is none."""
+"""Fixtures of the backend tests: a model server, and keys that are none."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import pytest
 from tests.support.model_server_plugin import model_server as model_server
 
 TEST_KEY = "sk-test-0123456789abcdef"
+NOT_SET = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GROQ_API_KEY")
 
 
 @pytest.fixture(autouse=True)
-def _only_a_test_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
+def _only_test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE", *NOT_SET):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OPENAI_API_KEY", TEST_KEY)
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DEEPSEEK_API_KEY"):
+        monkeypatch.setenv(name, TEST_KEY)
 
 
 @pytest.fixture(autouse=True, scope="module")
