@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import trio
 from msgspec import Struct
@@ -20,6 +21,7 @@ from msgspec import Struct
 from .errors import BudgetExceeded, SetupError
 from .model import NO_USAGE, Usage
 from .ports import Limits
+from .time_limit import Paused
 
 NO_LIMITS = Limits()
 
@@ -162,6 +164,16 @@ class Budget:
             if seconds is not None and (passed := self._clock() - each.opened_at) >= seconds:
                 raise _exceeded(each, "seconds", needed=passed, left=0, limit=seconds)
 
+    def ends_at(self, scope: Scope) -> float:
+        """When the seconds of a scope, or of one above it, have passed, on this budget's clock; infinite without."""
+        return min(_ends_at(each) for each in scope.chain())
+
+    def out_of_time(self, scope: Scope) -> BudgetExceeded:
+        """The error of what was cut off at `ends_at`."""
+        first = min(scope.chain(), key=_ends_at)
+        limit = first.limits.seconds or 0
+        return _exceeded(first, "seconds", needed=max(limit, self._clock() - first.opened_at), left=0, limit=limit)
+
     def start_step(self, scope: Scope) -> None:
         """Count one step in every scope. No waiting could help: a step in flight never gives its place back."""
         self.check_time(scope)
@@ -191,8 +203,8 @@ class Budget:
             each.spent_tokens += usage.tokens
             each.spent_microusd += microusd
 
-    async def reserve(self, scope: Scope, need: Need) -> Reservation:
-        """Reserve the bound of one call in every scope; waits while calls in flight may give room back.
+    async def reserve(self, scope: Scope, need: Need, paused: Paused = nullcontext) -> Reservation:
+        """Reserve the bound of one call in every scope; waits, `paused`, while calls in flight may give room back.
 
         Raises BudgetExceeded when no waiting could help, and SetupError under a dollar limit with an unknown price.
         The output is clamped to what is left only then, and never below `SMALLEST_OUTPUT`.
@@ -214,7 +226,8 @@ class Budget:
                     self._waiters.append(waiter)
                 else:
                     waiter.short, waiter.event = short, trio.Event()
-                await waiter.event.wait()
+                with paused():
+                    await waiter.event.wait()
         finally:
             if waiter is not None:
                 self._waiters.remove(waiter)
@@ -295,6 +308,10 @@ class Budget:
                     f"{each.name} has a limit in dollars, and the price of this model is not known; "
                     "give the limit in tokens, or set the model's price under `prices:` in the user's config"
                 )
+
+
+def _ends_at(scope: Scope) -> float:
+    return math.inf if scope.limits.seconds is None else scope.opened_at + scope.limits.seconds
 
 
 def _exceeded(scope: Scope, unit: str, *, needed: float, left: float, limit: float) -> BudgetExceeded:

@@ -1,4 +1,13 @@
-"""A model call under a budget: its bound is reserved before, what it used is settled after."""
+"""The one way to a model: its circuit, its window of calls in flight, and the budget of every call.
+
+A call passes, in this order: the circuit of its model, the warm-up of its prefix, the model's window, the budget; then
+it is sent. What it holds it took in this order, and while it waits it holds nothing that others in front of it need:
+
+* A place in the window comes before the reservation. The other way round, calls that wait for a rate limit would hold
+  a budget that others could use now. With a place but without room in the budget a call waits for calls in flight,
+  which hold both and wait for nobody but their provider. So there is no circle.
+* A call that was turned away gives back its reservation and its place before it rests.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +18,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .budget import Budget, Margins, Need, Reservation, Scope
-from .errors import BudgetExceeded, ContextTooLong, ProviderError, RateLimited, SetupError
+from .circuit import Circuit
+from .errors import BudgetExceeded, ContextTooLong, ProviderError, RateLimited, SetupError, StepFault, Timeout
+from .events import Event, ModelDown, ModelSlowed, ModelUp, Warned
 from .model import NO_USAGE, FinishReason, ModelInfo, ModelReply, ModelRequest, Usage
+from .pacing import Outcome, Patience, Window
 from .ports import ModelBackend
+from .time_limit import TimeLimit
+from .warmup import Prefix, Prefixes
 
-#: Turned away before any work was done: nothing is billed.
-_UNPAID = (RateLimited, SetupError, ContextTooLong)
+#: An error instead of an answer: nothing is billed. (A connection that broke in mid-answer was working for us.)
+_UNPAID = (RateLimited, SetupError, ContextTooLong, ProviderError)
 
 #: Characters a token, for output that a provider did not count.
 _CHARS_PER_TOKEN = 3.5
@@ -23,77 +37,262 @@ _CHARS_PER_TOKEN = 3.5
 _MOST = 10**12
 
 
-class MeteredBackend:
-    """The one way to a model for all steps of a run."""
+class _Model(Struct, frozen=True, kw_only=True):
+    """One model, as all steps of a run share it."""
 
-    def __init__(self, backend: ModelBackend, budget: Budget, margins: Margins, warn: Callable[[str], None]) -> None:
-        self._backend = backend
-        self._budget = budget
-        self._margins = margins
-        self._warn = warn
-        self._info: dict[str, ModelInfo] = {}
+    name: str
+    info: ModelInfo
+    window: Window
+    circuit: Circuit
+
+
+class MeteredBackend:
+    """The one way to a model for all steps of a run. `tell` takes what a person should see."""
+
+    def __init__(
+        self,
+        backend: ModelBackend,
+        budget: Budget,
+        margins: Margins,
+        *,
+        concurrency: int,
+        tell: Callable[[Event], None],
+        wall_clock: Callable[[], float],
+        jitter: Callable[[], float],
+        prefix_warmup: bool = True,
+    ) -> None:
+        self.backend = backend
+        self.budget = budget
+        self.margins = margins
+        self.jitter = jitter
+        self.prefixes = Prefixes() if prefix_warmup else None
+        self._concurrency = concurrency
+        self._tell = tell
+        self._wall_clock = wall_clock
+        self._models: dict[str, _Model] = {}
 
     async def info(self, model: str) -> ModelInfo:
-        info = self._info.get(model)
-        if info is None:
-            info = self._info[model] = await self._backend.info(model)
-        return info
+        return (await self.model(model)).info
 
-    def meter(self, scope: Scope) -> Meter:
-        return Meter(self, scope)
+    def is_down(self, model: str) -> bool:
+        """Whether calls of this model fail at once for now."""
+        known = self._models.get(model)
+        return known is not None and known.circuit.open
 
-    async def reserve(self, scope: Scope, request: ModelRequest) -> _Reserved:
-        info = await self.info(request.model)
-        counted = await self._backend.count_tokens(request)
-        most = min(request.max_tokens, info.max_output_tokens or request.max_tokens)
+    async def model(self, name: str) -> _Model:
+        model = self._models.get(name)
+        if model is None:
+            info = await self.backend.info(name)
+            model = self._models.setdefault(name, self._new_model(name, info))
+        return model
+
+    def warn(self, message: str) -> None:
+        self._tell(Warned(at=self._wall_clock(), message=message))
+
+    def _new_model(self, name: str, info: ModelInfo) -> _Model:
+        def narrowed(width: int) -> None:
+            self._tell(ModelSlowed(at=self._wall_clock(), model=name, at_once=width))
+
+        def went_down(failures: int, wait_s: float, error: str) -> None:
+            self._tell(ModelDown(at=self._wall_clock(), model=name, failures=failures, wait_s=wait_s, error=error))
+
+        def came_up() -> None:
+            self._tell(ModelUp(at=self._wall_clock(), model=name))
+
+        return _Model(
+            name=name,
+            info=info,
+            window=Window(self._concurrency, narrowed),
+            circuit=Circuit(name, went_down=went_down, came_up=came_up),
+        )
+
+
+class _Call(Struct, kw_only=True):
+    """One request on its way."""
+
+    model: _Model
+    request: ModelRequest
+    counted: int
+    prefix: Prefix | None
+    leads: bool = False  # goes ahead of the others with its prefix
+    probe: bool = False  # passes an open circuit
+    streamed: int = 0  # characters that have arrived
+
+    def arrived(self, text: str) -> None:
+        if self.leads and not self.streamed and self.prefix is not None:
+            self.prefix.answering()
+        self.streamed += len(text)
+
+    def estimate(self, characters: int) -> Usage:
+        info = self.model.info
+        output = round(characters / _CHARS_PER_TOKEN)
+        known = info.input_price is not None and info.output_price is not None
+        cost = self.counted * (info.input_price or 0) + output * (info.output_price or 0)
+        return Usage(
+            input_tokens=self.counted,
+            output_tokens=output,
+            cost_microusd=round(cost) if known else None,
+            estimated=True,
+        )
+
+
+class Meter:
+    """Calls models for one step, in one budget scope, and adds up what they used, failed calls included.
+
+    One call at a time. Waits in queues do not count against `limit`. `turned_away` is told of each wait for a rate
+    limit, before it.
+    """
+
+    def __init__(
+        self, backend: MeteredBackend, scope: Scope, limit: TimeLimit, turned_away: Callable[[float, RateLimited], None]
+    ) -> None:
+        self._backend = backend
+        self._scope = scope
+        self._paused = limit.paused
+        self._turned_away = turned_away
+        self.patient = True  # False: another model could answer, so nothing is waited for that may be down
+        self.used = NO_USAGE
+        self._lap = NO_USAGE
+
+    def lap(self) -> Usage:
+        """What was used since the last lap: one attempt's share."""
+        lap, self._lap = self._lap, NO_USAGE
+        return lap
+
+    async def call(self, request: ModelRequest) -> ModelReply:
+        """One answer. A rate limit only delays it: RateLimited is raised where it is given up, and not to be retried.
+
+        Raises BudgetExceeded too where an answer was cut off only because the budget clamped it.
+        """
+        backend = self._backend
+        model = await backend.model(request.model)
+        call = _Call(
+            model=model,
+            request=request,
+            counted=await backend.backend.count_tokens(request),
+            prefix=backend.prefixes.of(request) if backend.prefixes is not None else None,
+        )
+        patience = Patience(model.name, model.window)
+        while True:
+            try:
+                return await self._past_circuit(call, again=patience.tried)
+            except RateLimited as error:
+                wait_s = patience.wait_s(error, backend.jitter())
+                self._turned_away(wait_s, error)
+                fixed = error.retry_after_s is not None
+            await model.window.rest(wait_s, self._paused, fixed=fixed)
+
+    # ------------------------------------------------------------ one try, from one queue to the next
+
+    async def _past_circuit(self, call: _Call, *, again: bool) -> ModelReply:
+        circuit = call.model.circuit
+        if not circuit.open:
+            return await self._behind_prefix(call, again=again)
+        call.probe = await circuit.admit(self._paused, patient=self.patient)
+        try:
+            return await self._behind_prefix(call, again=again)
+        finally:
+            if call.probe:
+                call.probe = False
+                circuit.probed()
+
+    async def _behind_prefix(self, call: _Call, *, again: bool) -> ModelReply:
+        if call.prefix is None:
+            return await self._in_turn(call, again=again)
+        call.leads = await call.prefix.enter(self._paused)
+        try:
+            reply = await self._in_turn(call, again=again)
+            call.prefix.used()
+            return reply
+        finally:
+            if call.leads:
+                call.leads = False
+                call.prefix.left()
+
+    async def _in_turn(self, call: _Call, *, again: bool) -> ModelReply:
+        window = call.model.window
+        place = await window.enter(self._paused, again=again)
+        outcome = Outcome.NEITHER
+        try:
+            reply = await self._within_budget(call)
+            outcome = Outcome.THROUGH
+            return reply
+        except RateLimited:
+            outcome = Outcome.TURNED_AWAY
+            raise
+        finally:
+            window.leave(place, outcome)
+
+    async def _within_budget(self, call: _Call) -> ModelReply:
+        reservation = await self._reserve(call)
+        request = replace(call.request, max_tokens=reservation.max_tokens)
+        try:
+            reply = await self._send(call, request, reservation)
+        finally:
+            self.used += reservation.booked
+            self._lap += reservation.booked
+        if reservation.clamped and reply.finish is FinishReason.LENGTH:
+            raise BudgetExceeded(
+                f"{self._scope.name}: the answer was cut off at {request.max_tokens:,} tokens, all that was "
+                "left; raise --budget, or narrow the work",
+                scope=self._scope.name,
+                unit="tokens",
+                needed=call.request.max_tokens,
+                left=0,
+            )
+        return reply
+
+    async def _reserve(self, call: _Call) -> Reservation:
+        info, wanted = call.model.info, call.request.max_tokens
         need = Need(
-            prompt_tokens=self._margins.bound(request.model, counted),
-            max_tokens=most,
+            prompt_tokens=self._backend.margins.bound(call.model.name, call.counted),
+            max_tokens=min(wanted, info.max_output_tokens or wanted),
             input_price=info.input_price,
             output_price=info.output_price,
         )
-        reservation = await self._budget.reserve(scope, need)
-        request = replace(request, max_tokens=reservation.max_tokens)
-        return _Reserved(request=request, reservation=reservation, counted=counted, info=info)
+        return await self._backend.budget.reserve(self._scope, need, self._paused)
 
-    async def send(self, reserved: _Reserved) -> ModelReply:
-        """One call. Its reservation is settled or released whatever happens."""
-        streamed = 0
-
-        def on_text(text: str) -> None:
-            nonlocal streamed
-            streamed += len(text)
-
-        request, reservation = reserved.request, reserved.reservation
+    async def _send(self, call: _Call, request: ModelRequest, reservation: Reservation) -> ModelReply:
+        """One request. Its reservation is settled or released whatever happens."""
+        circuit = call.model.circuit
+        if circuit.open and not call.probe:  # it opened while the call waited for its turn
+            reservation.release()
+            raise circuit.down()
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
         except trio.Cancelled:
             reservation.release()  # never sent
             raise
+        call.streamed = 0
         try:
-            reply = await self._backend.complete(request, on_text)
-        except _UNPAID:
-            reservation.release()
-            raise
-        except ProviderError:
-            # A connection that broke in mid-answer was working for us; an error instead of an answer was not.
-            if streamed:
-                reservation.settle(reserved.estimate(streamed))
+            reply = await self._backend.backend.complete(request, call.arrived)
+        except StepFault as error:
+            if isinstance(error, ProviderError | Timeout) and error.retryable:
+                circuit.failed(error.message, probe=call.probe)
             else:
+                circuit.answered()
+            if isinstance(error, _UNPAID) and not call.streamed:
                 reservation.release()
+            else:
+                reservation.settle(call.estimate(call.streamed))
             raise
         except BaseException:  # cancelled, timed out, or our own bug: sent, so it may be billed
-            reservation.settle(reserved.estimate(streamed))
+            reservation.settle(call.estimate(call.streamed))
             raise
-        written = len(reply.text) + sum(len(each.arguments) for each in reply.tool_requests)
+        circuit.answered()
+        return self._settled(call, reply, reservation)
+
+    def _settled(self, call: _Call, reply: ModelReply, reservation: Reservation) -> ModelReply:
+        name = call.model.name
         if reply.usage is not None and _plausible(reply.usage):
             usage = reply.usage
-            self._margins.learn(request.model, reserved.counted, usage.input_tokens)
+            self._backend.margins.learn(name, call.counted, usage.input_tokens)
         else:
-            usage = reserved.estimate(written)
+            written = len(reply.text) + sum(len(each.arguments) for each in reply.tool_requests)
+            usage = call.estimate(written)
         if reservation.settle(usage):
-            self._warn(
-                f"{request.model} used {usage.tokens:,} tokens where {reservation.tokens:,} were reserved: "
+            self._backend.warn(
+                f"{name} used {usage.tokens:,} tokens where {reservation.tokens:,} were reserved: "
                 "the budget is overdrawn by the difference"
             )
         return replace(reply, usage=usage)
@@ -110,55 +309,3 @@ def _plausible(usage: Usage) -> bool:
         usage.cost_microusd or 0,
     )
     return all(0 <= count <= _MOST for count in counts)
-
-
-class _Reserved(Struct, frozen=True, kw_only=True):
-    request: ModelRequest
-    reservation: Reservation
-    counted: int
-    info: ModelInfo
-
-    def estimate(self, characters: int) -> Usage:
-        output = round(characters / _CHARS_PER_TOKEN)
-        known = self.info.input_price is not None and self.info.output_price is not None
-        cost = self.counted * (self.info.input_price or 0) + output * (self.info.output_price or 0)
-        return Usage(
-            input_tokens=self.counted,
-            output_tokens=output,
-            cost_microusd=round(cost) if known else None,
-            estimated=True,
-        )
-
-
-class Meter:
-    """Calls models for one step, in one budget scope, and adds up what they used, failed calls included."""
-
-    def __init__(self, backend: MeteredBackend, scope: Scope) -> None:
-        self._backend = backend
-        self._scope = scope
-        self.used = NO_USAGE
-        self._lap = NO_USAGE
-
-    def lap(self) -> Usage:
-        """What was used since the last lap: one attempt's share."""
-        lap, self._lap = self._lap, NO_USAGE
-        return lap
-
-    async def call(self, request: ModelRequest) -> ModelReply:
-        """Raises BudgetExceeded too where an answer was cut off only because the budget clamped it."""
-        reserved = await self._backend.reserve(self._scope, request)
-        try:
-            reply = await self._backend.send(reserved)
-        finally:
-            self.used += reserved.reservation.booked
-            self._lap += reserved.reservation.booked
-        if reserved.reservation.clamped and reply.finish is FinishReason.LENGTH:
-            raise BudgetExceeded(
-                f"{self._scope.name}: the answer was cut off at {reserved.request.max_tokens:,} tokens, all that was "
-                "left; raise --budget, or narrow the work",
-                scope=self._scope.name,
-                unit="tokens",
-                needed=request.max_tokens,
-                left=0,
-            )
-        return reply

@@ -196,6 +196,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     finished_at: float
     usage: Usage = NO_USAGE
     fault: Fault | None = None
+    model: str = ""  # that was asked
 
 
 class Step(Struct, frozen=True, kw_only=True):

@@ -52,6 +52,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     seed: str | None = None
     version: str = ""
     warnings: tuple[str, ...] = ()  # told when the run begins
+    prefix_warmup: bool = True  # send one call of a fan-out ahead where its calls share a long prefix
 
 
 class RunServices(Struct, frozen=True, kw_only=True):
@@ -184,7 +185,16 @@ async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: J
     step_services = StepServices(
         run_id=run.id,
         journal=journal,
-        backend=MeteredBackend(services.backend, budget, Margins(), journal.warn),
+        backend=MeteredBackend(
+            services.backend,
+            budget,
+            Margins(),
+            concurrency=plan.concurrency,
+            tell=journal.events,
+            wall_clock=services.wall_clock,
+            jitter=services.jitter,
+            prefix_warmup=plan.prefix_warmup,
+        ),
         budget=budget,
         checker=services.checker,
         schemas=SchemaCache(services.checker),

@@ -14,15 +14,16 @@ from .agents.loop import AgentOutcome, AgentRun, AgentTask
 from .agents.structured import PreparedSchema, prepare_schema
 from .agents.tools.arguments import BadArguments
 from .budget import Budget, Scope
-from .errors import AgentError, SetupError, StepFault, Timeout
-from .events import Event, StepRetried, TurnFinished
+from .errors import AgentError, ContextTooLong, ProviderError, RateLimited, SetupError, StepFault, Timeout
+from .events import Event, StepFellBack, StepRetried, TurnFinished
 from .journal import Journal
 from .keys import canonical_json
-from .metering import MeteredBackend
+from .metering import Meter, MeteredBackend
 from .model import (
     JSON,
     Attempt,
     Fault,
+    ModelInfo,
     Observation,
     RunId,
     Step,
@@ -35,10 +36,9 @@ from .model import (
     Turn,
 )
 from .observe import observation_of
+from .pacing import backoff_s
 from .ports import Checker, Record, Tool
-
-_BACKOFF_FIRST_S = 0.5
-_BACKOFF_CEILING_S = 30.0
+from .time_limit import TimeLimit
 
 
 class LiveStep(Struct, frozen=True, kw_only=True):
@@ -103,27 +103,34 @@ class StepWork:
     def __init__(self, item: LiveStep, services: StepServices) -> None:
         self._item = item
         self._services = services
-        self._meter = services.backend.meter(item.budget)
+        self._limit = TimeLimit(item.timeout_s)
+        self._meter = Meter(services.backend, item.budget, self._limit, self._tell_wait)
+        self._model = item.spec.model  # the one that is asked
+        self._fallbacks = list(item.spec.fallbacks)  # those that are left
         self._started_at = services.wall_clock()
         self._attempts: list[Attempt] = []
+        self._attempt_at: float | None = None  # when the one under way began
         self._turns = 0
         self._agent: AgentRun | None = None
         self._stored_running = False
         self._counted = False
 
     async def run(self) -> StepOutcome:
-        item = self._item
+        item, budget = self._item, self._services.budget
         try:
-            with trio.move_on_after(item.timeout_s):
-                self._services.budget.start_step(item.budget)
-                self._counted = True
-                if item.spec.kind is StepKind.TOOL:
-                    return await self._run_tool()
-                return await self._run_agent()
+            with trio.CancelScope(deadline=budget.ends_at(item.budget)) as seconds:
+                with self._limit.running():
+                    budget.start_step(item.budget)
+                    self._counted = True
+                    if item.spec.kind is StepKind.TOOL:
+                        return await self._run_tool()
+                    return await self._run_agent()
+                late = Timeout(f"{item.label}: no answer within {item.timeout_s:g} s; raise timeout=, or ask for less")
+                return self._failed(late, StepStatus.TIMED_OUT)
         except StepFault as error:
             return self._failed(error, StepStatus.FAILED)
-        late = Timeout(f"{item.label}: no answer within {item.timeout_s:g} s; raise timeout=, or ask for less")
-        return self._failed(late, StepStatus.TIMED_OUT)
+        assert seconds.cancelled_caught
+        return self._failed(budget.out_of_time(item.budget), StepStatus.FAILED)
 
     def cancelled(self) -> StepOutcome:
         return self._outcome(StepStatus.CANCELLED, None, None, ())
@@ -169,44 +176,86 @@ class StepWork:
             info=info,
         )
         self._agent = run
-        outcome = await self._with_retries(run)
+        outcome = await self._with_fallbacks(run)
         self._turns = outcome.turns
         answer = canonical_json(outcome.answer).decode()
         return self._outcome(StepStatus.COMPLETED, answer, None, (outcome.last_turn,), outcome.observations)
 
-    async def _with_retries(self, run: AgentRun) -> AgentOutcome:
-        """Attempts go on where the one before stopped: its finished turns are kept."""
-        item = self._item
-        number = 0
+    # ------------------------------------------------------------ models, and attempts at each
+
+    async def _with_fallbacks(self, run: AgentRun) -> AgentOutcome:
+        """Where a model failed for good, the next one goes on with the conversation."""
         while True:
-            number += 1
-            run.attempt = number
-            started_at = self._services.wall_clock()
+            self._meter.patient = not self._fallbacks
+            try:
+                return await self._with_retries(run)
+            except (RateLimited, ProviderError, Timeout, ContextTooLong) as error:
+                if not await self._fall_back(run, error):
+                    raise
+
+    async def _fall_back(self, run: AgentRun, error: AgentError) -> bool:
+        """Whether there was a model left that may do better."""
+        failed = self._model
+        while self._fallbacks:
+            model = self._fallbacks.pop(0)
+            info = await self._services.backend.info(model)
+            if isinstance(error, ContextTooLong) and not await self._takes_more(info):
+                continue
+            self._model = model
+            run.use_model(model, info)
+            event = StepFellBack(
+                at=self._services.wall_clock(),
+                number=self._item.number,
+                step=self._item.id,
+                failed=failed,
+                model=model,
+                error=error.message,
+            )
+            self._services.journal.events(event)
+            return True
+        return False
+
+    async def _takes_more(self, other: ModelInfo) -> bool:
+        """Whether another model's window is larger than that of the present one, as far as anybody knows."""
+        window = (await self._services.backend.info(self._model)).max_input_tokens
+        return window is None or other.max_input_tokens is None or other.max_input_tokens > window
+
+    async def _with_retries(self, run: AgentRun) -> AgentOutcome:
+        """Attempts at one model go on where the one before stopped: its finished turns are kept."""
+        failures = 0
+        while True:
+            run.attempt = len(self._attempts) + 1
+            self._attempt_at = self._services.wall_clock()
             try:
                 outcome = await run.advance()
             except AgentError as error:
-                self._close_attempt(number, StepStatus.FAILED, started_at, error.to_fault())
-                if not error.retryable or number > item.retries:
+                self._close_attempt(StepStatus.FAILED, error.to_fault())
+                failures += 1
+                if not error.retryable or failures > self._item.retries:
                     raise
-                await self._wait_before_retry(number, error)
+                if self._fallbacks and self._services.backend.is_down(self._model):
+                    raise  # another model can answer now
+                wait_s = max(backoff_s(failures, self._services.jitter()), error.retry_after_s or 0)
+                self._tell_retry(len(self._attempts), wait_s, error)
+                await trio.sleep(wait_s)
             else:
-                self._close_attempt(number, StepStatus.COMPLETED, started_at, None)
+                self._close_attempt(StepStatus.COMPLETED, None)
                 return outcome
 
-    async def _wait_before_retry(self, number: int, error: AgentError) -> None:
-        """Exponential backoff with full jitter above its half; a provider's Retry-After counts where it is longer."""
-        backoff = min(_BACKOFF_FIRST_S * 2 ** (number - 1), _BACKOFF_CEILING_S)
-        wait = max(backoff * (0.5 + self._services.jitter() / 2), error.retry_after_s or 0)
+    def _tell_wait(self, wait_s: float, error: RateLimited) -> None:
+        """A call of the present attempt was turned away, and waits."""
+        self._tell_retry(len(self._attempts) + 1, wait_s, error)
+
+    def _tell_retry(self, attempt: int, wait_s: float, error: AgentError) -> None:
         event = StepRetried(
             at=self._services.wall_clock(),
             number=self._item.number,
             step=self._item.id,
-            attempt=number,
-            wait_s=wait,
+            attempt=attempt,
+            wait_s=wait_s,
             error=error.message,
         )
         self._services.journal.events(event)
-        await trio.sleep(wait)
 
     # ------------------------------------------------------------ records
 
@@ -222,18 +271,23 @@ class StepWork:
     async def _record_tools(self, calls: Sequence[ToolCall]) -> None:
         self._services.journal.post(calls, (), lazy=True)
 
-    def _close_attempt(self, number: int, status: StepStatus, started_at: float, fault: Fault | None) -> None:
+    def _close_attempt(self, status: StepStatus, fault: Fault | None) -> None:
+        """Note the end of the attempt under way; nothing where there is none."""
+        if self._attempt_at is None:
+            return
         self._attempts.append(
             Attempt(
                 step_id=self._item.id,
-                number=number,
+                number=len(self._attempts) + 1,
                 status=status,
-                started_at=started_at,
+                model=self._model,
+                started_at=self._attempt_at,
                 finished_at=self._services.wall_clock(),
                 usage=self._meter.lap(),
                 fault=fault,
             )
         )
+        self._attempt_at = None
 
     def _failed(self, error: StepFault, status: StepStatus) -> StepOutcome:
         return self._outcome(status, None, error.to_fault(), ())
@@ -246,6 +300,7 @@ class StepWork:
         turns: tuple[Turn, ...],
         observations: tuple[Observation, ...] = (),
     ) -> StepOutcome:
+        self._close_attempt(status, fault)  # it was cut off, or met what no retry mends
         events = tuple(self._turn_event(turn) for turn in turns)
         if status is not StepStatus.COMPLETED and self._agent is not None and self._agent.unrecorded is not None:
             # Its reply came and was paid for, and then the step was cut off.
@@ -271,7 +326,7 @@ class StepWork:
             started_at=self._started_at,
             finished_at=self._services.wall_clock(),
             turns=self._turns,
-            model=item.spec.model,
+            model=self._model,
             fault=fault,
             observations=observations,
         )

@@ -229,6 +229,7 @@ def attempt_row(attempt: Attempt, put: Put) -> Row:
         attempt.finished_at,
         _fault_cell(attempt.fault, put),
         *_usage_cells(attempt.usage),
+        plain(attempt.model),
     )
 
 
@@ -241,6 +242,7 @@ def attempt_of(row: Row, text: Text) -> Attempt:
         finished_at=row[4],
         fault=_fault(row[5], text),
         usage=_usage(row[6:13]),
+        model=row[13],
     )
 
 

@@ -69,7 +69,7 @@ OBSERVATIONS = Table("observations", ("step_id", "number"), ("step_id", "number"
 ATTEMPTS = Table(
     "attempts",
     ("step_id", "number"),
-    ("step_id", "number", "status", "started_at", "finished_at", "fault", *_USAGE),
+    ("step_id", "number", "status", "started_at", "finished_at", "fault", *_USAGE, "model"),
 )
 TURNS = Table(
     "turns",

@@ -144,7 +144,7 @@ def test_identical_steps_behind_different_answers_keep_their_own_samples_when_it
     assert "x" in project.prompts
 
 
-def test_a_rate_limit_is_retried_inside_the_step_and_its_wait_is_told(project: Project) -> None:
+def test_a_rate_limit_is_waited_for_inside_of_an_attempt_and_its_wait_is_told(project: Project) -> None:
     replies: Iterator[str | Exception] = iter([RateLimited("slow down", retry_after_s=0.0), "fine"])
     assert project.result(main("return await agent('hello')"), lambda _request: next(replies)) == "fine"
     (retried,) = project.seen.of(StepRetried)
@@ -153,7 +153,7 @@ def test_a_rate_limit_is_retried_inside_the_step_and_its_wait_is_told(project: P
     (delivered,) = reader.deliveries(reader.runs(1)[0].id)
     attempts = reader.attempts(delivered.step.id)
     reader.close()
-    assert [attempt.status.value for attempt in attempts] == ["failed", "completed"]
+    assert [(attempt.status.value, attempt.model) for attempt in attempts] == [("completed", "scripted")]
 
 
 def test_a_failure_is_an_error_with_its_type_and_is_tried_again_on_the_rerun(project: Project) -> None:

@@ -82,12 +82,14 @@ class Exchange:
 
     request: SeenRequest
     reply: Answer | None
+    turned_away: bool = False  # by a rate limit
 
     @classmethod
     def of(cls, request: SeenRequest, answer: SentAnswer) -> Exchange:
         sent = answer.behaviour
         whole = isinstance(sent, Answer) and answer.whole and sent.finish is not None
-        return cls(request, sent if isinstance(sent, Answer) and whole else None)
+        turned_away = isinstance(sent, Fail) and sent.status == 429
+        return cls(request, sent if isinstance(sent, Answer) and whole else None, turned_away)
 
     @property
     def anthropic(self) -> bool:
@@ -212,10 +214,13 @@ def _check_calls(stored: StoredStep) -> None:
 
 
 def _check_sums(stored: StoredStep, exchanges: Sequence[Exchange]) -> None:
-    """A call that failed leaves no turn but ends an attempt, and is paid for only where it had begun to answer."""
+    """A call that failed leaves no turn, and is paid for only where it had begun to answer.
+
+    It ends an attempt, unless it was turned away by a rate limit: then the same attempt makes it again.
+    """
     failed = [each for each in exchanges if each.reply is None]
     ended = [each for each in stored.attempts if each.fault is not None]
-    assert len(failed) <= len(ended)
+    assert len([each for each in failed if not each.turned_away]) <= len(ended) <= len(failed) + len(stored.turns)
     assert stored.step.turns == len(stored.turns)
     assert stored.step.usage == sum((each.usage for each in stored.attempts), Usage())
     spent = sum(turn.usage.tokens for turn in stored.turns)

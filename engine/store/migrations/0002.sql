@@ -11,3 +11,6 @@ ALTER TABLE turns ADD COLUMN shortened ANY;
 
 -- Which rule chose the model of the step.
 ALTER TABLE deliveries ADD COLUMN model_reason TEXT NOT NULL DEFAULT '';
+
+-- The model that was asked: a fallback may have taken the place of the step's own.
+ALTER TABLE attempts ADD COLUMN model TEXT NOT NULL DEFAULT '';

@@ -117,6 +117,7 @@ def check(done: Finished, works: Works, moment: Moment, way: Way) -> None:
     assert (len(work.turns), len(work.calls)) == (moment.turns, moment.calls)
     usage = work.step.usage
     assert (usage.tokens > 0, usage.estimated) == (moment.paid, moment.estimated)
+    assert work.step.usage == sum((each.usage for each in work.attempts), type(usage)())
     assert done.budget.run.spent_tokens == sum(each.step.usage.tokens for each in done.steps)
     assert done.report.run.usage == sum((each.step.usage for each in done.steps), type(usage)())
 

@@ -81,6 +81,7 @@ attempts = st.builds(
     finished_at=times,
     usage=usages,
     fault=st.none() | faults,
+    model=texts,
 )
 turns = st.builds(
     Turn,
