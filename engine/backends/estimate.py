@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from ..model import ModelRequest
+from ..model import FilePart, Message, ModelRequest, ToolSpec
 
 BYTES_PER_TOKEN: Final = 3.5
 TOKENS_PER_MESSAGE: Final = 4
@@ -24,19 +24,36 @@ _encode = msgspec.json.Encoder().encode
 
 def text_tokens(text: str) -> int:
     """Tokens of a piece of text; 0 for none."""
-    return math.ceil(len(text.encode("utf-8", "surrogatepass")) / BYTES_PER_TOKEN)
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return math.ceil(size / BYTES_PER_TOKEN)
+
+
+def data_tokens(value: object) -> int:
+    """Tokens of what goes out as JSON: parameters of a tool, a schema, a provider's blocks of thinking."""
+    return math.ceil(len(_encode(value)) / BYTES_PER_TOKEN)
+
+
+def tool_tokens(tool: ToolSpec) -> int:
+    return TOKENS_PER_TOOL + text_tokens(tool.name) + text_tokens(tool.description) + data_tokens(tool.parameters)
+
+
+def file_tokens(file: FilePart) -> int:
+    return math.ceil(file.size / BYTES_PER_TOKEN)
+
+
+def message_tokens(message: Message) -> int:
+    """Tokens of one message with the tool calls, the files and the thinking in it."""
+    total = TOKENS_PER_MESSAGE + text_tokens(message.text)
+    for call in message.tool_requests:
+        total += TOKENS_PER_MESSAGE + text_tokens(call.name) + text_tokens(call.arguments)
+    for file in message.files:
+        total += file_tokens(file)
+    if message.thinking:
+        total += data_tokens(message.thinking)
+    return total
 
 
 def request_tokens(request: ModelRequest) -> int:
-    """Tokens of a prompt: messages, tool calls in them, tools, and schema."""
-    total = TOKENS_PER_REQUEST
-    for message in request.messages:
-        total += TOKENS_PER_MESSAGE + text_tokens(message.text)
-        for call in message.tool_requests:
-            total += TOKENS_PER_MESSAGE + text_tokens(call.name) + text_tokens(call.arguments)
-    for tool in request.tools:
-        total += TOKENS_PER_TOOL + text_tokens(tool.name) + text_tokens(tool.description)
-        total += math.ceil(len(_encode(tool.parameters)) / BYTES_PER_TOKEN)
-    if request.schema is not None:
-        total += math.ceil(len(_encode(request.schema)) / BYTES_PER_TOKEN)
-    return total
+    """Tokens of a prompt: messages with all that is in them, tools, and schema."""
+    total = TOKENS_PER_REQUEST + sum(map(message_tokens, request.messages)) + sum(map(tool_tokens, request.tools))
+    return total if request.schema is None else total + data_tokens(request.schema)
