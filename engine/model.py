@@ -176,7 +176,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     step_id: StepId
     number: int  # within its step, from 1
     attempt: int
-    model: str
+    model: str  # that was asked
     input: str  # JSON array of the messages added since the turn before
     output: str  # JSON of the assistant message
     outcome: str  # FinishReason, or the kind of the error
