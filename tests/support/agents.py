@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from vibe_workflows.engine.agents.conversation import Shortening
 from vibe_workflows.engine.agents.loop import AgentOutcome, AgentRun, AgentTask
 from vibe_workflows.engine.agents.structured import PreparedSchema, prepare_schema
+from vibe_workflows.engine.backends.estimate import request_tokens
+from vibe_workflows.engine.errors import ContextTooLong
 from vibe_workflows.engine.model import (
     FinishReason,
     Message,
@@ -67,7 +69,8 @@ class Bench:
     max_turns: int = 30
     system: str = "system"
     context: str = ""
-    window: int | None = None
+    window: int | None = None  # that is known of the model
+    limit: int | None = None  # the real one: longer prompts are turned away
     max_tokens: int = 100
     at: Callable[[str], Awaitable[None]] = _nothing  # called at every edge, for tests that cancel there
     seen: list[ModelRequest] = field(default_factory=list)
@@ -76,6 +79,9 @@ class Bench:
     calls: dict[tuple[int, int], ToolCall] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     shortened: list[Shortening] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)  # which of `seen` were turned away as too long
+    errors: list[Exception] = field(default_factory=list)  # for tests that go on after one
+    asked: int = 0  # how many of `replies` were taken
     now: float = 0.0
     run: AgentRun | None = None
 
@@ -123,8 +129,14 @@ class Bench:
 
     async def _call_model(self, request: ModelRequest) -> ModelReply:
         await self.at("call")
-        reply = self.replies[len(self.seen)]
+        if self.limit is not None and request_tokens(request) > self.limit:
+            reply: ModelReply | Exception = ContextTooLong("the-host: too long")
+        else:
+            reply = self.replies[self.asked]
+            self.asked += 1
         self.seen.append(request)
+        if isinstance(reply, ContextTooLong):
+            self.refused.append(len(self.seen) - 1)
         if isinstance(reply, Exception):
             self.replied.append(None)
             self.log.append("raised")
