@@ -343,4 +343,5 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     max_input_tokens: int | None = None  # the whole context window where the provider counts so
     max_output_tokens: int | None = None
     native_schema: bool = False
+    schema_beside_tools: bool = True  # whether the native mode goes together with tools
     media_types: frozenset[str] | None = None  # of files beside text that it takes; None: nobody knows

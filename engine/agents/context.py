@@ -44,9 +44,10 @@ class AgentContext:
         self._window = ContextWindow(info, self._task.max_tokens)
         self._conversation.use_model(model)
         prepared = self._task.schema
-        # A conversation that submitted once goes on so: providers want the tools of old calls in each request.
-        native = info.native_schema and not self._conversation.requested(SUBMIT_TOOL)
         tools = tuple(tool.spec for tool in self._task.tools)
+        native = info.native_schema and (info.schema_beside_tools or not tools)
+        # A conversation that submitted once goes on so: providers want the tools of old calls in each request.
+        native = native and not self._conversation.requested(SUBMIT_TOOL)
         self.submits = prepared is not None and not native
         if prepared is not None and not native:
             tools = (*tools, prepared.submit_tool)

@@ -266,6 +266,8 @@ def test_an_answer_in_a_schema_is_repaired_twice_and_then_a_mismatch(project: Pr
     report = project.run(source.replace("count", "again"), lambda _request: '{"value": "no"}')
     assert report.error is not None
     assert report.error.type == "SchemaMismatch"
+    assert report.error.fields["answer"] == '{"value": "no"}'
+    assert report.error.fields["corrections"] == 2
 
 
 def test_a_wrong_schema_is_a_setup_error_before_any_call(project: Project) -> None:
