@@ -42,24 +42,23 @@ def fitted(outputs: Sequence[str], most: int) -> list[str]:
     One for which no room is left keeps its head, or only the note that it was cut. Short ones are always whole.
     """
     left, fitting = most, []
+    alone = min(most, MAX_OUTPUT_CHARS)
     for output in outputs:
-        text = _alone(output, min(most, MAX_OUTPUT_CHARS))
-        if len(text) > left and len(output) >= _WORTH_CHARS:
-            text = _cut(output, min(left, HEAD_CHARS), lambda out, length: prompts.cut_together(out, length, most))
-        left = max(0, left - len(text))
-        fitting.append(text)
+        size = min(len(output), alone)
+        if size > left and len(output) >= _WORTH_CHARS:
+            size = min(left, HEAD_CHARS)
+            fitting.append(_cut(output, size, lambda out, length: prompts.cut_together(out, length, most)))
+        elif len(output) > alone:
+            fitting.append(_cut(output, alone, lambda out, length: prompts.cut_alone(out, length, alone)))
+        else:
+            fitting.append(output)
+        left = max(0, left - size)
     return fitting
 
 
 def shortened(output: str) -> str | None:
     """The head of an old output with a note, or None where that would save nothing to speak of."""
     return _cut(output, HEAD_CHARS, prompts.shortened) if len(output) >= _WORTH_CHARS else None
-
-
-def _alone(output: str, most: int) -> str:
-    if len(output) <= most:
-        return output
-    return _cut(output, most, lambda out, length: prompts.cut_alone(out, length, most))
 
 
 def _cut(output: str, chars: int, note: Callable[[int, int], str]) -> str:

@@ -210,7 +210,7 @@ def test_an_answer_that_did_not_fit_arrives_with_what_came(child: ForkServer) ->
     """
     fields = {"problems": ["value: 'a' is no integer"], "answer": "[1", "corrections": 2}
     ran = child.script(source).serve(lambda call: fault(call, "SchemaMismatch", "no", **fields))
-    assert ran.value == ["schema_mismatch", "no", ["value: 'a' is no integer"], "[1", 2, "x"]
+    assert ran.value == ["schema_mismatch", "no", ["value: 'a' is no integer"], "[1", 2, "agent#1"]
     made = run(child, "error = SchemaMismatch('mine')\nreturn [error.problems, error.answer, error.corrections]")
     assert made.value == [[], "", 0]
 

@@ -55,7 +55,7 @@ def test_old_outputs_are_shortened_before_a_prompt_outgrows_the_known_window() -
     bench = Bench([LOOK] * 9 + [says("done")], tools=(look,), window=6_000)
     assert _run(bench).answer == "done"
     short = [sum(_short(_results(request))) for request in bench.seen]
-    # Four fit with a margin of a quarter. The fifth makes room down to a half, so that two more come without shortening.
+    # Four fit with a margin of a quarter. The fifth makes room down to a half, so that two more fit.
     assert short == [0, 0, 0, 0, 0, 4, 4, 4, 7, 7]
     assert _short(_results(bench.seen[8])) == [True] * 7 + [False]
     assert [each.outputs for each in bench.shortened] == [4, 3]
