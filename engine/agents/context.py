@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from msgspec.structs import replace
-
 from ..backends.estimate import TOKENS_PER_REQUEST, data_tokens, tool_tokens
 from ..errors import ContextTooLong
 from ..model import Message, ModelInfo, ModelRequest, PromptMakeup, Shortened, Usage
@@ -26,34 +24,35 @@ class AgentContext:
         self._task = task
         self._tell = tell
         self._conversation = Conversation(opening(task.system, task.context, task.prompt, task.files), task.model)
-        self._template = ModelRequest(
-            model=task.model,
-            messages=(),
-            max_tokens=task.max_tokens,
-            timeout_s=task.timeout_s,
-            temperature=task.temperature,
-            effort=task.effort,
-            contents=dict(task.contents),
-        )
-        self.use_model(task.model, info)
+        self._ask(task.model, info)
 
     def use_model(self, model: str, info: ModelInfo) -> None:
         """Send what there is to another model from now on."""
+        self._conversation.use_model(model)
+        self._ask(model, info)
+
+    def _ask(self, model: str, info: ModelInfo) -> None:
         self.model = model
         self._info = info
         self._window = ContextWindow(info, self._task.max_tokens)
-        self._conversation.use_model(model)
-        prepared = self._task.schema
-        tools = tuple(tool.spec for tool in self._task.tools)
-        native = info.native_schema and (info.schema_beside_tools or not tools)
-        # A conversation that submitted once goes on so: providers want the tools of old calls in each request.
-        native = native and not self._conversation.requested(SUBMIT_TOOL)
-        self.submits = prepared is not None and not native
-        if prepared is not None and not native:
+        tools = tuple([tool.spec for tool in self._task.tools])
+        prepared, schema = self._task.schema, None
+        self.submits = False
+        if prepared is not None and self._native(info):
+            schema = prepared.schema
+        elif prepared is not None:
             tools = (*tools, prepared.submit_tool)
-        schema = prepared.schema if prepared is not None and native else None
-        self._template = replace(self._template, model=model, tools=tools, schema=schema)
+            self.submits = True
+        self._tools = tools
+        self._schema = schema
         self._tool_tokens = sum(map(tool_tokens, tools)) + (0 if schema is None else data_tokens(schema))
+
+    def _native(self, info: ModelInfo) -> bool:
+        """Whether the answer is asked for by the schema mode of the model, and not by the submit tool."""
+        if not info.native_schema or (self._task.tools and not info.schema_beside_tools):
+            return False
+        # A conversation that submitted once goes on so: providers want the tools of old calls in each request.
+        return not self._conversation.requested(SUBMIT_TOOL)
 
     @property
     def answer_limit(self) -> int | None:
@@ -79,7 +78,18 @@ class AgentContext:
             self._shorten(size)
             if self._window.hopeless(self._size):
                 raise ContextTooLong(f"{self.model}: {self._too_long()}")
-        return replace(self._template, messages=self._conversation.messages)
+        task = self._task
+        return ModelRequest(
+            model=self.model,
+            messages=self._conversation.messages,
+            max_tokens=task.max_tokens,
+            timeout_s=task.timeout_s,
+            tools=self._tools,
+            schema=self._schema,
+            temperature=task.temperature,
+            effort=task.effort,
+            contents=dict(task.contents),
+        )
 
     def refused(self, error: ContextTooLong) -> None:
         """The provider turned the request away. Returns where a shorter one can be made; else raises ContextTooLong."""

@@ -60,12 +60,14 @@ class Conversation:
         self._model = model
         self._system = self._context = 0
         self.tokens = 0  # estimated, of all messages as they are sent
-        self.add(messages)
         for message in messages:
+            self._append(message)
             if message.role is Role.SYSTEM:
-                self._system += message_tokens(message)
-            self._context += sum(map(file_tokens, message.files)) if message.files else 0
-            self._context += text_tokens(message.text[: message.context_chars]) if message.context_chars else 0
+                self._system = self.tokens
+            elif message.context_chars or message.files:
+                shared = message.text[: message.context_chars]
+                self._context = text_tokens(shared) + sum(map(file_tokens, message.files))
+        self._pending += messages
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -152,19 +154,19 @@ def assistant_message(reply: ModelReply, turn: int) -> Message:
     surrogate pair, which a cut stream leaves behind, becomes a question mark.
     """
     ids = [request.id for request in reply.tool_requests]
-    requests = tuple(
+    requests = [
         ToolRequest(
             id=_encodable(request.id) if request.id and ids.count(request.id) == 1 else f"call_{turn}_{number}",
             name=_encodable(request.name),
             arguments=_encodable(request.arguments),
         )
         for number, request in enumerate(reply.tool_requests, 1)
-    )
+    ]
     return Message(
         role=Role.ASSISTANT,
         text=_encodable(reply.text),
-        tool_requests=requests,
-        thinking=tuple(_encodable_block(block) for block in reply.thinking),
+        tool_requests=tuple(requests),
+        thinking=tuple([_encodable_block(block) for block in reply.thinking]),
     )
 
 
