@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..backends.estimate import file_tokens, message_tokens, text_tokens
+from ..backends.estimate import files_tokens, message_tokens, text_tokens
 from ..model import FilePart, Message, ModelReply, PromptMakeup, Role, Shortened, ToolRequest
 from .outputs import shortened
 
@@ -66,7 +66,7 @@ class Conversation:
                 self._system = self.tokens
             elif message.context_chars or message.files:
                 shared = message.text[: message.context_chars]
-                self._context = text_tokens(shared) + sum(map(file_tokens, message.files))
+                self._context = text_tokens(shared) + files_tokens(message)
         self._pending += messages
 
     @property

@@ -1,22 +1,15 @@
-"""Our requests in litellm's words, and its streamed chunks as one reply. Pure; imports nothing of litellm."""
+"""Our requests in litellm's words. Pure; imports nothing of litellm."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Final
 
-from ..model import (
-    JSON,
-    FinishReason,
-    Message,
-    ModelReply,
-    ModelRequest,
-    Role,
-    ToolRequest,
-    ToolSpec,
-    Usage,
-)
+from msgspec import Struct
+
+from ..model import JSON, Message, ModelRequest, Role, ToolRequest, ToolSpec
+from .litellm_replies import REASONING, SIGNED
+from .message_parts import content, mark
 
 #: What the strict mode of OpenAI and of those who follow it takes; with anything else a schema is sent as a guide.
 _STRICT_KEYWORDS: Final = frozenset(
@@ -24,17 +17,23 @@ _STRICT_KEYWORDS: Final = frozenset(
     | {"title", "description"}
 )
 
-#: Finish reasons with which gateways tell of a failure in mid-answer; litellm takes them for "stop".
-BROKEN_OFF: Final = frozenset({"error", "ERROR", "network_error", "MALFORMED_RESPONSE"})
+
+class Dialect(Struct, frozen=True, kw_only=True):
+    """How a model wants its messages."""
+
+    raw_arguments: bool  # takes back tool arguments that are no JSON object, as a model wrote them
+    cache_marks: bool = False  # caches a prompt up to where it is marked, and only there
+    thinking_blocks: bool = False  # wants its signed thinking back, Anthropic's way
+    reasoning_content: bool = False  # wants its thinking back as a text, DeepSeek's way
 
 
-def request_arguments(request: ModelRequest, *, raw_arguments: bool) -> dict[str, Any]:
+def request_arguments(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
     """What a request means in litellm's parameters, without those that say where to send it.
 
-    `raw_arguments`: whether the provider takes back tool arguments that are no JSON object, as a model wrote them.
+    Equal beginnings of two requests become equal beginnings here: providers cache prompts by their bytes.
     """
     arguments: dict[str, Any] = {
-        "messages": [_message(message, raw_arguments=raw_arguments) for message in request.messages],
+        "messages": _messages(request, dialect),
         "max_tokens": request.max_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -49,15 +48,63 @@ def request_arguments(request: ModelRequest, *, raw_arguments: bool) -> dict[str
     return arguments
 
 
-def _message(message: Message, *, raw_arguments: bool) -> dict[str, Any]:
+def _messages(request: ModelRequest, dialect: Dialect) -> list[dict[str, Any]]:
+    ends = _marked_ends(request) if dialect.cache_marks else frozenset()
+    return [
+        _message(message, request, dialect, marked=position in ends)
+        for position, message in enumerate(request.messages)
+    ]
+
+
+def _marked_ends(request: ModelRequest) -> frozenset[int]:
+    """Messages at whose end the prompt is marked, beside the context: three at most, since four marks are allowed.
+
+    The system text ends what a fan-out shares. Where another turn may follow, so does the end of the conversation:
+    that turn reads what this one wrote; and the end of the turn before, in case this one added more parts than the
+    provider looks back. A single turn marks no end, because writing a cache costs more than it brings there.
+    """
+    roles = [message.role for message in request.messages]
+    ends = {position for position, role in enumerate(roles) if role is Role.SYSTEM}
+    replies = [position for position, role in enumerate(roles) if role is Role.ASSISTANT]
+    if request.tools or replies:
+        ends |= {len(roles) - 1, *(position - 1 for position in replies[-1:])}
+    return frozenset(ends)
+
+
+def _message(message: Message, request: ModelRequest, dialect: Dialect, *, marked: bool) -> dict[str, Any]:
     match message.role:
-        case Role.ASSISTANT if message.tool_requests:
-            calls = [_call(call, raw_arguments=raw_arguments) for call in message.tool_requests]
-            return {"role": "assistant", "content": message.text or None, "tool_calls": calls}
+        case Role.ASSISTANT:
+            return _assistant(message, dialect)
         case Role.TOOL:
-            return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.text}
+            result = {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.text}
+            return {**result, "cache_control": mark()} if marked else result
         case _:
-            return {"role": message.role.value, "content": message.text}
+            parts = content(message, request.contents, marked=dialect.cache_marks, last_marked=marked)
+            return {"role": message.role.value, "content": parts}
+
+
+def _assistant(message: Message, dialect: Dialect) -> dict[str, Any]:
+    said: dict[str, Any] = {"role": "assistant", "content": message.text}
+    if message.tool_requests:
+        said["content"] = message.text or None
+        said["tool_calls"] = [_call(call, raw_arguments=dialect.raw_arguments) for call in message.tool_requests]
+    if dialect.thinking_blocks:
+        said |= _thinking(message)
+    if dialect.reasoning_content:
+        texts = [str(block.get("text", "")) for block in message.thinking if block.get("type") == REASONING]
+        if texts:
+            said["reasoning_content"] = "".join(texts)
+    return said
+
+
+def _thinking(message: Message) -> dict[str, Any]:
+    """Signed blocks, as they came. With text between them they go into the content, where litellm keeps the order."""
+    blocks = [block for block in message.thinking if block.get("type") in SIGNED]
+    between = [str(block["text"]) for block in message.thinking if block.get("type") == "text"]
+    if not between or any(block["type"] != "thinking" for block in blocks):
+        return {"thinking_blocks": blocks} if blocks else {}
+    rest = message.text[sum(map(len, between)) :]
+    return {"content": [*message.thinking, *([{"type": "text", "text": rest}] if rest else [])]}
 
 
 def _call(call: ToolRequest, *, raw_arguments: bool) -> dict[str, Any]:
@@ -100,95 +147,3 @@ def _strict(schema: JSON) -> bool:
     below += options if isinstance(options, list) else []
     below += [schema["items"]] if "items" in schema else []
     return all(_strict(part) for part in below)
-
-
-# ---------------------------------------------------------------- replies
-
-
-@dataclass(slots=True)
-class _PartialCall:
-    id: str = ""
-    name: str = ""
-    arguments: str = ""
-
-
-class ReplyBuilder:
-    """Collects the chunks of one streamed reply; `finish` and `usage` are the last that a chunk gave."""
-
-    def __init__(self) -> None:
-        self.finish: str | None = None
-        self.usage: Any = None
-        self._text: list[str] = []
-        self._calls: list[_PartialCall] = []
-        self._by_index: dict[int, _PartialCall] = {}
-
-    def add(self, chunk: Any) -> str:
-        """Take a chunk in; the text that it adds."""
-        self.usage = getattr(chunk, "usage", None) or self.usage
-        if not chunk.choices:
-            return ""
-        self.finish = chunk.choices[0].finish_reason or self.finish
-        delta = chunk.choices[0].delta
-        if delta is None:
-            return ""
-        for part in delta.tool_calls or ():
-            self._add_call(part)
-        text: str = delta.content or ""
-        if text:
-            self._text.append(text)
-        return text
-
-    def _add_call(self, part: Any) -> None:
-        index: int = part.index or 0
-        call = self._by_index.get(index)
-        if call is None or (part.id and call.id and part.id != call.id):
-            # Some providers number every call 0: a new id begins a new call.
-            call = _PartialCall()
-            self._by_index[index] = call
-            self._calls.append(call)
-        call.id = call.id or part.id or ""
-        call.name += part.function.name or ""
-        call.arguments += part.function.arguments or ""
-
-    def reply(self, *, finish: str, usage: Usage | None, model: str, turn: int) -> ModelReply:
-        """The whole reply. A call that came without an id gets one that is unique in a conversation of `turn`s."""
-        requests = tuple(
-            ToolRequest(id=call.id or f"call_{turn}_{number}", name=call.name, arguments=call.arguments)
-            for number, call in enumerate(self._calls, 1)
-        )
-        return ModelReply(
-            text="".join(self._text),
-            finish=_finish(finish, calls=bool(requests)),
-            usage=usage,
-            tool_requests=requests,
-            model=model,
-        )
-
-
-def _finish(reason: str, *, calls: bool) -> FinishReason:
-    match reason:
-        case "length":
-            return FinishReason.LENGTH
-        case "content_filter":
-            return FinishReason.CONTENT_FILTER
-        case _:
-            return FinishReason.TOOL_CALLS if calls else FinishReason.STOP
-
-
-def reported_usage(usage: Any) -> Usage | None:
-    """litellm's usage as ours, without the cost; None where the provider said nothing, or only zeros."""
-    if usage is None or not (usage.prompt_tokens or usage.completion_tokens):
-        return None
-    read, written = usage.prompt_tokens_details, usage.completion_tokens_details
-    return Usage(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        cached_tokens=_count(read, "cached_tokens"),
-        cache_write_tokens=_count(read, "cache_creation_tokens"),
-        reasoning_tokens=_count(written, "reasoning_tokens"),
-        cost_microusd=None,
-    )
-
-
-def _count(details: Any, name: str) -> int:
-    return getattr(details, name, None) or 0

@@ -10,7 +10,7 @@ import time
 
 import trio
 
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 from vibe_workflows.engine.backends.litellm import LitellmBackend, LitellmSettings
 from vibe_workflows.engine.island import open_island
 from vibe_workflows.engine.model import Message, ModelRequest, Role
@@ -20,7 +20,7 @@ _CALLS = 200
 
 def cpu_ms_per_call() -> float:
     os.environ.setdefault("OPENAI_API_KEY", "sk-bench")
-    with OpenAIServer() as server:
+    with ModelServer() as server:
         return trio.run(_measure, server.url) * 1000
 
 

@@ -14,10 +14,10 @@ from typing import IO, Any
 
 import pytest
 
-from tests.support.openai_plugin import openai_server
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
+from tests.support.model_server_plugin import model_server
 
-__all__ = ["openai_server"]
+__all__ = ["model_server"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
@@ -116,11 +116,11 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def online(machine: Machine, openai_server: OpenAIServer) -> Machine:
+def online(machine: Machine, model_server: ModelServer) -> Machine:
     """With a model on the loopback server."""
     machine.environ |= {
         "VIBE_MODEL": "openai/test-model",
-        "VIBE_API_BASE": openai_server.url,
+        "VIBE_API_BASE": model_server.url,
         "OPENAI_API_KEY": "sk-test-0123456789",
         "VIBE_MAX_USD": "none",
     }

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.conftest import Machine
 from tests.support.behaviours import Raw
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 
 GOOD = 'async def main(args):\n    return await agent("hello")\n'
 WITH_ARGS = (
@@ -109,9 +109,9 @@ def test_bad_input_is_told_with_what_where_and_the_next_move(
 
 
 def test_a_provider_that_answers_garbage_fails_the_step_with_its_kind(
-    online: Machine, openai_server: OpenAIServer
+    online: Machine, model_server: ModelServer
 ) -> None:
-    openai_server.handler = lambda _request: Raw(body="<html>gateway</html>")
+    model_server.handler = lambda _request: Raw(body="<html>gateway</html>")
     online.write(
         "g.py",
         "async def main(args):\n"
@@ -123,7 +123,7 @@ def test_a_provider_that_answers_garbage_fails_the_step_with_its_kind(
     ran = online.vibe("run", "g.py", "--json")
     assert ran.code == 0, ran.err
     assert ran.document["result"][0] == "provider_error"
-    assert len(openai_server.requests) == 2  # one retry
+    assert len(model_server.requests) == 2  # one retry
 
 
 def test_a_store_where_no_folder_can_be_made_is_a_store_error(machine: Machine) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import ROOT, Machine
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 
 EXAMPLES = sorted((ROOT / "examples/workflows").glob("*.py"))
 BUILT_IN = sorted(path for path in (ROOT / "catalog/workflows").glob("*.py") if path.stem != "__init__")
@@ -67,16 +67,16 @@ def test_todo_audit_audits_this_repository(machine: Machine) -> None:
     assert ran.out.strip()
 
 
-def test_a_built_in_workflow_runs_by_its_name(online: Machine, openai_server: OpenAIServer) -> None:
+def test_a_built_in_workflow_runs_by_its_name(online: Machine, model_server: ModelServer) -> None:
     _project_with_code(online)
     ran = online.vibe("multi-review", "--path", "src", "--json")
     assert ran.code == 0, ran.err
-    assert openai_server.requests
+    assert model_server.requests
     assert ran.document["result"]
-    calls = len(openai_server.requests)
+    calls = len(model_server.requests)
     again = online.vibe("multi-review", "--path", "src", "--json")
     assert again.document["result"] == ran.document["result"]
-    assert len(openai_server.requests) == calls
+    assert len(model_server.requests) == calls
 
 
 def test_the_script_of_the_readme_runs(machine: Machine) -> None:

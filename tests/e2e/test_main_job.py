@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.conftest import ROOT, Machine, read_events
-from tests.support.behaviours import Answer, Behaviour, Call, Fail, Hang, SeenRequest
-from tests.support.openai_server import OpenAIServer
+from tests.support.behaviours import Answer, Behaviour, Call, Fail, Hang
+from tests.support.exchanges import SeenRequest
+from tests.support.model_server import ModelServer
 
 FORTY = """\
 async def main(args):
@@ -36,9 +37,9 @@ def findings_for(request: SeenRequest) -> Behaviour | None:
 
 
 def test_a_rerun_of_review_files_is_free_and_an_edited_prompt_runs_just_its_own_steps(
-    online: Machine, openai_server: OpenAIServer
+    online: Machine, model_server: ModelServer
 ) -> None:
-    openai_server.handler = findings_for
+    model_server.handler = findings_for
     script = online.project / "review_files.py"
     shutil.copy(ROOT / "examples/workflows/review_files.py", script)
     for name in ("a", "b", "c"):
@@ -46,12 +47,12 @@ def test_a_rerun_of_review_files_is_free_and_an_edited_prompt_runs_just_its_own_
     first = online.vibe("run", "review_files.py", "--pattern", "src/*.py", "--votes", "1", "--json")
     assert first.code == 0, first.err
     assert len(first.document["result"]["confirmed"]) == 3
-    calls = len(openai_server.requests)
+    calls = len(model_server.requests)
     assert calls >= 6  # three reviews and three sceptics, each in the schema
 
     second = online.vibe("run", "review_files.py", "--pattern", "src/*.py", "--votes", "1", "--json")
     assert second.code == 0, second.err
-    assert len(openai_server.requests) == calls
+    assert len(model_server.requests) == calls
     assert second.document["result"] == first.document["result"]
     assert second.document["paid"]["tokens"] == 0
 
@@ -59,15 +60,13 @@ def test_a_rerun_of_review_files_is_free_and_an_edited_prompt_runs_just_its_own_
     script.write_text(edited)
     third = online.vibe("run", "review_files.py", "--pattern", "src/*.py", "--votes", "1", "--json")
     assert third.code == 0, third.err
-    new = [prompt_of(request) for request in openai_server.requests[calls:]]
+    new = [prompt_of(request) for request in model_server.requests[calls:]]
     assert new
     assert all("Try hard to refute it." in prompt for prompt in new)
     assert len({prompt.split(",")[0] for prompt in new}) == 3
 
 
-def test_after_kill_9_in_a_fan_out_no_finished_step_is_called_again(
-    online: Machine, openai_server: OpenAIServer
-) -> None:
+def test_after_kill_9_in_a_fan_out_no_finished_step_is_called_again(online: Machine, model_server: ModelServer) -> None:
     answered = 0
 
     def fifteen_then_silence(_request: SeenRequest) -> Behaviour | None:
@@ -75,19 +74,19 @@ def test_after_kill_9_in_a_fan_out_no_finished_step_is_called_again(
         answered += 1
         return None if answered <= 15 else Hang()
 
-    openai_server.handler = fifteen_then_silence
+    model_server.handler = fifteen_then_silence
     online.write("forty.py", FORTY)
     process = online.start("run", "forty.py", "--events")
     finished = [each for each in read_events(process.stdout, "step_finished", 15) if each["event"] == "step_finished"]
-    openai_server.wait_requests(31)  # the sixteen slots are taken again
+    model_server.wait_requests(31)  # the sixteen slots are taken again
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    before = [prompt_of(request) for request in openai_server.requests]
+    before = [prompt_of(request) for request in model_server.requests]
 
-    openai_server.handler = None
+    model_server.handler = None
     again = online.vibe("run", "forty.py", "--json")
     assert again.code == 0, again.err
-    after = [prompt_of(request) for request in openai_server.requests[len(before) :]]
+    after = [prompt_of(request) for request in model_server.requests[len(before) :]]
     done = {each["label"].split(":")[0] for each in finished}
     assert len(done) == 15
     assert not {prompt.split(":")[0] for prompt in after} & done
@@ -99,7 +98,7 @@ def test_after_kill_9_in_a_fan_out_no_finished_step_is_called_again(
 
 
 def test_after_failures_in_two_stages_the_rerun_makes_those_calls_and_what_they_kept_from_happening(
-    online: Machine, openai_server: OpenAIServer
+    online: Machine, model_server: ModelServer
 ) -> None:
     failing = {"Stage one of item 3.", "Stage two of item 40: "}
 
@@ -109,7 +108,7 @@ def test_after_failures_in_two_stages_the_rerun_makes_those_calls_and_what_they_
             return Fail(status=500, message="it broke")
         return Answer(text=f"seen {prompt[-20:]}")
 
-    openai_server.handler = two_fail
+    model_server.handler = two_fail
     online.write(
         "pipe.py",
         "async def main(args):\n"
@@ -122,26 +121,26 @@ def test_after_failures_in_two_stages_the_rerun_makes_those_calls_and_what_they_
     first = online.vibe("run", "pipe.py", "--json", "--concurrency", "50")
     assert first.code == 0, first.err
     assert [place for place, value in enumerate(first.document["result"]) if value is None] == [3, 40]
-    calls = len(openai_server.requests)
+    calls = len(model_server.requests)
     assert calls == 101  # the item that failed in stage one has no stage two
 
-    openai_server.handler = lambda request: Answer(text=f"seen {prompt_of(request)[-20:]}")
+    model_server.handler = lambda request: Answer(text=f"seen {prompt_of(request)[-20:]}")
     second = online.vibe("run", "pipe.py", "--json", "--concurrency", "50")
     assert second.code == 0, second.err
-    new = sorted(prompt_of(request) for request in openai_server.requests[calls:])
+    new = sorted(prompt_of(request) for request in model_server.requests[calls:])
     # The failed one of stage one is followed by its own stage two, which was never made.
     assert new == ["Stage one of item 3.", "Stage two of item 3: ", "Stage two of item 40: "]
     assert None not in second.document["result"]
 
 
 def test_of_102_agents_in_one_fan_out_two_fail_and_the_rerun_makes_two_calls(
-    online: Machine, openai_server: OpenAIServer
+    online: Machine, model_server: ModelServer
 ) -> None:
     def two_fail(request: SeenRequest) -> Behaviour | None:
         number = int(prompt_of(request).split()[1])
         return Fail(status=500, message="it broke") if number in (3, 77) else None
 
-    openai_server.handler = two_fail
+    model_server.handler = two_fail
     online.write(
         "wide.py",
         "async def main(args):\n"
@@ -151,18 +150,18 @@ def test_of_102_agents_in_one_fan_out_two_fail_and_the_rerun_makes_two_calls(
     assert first.code == 0, first.err
     assert [place for place, value in enumerate(first.document["result"]) if value is None] == [3, 77]
     assert "2 of 102 failed" in first.err
-    calls = len(openai_server.requests)
+    calls = len(model_server.requests)
     assert calls == 102
-    openai_server.handler = None
+    model_server.handler = None
     second = online.vibe("run", "wide.py", "--json", "--concurrency", "50")
     assert second.code == 0, second.err
-    assert sorted(prompt_of(request).split()[1] for request in openai_server.requests[calls:]) == ["3", "77"]
+    assert sorted(prompt_of(request).split()[1] for request in model_server.requests[calls:]) == ["3", "77"]
     assert None not in second.document["result"]
 
 
-def test_ctrl_c_leaves_a_run_that_resume_goes_on_with(online: Machine, openai_server: OpenAIServer) -> None:
-    openai_server.behave(Answer(text="one"))
-    openai_server.handler = lambda _request: Hang(text="wor")
+def test_ctrl_c_leaves_a_run_that_resume_goes_on_with(online: Machine, model_server: ModelServer) -> None:
+    model_server.behave(Answer(text="one"))
+    model_server.handler = lambda _request: Hang(text="wor")
     online.write(
         "two.py",
         "async def main(args):\n"
@@ -170,45 +169,45 @@ def test_ctrl_c_leaves_a_run_that_resume_goes_on_with(online: Machine, openai_se
         '    return one + await agent("Second, after " + one)\n',
     )
     process = online.start("run", "two.py")
-    openai_server.wait_requests(2)
+    model_server.wait_requests(2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert out == ""
     assert "vibe resume" in err
-    openai_server.wait_closed()  # the request that was under way
+    model_server.wait_closed()  # the request that was under way
     runs = json.loads(online.vibe("runs", "--json").out)
     assert [run["status"] for run in runs] == ["interrupted"]
 
-    openai_server.handler = lambda _request: Answer(text=" two")
+    model_server.handler = lambda _request: Answer(text=" two")
     resumed = online.vibe("resume", runs[0]["run"][:6])
     assert resumed.code == 0, resumed.err
     assert resumed.out.strip() == "one two"
-    assert len(openai_server.requests) == 3
+    assert len(model_server.requests) == 3
     again = online.vibe("resume", runs[0]["run"])
     assert again.code == 2
     assert "has completed" in again.err
 
 
 def test_ctrl_c_in_a_fan_out_starts_nothing_more_and_counts_only_what_was_sent(
-    online: Machine, openai_server: OpenAIServer
+    online: Machine, model_server: ModelServer
 ) -> None:
-    openai_server.handler = lambda _request: Hang()
+    model_server.handler = lambda _request: Hang()
     online.write("forty.py", FORTY)
     process = online.start("run", "forty.py", "--json")
-    openai_server.wait_requests(16)
+    model_server.wait_requests(16)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "RuntimeWarning" not in err
-    openai_server.wait_closed(16)
-    assert len(openai_server.requests) == 16
+    model_server.wait_closed(16)
+    assert len(model_server.requests) == 16
     trace = json.loads(online.vibe("trace", "--json").out)
     assert [step["status"] for step in trace["steps"]] == ["cancelled"] * 16
     assert json.loads(out)["paid"]["estimated"] is True
 
 
-def test_a_run_that_ran_out_of_budget_goes_on_with_a_larger_one(online: Machine, openai_server: OpenAIServer) -> None:
+def test_a_run_that_ran_out_of_budget_goes_on_with_a_larger_one(online: Machine, model_server: ModelServer) -> None:
     online.write(
         "loop.py",
         "async def main(args):\n"
@@ -220,19 +219,19 @@ def test_a_run_that_ran_out_of_budget_goes_on_with_a_larger_one(online: Machine,
     first = online.vibe("run", "loop.py", "--budget", "steps=12", "--json")
     assert first.code == 3, first.err
     assert first.document["status"] == "budget_exceeded"
-    assert len(openai_server.requests) == 12
+    assert len(model_server.requests) == 12
     second = online.vibe("run", "loop.py", "--budget", "steps=20", "--json")
     assert second.code == 0, second.err
     assert second.document["result"] == 20
-    assert len(openai_server.requests) == 20
+    assert len(model_server.requests) == 20
 
 
-def test_two_processes_use_one_store_at_the_same_time(online: Machine, openai_server: OpenAIServer) -> None:
+def test_two_processes_use_one_store_at_the_same_time(online: Machine, model_server: ModelServer) -> None:
     online.write("forty.py", FORTY)
-    openai_server.hold()
+    model_server.hold()
     processes = [online.start("run", "forty.py", "--new", "--json") for _ in range(2)]
-    openai_server.wait_requests(32)
-    openai_server.release()
+    model_server.wait_requests(32)
+    model_server.release()
     for process in processes:
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
@@ -240,7 +239,7 @@ def test_two_processes_use_one_store_at_the_same_time(online: Machine, openai_se
     _require_integrity(online.project / ".vibe/vibe.db")
 
 
-def test_a_changed_file_runs_again_just_the_steps_that_read_it(online: Machine, openai_server: OpenAIServer) -> None:
+def test_a_changed_file_runs_again_just_the_steps_that_read_it(online: Machine, model_server: ModelServer) -> None:
     def read_then_answer(request: SeenRequest) -> Behaviour | None:
         path = prompt_of(request).split()[1]
         if any(each["role"] == "tool" for each in request.body["messages"]):
@@ -250,7 +249,7 @@ def test_a_changed_file_runs_again_just_the_steps_that_read_it(online: Machine, 
             calls=(Call(name="read_file", arguments=json.dumps({"path": path}), id="c1"),), finish="tool_calls"
         )
 
-    openai_server.handler = read_then_answer
+    model_server.handler = read_then_answer
     for number in range(5):
         online.write(f"data/{number}.txt", f"value {number}\n")
     online.write(
@@ -260,16 +259,16 @@ def test_a_changed_file_runs_again_just_the_steps_that_read_it(online: Machine, 
     )
     first = online.vibe("run", "read.py", "--json")
     assert first.code == 0, first.err
-    assert len(openai_server.requests) == 10
+    assert len(model_server.requests) == 10
     online.write("data/3.txt", "changed\n")
     online.write("data/9.txt", "nobody reads it\n")
     second = online.vibe("run", "read.py", "--json")
-    assert len(openai_server.requests) == 12
-    assert {prompt_of(each) for each in openai_server.requests[10:]} == {"Read data/3.txt please"}
+    assert len(model_server.requests) == 12
+    assert {prompt_of(each) for each in model_server.requests[10:]} == {"Read data/3.txt please"}
     assert "changed" in second.document["result"][3]
     (online.project / "data/3.txt").write_text("value 3\n")
     third = online.vibe("run", "read.py", "--json")
-    assert len(openai_server.requests) == 12  # the old answer is true again
+    assert len(model_server.requests) == 12  # the old answer is true again
     assert third.document["result"] == first.document["result"]
 
 

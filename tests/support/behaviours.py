@@ -1,19 +1,20 @@
-"""What the loopback server can do to a request: a closed set of behaviours, as data."""
+"""What the loopback server can do to a request, in whatever format it came: a closed set of behaviours, as data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """Usage as the server reports it."""
+    """Usage as the server reports it. `cached` and `written` are parts of `prompt`, `reasoning` of `completion`."""
 
     prompt: int = 0
     completion: int = 0
     cached: int = 0
+    written: int = 0
     reasoning: int = 0
 
 
@@ -27,11 +28,27 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Thought:
+    """What a model thought before it answered. OpenAI's format has no place for a signature.
+
+    With `redacted`, Anthropic's format has that instead of a text, and OpenAI's has nothing.
+    """
+
+    text: str = ""
+    signature: str = "c2lnbmVk"
+    redacted: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A completion. `finish` None ends the stream without a finish reason, as a broken gateway does."""
+    """A completion. `finish` None ends the stream without a finish reason, as a broken gateway does.
+
+    `finish` in OpenAI's words is translated for other formats, and anything else is sent as it is.
+    """
 
     text: str = ""
     calls: tuple[Call, ...] = ()
+    thinking: tuple[Thought, ...] = ()
     finish: str | None = "stop"
     usage: Tokens | Literal["counted"] | None = "counted"
     piece: int = 16  # characters a chunk
@@ -39,21 +56,22 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fail:
-    """An HTTP error with an OpenAI error body."""
+    """An HTTP error with an error body; `type` None is what the format says at such a status."""
 
     status: int
     message: str = "it did not work"
-    type: str = "server_error"
-    code: str | None = None
+    type: str | None = None
+    code: str | None = None  # which Anthropic's format does not have
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raw:
-    """Any body, with status 200: malformed JSON, an HTML page, half an event."""
+    """Any body: malformed JSON, an HTML page, half an event."""
 
     body: str
     content_type: str = "text/event-stream"
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,35 +96,12 @@ class Drop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamError:
-    """Sends `text` in pieces, then an error event inside the stream."""
+    """Sends `text` in pieces, then an error event inside the stream; `type` None is that of a server error."""
 
     text: str = "partial"
     message: str = "the model crashed"
-    type: str = "server_error"
+    type: str | None = None
     code: str | None = None
 
 
 Behaviour: TypeAlias = Answer | Fail | Raw | Hang | Drop | StreamError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenRequest:
-    """A request as it arrived. `headers` lack authorization and keys."""
-
-    number: int  # from 1, in order of arrival
-    connection: int
-    at: float
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenClose:
-    """The end of a connection; `request` is the one that was being answered, if any."""
-
-    connection: int
-    at: float
-    by: Literal["client", "server"]
-    request: int | None

@@ -28,6 +28,7 @@ class HttpRequest:
     method: str
     path: str
     headers: Mapping[str, str]  # lower case, without secrets
+    raw: bytes
     body: dict[str, Any]
 
 
@@ -63,7 +64,7 @@ class Connection:
         }
         body = await self._read_body(headers)
         kept = {name: value for name, value in headers.items() if name and name not in _SECRET_HEADERS}
-        return HttpRequest(method=method, path=path, headers=kept, body=json.loads(body) if body else {})
+        return HttpRequest(method=method, path=path, headers=kept, raw=body, body=json.loads(body) if body else {})
 
     async def _read_body(self, headers: Mapping[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() == "chunked":

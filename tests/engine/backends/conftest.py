@@ -1,4 +1,4 @@
-"""Fixtures of the backend tests: a model server, a key that is none, and an eye on what is left behind."""
+"""Fixtures of the backend tests: a model server, keys that are none, and an eye on what is left behind."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.openai_plugin import openai_server as openai_server
+from tests.support.model_server_plugin import model_server as model_server
 
 TEST_KEY = "sk-test-0123456789abcdef"
+#: Idle threads that trio keeps, and the one with which litellm signs what goes to AWS.
+KEPT_THREADS = ("Trio thread", "aws-signing")
+NOT_SET = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GROQ_API_KEY")
 
 
 @pytest.fixture(autouse=True)
-def _only_a_test_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
+def _only_test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE", *NOT_SET):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OPENAI_API_KEY", TEST_KEY)
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DEEPSEEK_API_KEY"):
+        monkeypatch.setenv(name, TEST_KEY)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_left() -> Iterator[None]:
-    """No thread but trio's idle ones, and no connection that only the garbage collector would close."""
+    """No thread but idle ones, and no connection that only the garbage collector would close."""
     before = set(threading.enumerate())
     yield
     gc.collect()
-    left = [one.name for one in set(threading.enumerate()) - before if not one.name.startswith("Trio thread")]
+    left = [one.name for one in set(threading.enumerate()) - before if not one.name.startswith(KEPT_THREADS)]
     assert left == []

@@ -9,14 +9,17 @@ from trio.testing import trio_test
 
 from tests.support.behaviours import Behaviour, Hang
 from tests.support.model_calls import ask, open_litellm
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 from vibe_workflows.engine.errors import ProviderError, Timeout
 
 # pytest undoes the filters that litellm sets for what pydantic says of its types.
 pytestmark = pytest.mark.filterwarnings("ignore:.*(`ReadOnly` qualifier|attribute on the instance is deprecated)")
 
 
-def _connections_to(server: OpenAIServer) -> int:
+MODELS = ["openai/test-model", "deepseek/test", "anthropic/claude-sonnet-4-5"]
+
+
+def _connections_to(server: ModelServer) -> int:
     """This process's client sockets to the server, by the kernel's account at this moment."""
     mine = psutil.Process().net_connections("tcp")
     established = [one for one in mine if one.status == psutil.CONN_ESTABLISHED]  # the others may have no peer
@@ -24,15 +27,13 @@ def _connections_to(server: OpenAIServer) -> int:
 
 
 @pytest.mark.parametrize("behaviour", [Hang(), Hang(text="a partial answer")], ids=["before headers", "in mid-stream"])
-@pytest.mark.parametrize("model", ["openai/test-model", "deepseek/test"])
+@pytest.mark.parametrize("model", MODELS)
 def test_a_cancelled_call_has_closed_its_connection_when_it_returns(
-    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, behaviour: Hang, model: str
+    model_server: ModelServer, behaviour: Hang, model: str
 ) -> None:
-    monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-deepseek-0123456789")
-
     @trio_test
     async def scenario() -> None:
-        openai_server.behave(behaviour)
+        model_server.behave(behaviour)
         heard = ""
 
         async def call() -> None:
@@ -47,52 +48,60 @@ def test_a_cancelled_call_has_closed_its_connection_when_it_returns(
             await backend.complete(ask(model=model), on_text)
 
         complete = trio.Event()
-        async with open_litellm(openai_server.url) as backend:
+        async with open_litellm(model_server.url) as backend:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(call)
-                await openai_server.until_requests(1)
+                await model_server.until_requests(1)
                 if behaviour.text:
                     await complete.wait()
-                assert _connections_to(openai_server) == 1
+                assert _connections_to(model_server) == 1
                 nursery.cancel_scope.cancel()
-            assert _connections_to(openai_server) == 0
-            [closed] = await openai_server.until_closed(1)
+            assert _connections_to(model_server) == 0
+            [closed] = await model_server.until_closed(1)
         assert (closed.by, closed.request) == ("client", 1)
 
     scenario()
 
 
-@trio_test
-async def test_the_time_limit_of_a_request_closes_its_connection_too(openai_server: OpenAIServer) -> None:
-    openai_server.behave(Hang(text="partial"))
-    async with open_litellm(openai_server.url) as backend:
-        with pytest.raises(Timeout, match="no answer within"):
-            await backend.complete(ask(timeout_s=0.2))
-        assert _connections_to(openai_server) == 0
-        [closed] = await openai_server.until_closed(1)
-    assert closed.by == "client"
+@pytest.mark.parametrize("model", MODELS)
+def test_the_time_limit_of_a_request_closes_its_connection_too(model_server: ModelServer, model: str) -> None:
+    @trio_test
+    async def scenario() -> None:
+        model_server.behave(Hang(text="partial"))
+        async with open_litellm(model_server.url) as backend:
+            with pytest.raises(Timeout, match="no answer within"):
+                await backend.complete(ask(model=model, timeout_s=0.2))
+            assert _connections_to(model_server) == 0
+            [closed] = await model_server.until_closed(1)
+        assert closed.by == "client"
+
+    scenario()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_call_that_fails_in_mid_stream_closes_its_connection_too(model_server: ModelServer, model: str) -> None:
+    @trio_test
+    async def scenario() -> None:
+        model_server.behave(Hang(events='data: {"type": "error", "error": {"message": "no"}, "choices": [7]}\n\n'))
+        async with open_litellm(model_server.url) as backend:
+            with pytest.raises(ProviderError):
+                await backend.complete(ask(model=model))
+            assert _connections_to(model_server) == 0
+            [closed] = await model_server.until_closed(1)
+        assert closed.by == "client"
+
+    scenario()
 
 
 @trio_test
-async def test_a_call_that_fails_in_mid_stream_closes_its_connection_too(openai_server: OpenAIServer) -> None:
-    openai_server.behave(Hang(events='data: {"choices": [7]}\n\n'))
-    async with open_litellm(openai_server.url) as backend:
-        with pytest.raises(ProviderError):
-            await backend.complete(ask())
-        assert _connections_to(openai_server) == 0
-        [closed] = await openai_server.until_closed(1)
-    assert closed.by == "client"
-
-
-@trio_test
-async def test_cancelling_one_call_leaves_the_others_alone(openai_server: OpenAIServer) -> None:
+async def test_cancelling_one_call_leaves_the_others_alone(model_server: ModelServer) -> None:
     replies: list[str] = []
 
     def answer(request: object) -> Behaviour | None:
         return Hang(text="x") if "stuck" in str(request) else None
 
-    openai_server.handler = answer
-    async with open_litellm(openai_server.url) as backend, trio.open_nursery() as nursery:
+    model_server.handler = answer
+    async with open_litellm(model_server.url) as backend, trio.open_nursery() as nursery:
 
         async def call(prompt: str) -> None:
             replies.append((await backend.complete(ask(prompt))).text)
@@ -101,27 +110,30 @@ async def test_cancelling_one_call_leaves_the_others_alone(openai_server: OpenAI
             with scope:
                 await call("stuck")
 
-        openai_server.hold()
+        model_server.hold()
         scope = trio.CancelScope()
         nursery.start_soon(stuck, scope)
         for number in range(5):
             nursery.start_soon(call, f"prompt {number}")
-        await openai_server.until_requests(6)
+        await model_server.until_requests(6)
         scope.cancel()
-        [closed] = await openai_server.until_closed(1)
-        openai_server.release()
+        [closed] = await model_server.until_closed(1)
+        model_server.release()
     assert closed.by == "client"
     assert len(set(replies)) == 5
 
 
-@trio_test
-async def test_an_error_in_on_text_ends_the_call_and_closes_its_connection(openai_server: OpenAIServer) -> None:
-    openai_server.behave(Hang(text="partial"))
-
+@pytest.mark.parametrize("model", MODELS)
+def test_an_error_in_on_text_ends_the_call_and_closes_its_connection(model_server: ModelServer, model: str) -> None:
     def on_text(text: str) -> None:
         raise ZeroDivisionError(text)
 
-    async with open_litellm(openai_server.url) as backend:
-        with pytest.raises(ZeroDivisionError):
-            await backend.complete(ask(), on_text)
-        assert _connections_to(openai_server) == 0
+    @trio_test
+    async def scenario() -> None:
+        model_server.behave(Hang(text="partial"))
+        async with open_litellm(model_server.url) as backend:
+            with pytest.raises(ZeroDivisionError):
+                await backend.complete(ask(model=model), on_text)
+            assert _connections_to(model_server) == 0
+
+    scenario()

@@ -2,123 +2,92 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 from trio.testing import trio_test
 
 from tests.engine.backends.conftest import TEST_KEY
-from tests.support.behaviours import Answer, Behaviour, Drop, Fail, Hang, Raw, StreamError
+from tests.support.behaviours import Behaviour, Fail, Hang, Raw
+from tests.support.error_table import FAILURES
 from tests.support.model_calls import TEST_MODEL, ask, open_litellm
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
+from vibe_workflows.engine.backends.litellm import LitellmBackend
 from vibe_workflows.engine.errors import (
-    AgentError,
-    ContextTooLong,
     ProviderError,
     RateLimited,
-    Refused,
     SetupError,
     StepFault,
-    Timeout,
 )
 
 # pytest undoes the filters that litellm sets for what pydantic says of its types.
 pytestmark = pytest.mark.filterwarnings("ignore:.*(`ReadOnly` qualifier|attribute on the instance is deprecated)")
 
-BAD_REQUEST = "invalid_request_error"
-
-#: Server behaviour, kind, retried or not (None: a SetupError, which nothing retries).
-TABLE: list[tuple[Behaviour, type[StepFault], bool | None]] = [
-    (Fail(status=429), RateLimited, True),
-    (Fail(status=429, code="insufficient_quota"), SetupError, None),
-    (StreamError(code="rate_limit_exceeded"), RateLimited, True),
-    (Hang(), Timeout, True),
-    (Hang(text="partial answer"), Timeout, True),
-    (Fail(status=408), Timeout, True),
-    (Fail(status=504), Timeout, True),
-    (Fail(status=400, type=BAD_REQUEST, code="context_length_exceeded"), ContextTooLong, False),
-    (
-        Fail(status=400, type=BAD_REQUEST, message="This model's maximum context length is 9 tokens"),
-        ContextTooLong,
-        False,
-    ),
-    (Fail(status=413), ContextTooLong, False),
-    (Fail(status=400, type=BAD_REQUEST, code="content_policy_violation"), Refused, False),
-    (Fail(status=400, code="content_filter"), Refused, False),
-    (Fail(status=400, type=BAD_REQUEST, message="temperature is above 2"), SetupError, None),
-    (Fail(status=422), SetupError, None),
-    (Fail(status=401), SetupError, None),
-    (Fail(status=403), SetupError, None),
-    (Fail(status=402), SetupError, None),
-    (Fail(status=404), SetupError, None),
-    (Fail(status=418), ProviderError, False),
-    (Fail(status=409), ProviderError, True),
-    (Fail(status=500), ProviderError, True),
-    (Fail(status=502), ProviderError, True),
-    (Fail(status=503), ProviderError, True),
-    (Fail(status=529), ProviderError, True),
-    (Drop(), ProviderError, True),
-    (Drop(text="partial answer"), ProviderError, True),
-    (Drop(text="partial answer", reset=True), ProviderError, True),
-    (StreamError(), ProviderError, True),
-    (Answer(text="half an answ", finish=None), ProviderError, True),
-    (Answer(text="half an answ", finish="error"), ProviderError, True),
-    (Raw(body="data: {not json\n\n"), ProviderError, True),
-    (Raw(body='data: {"choices": [7]}\n\n'), ProviderError, True),
-    (Raw(body="<html>busy</html>", content_type="text/html"), ProviderError, True),
-    (Raw(body='{"hello": "world"}', content_type="application/json"), ProviderError, True),
+#: A model of each way in which streams are read: by the OpenAI client, as Anthropic's events, and by litellm alone.
+MODELS = {"openai": ("openai/test-model", "deepseek/test"), "anthropic": ("anthropic/claude-sonnet-4-5",)}
+CASES = [
+    (failure, form, model)
+    for form, models in MODELS.items()
+    for model in models
+    for failure in FAILURES
+    if failure.behaviour(form) is not None
 ]
 
 
+async def _failure(backend: LitellmBackend, model: str, *, hangs: bool) -> StepFault:
+    with pytest.raises(StepFault) as caught:
+        await backend.complete(ask(model=model, timeout_s=0.2 if hangs else 20.0))
+    return caught.value
+
+
 async def _failures(
-    server: OpenAIServer, behaviours: Iterable[Behaviour], model: str = TEST_MODEL, now: float = 0.0
+    server: ModelServer, behaviours: Iterable[Behaviour], model: str = TEST_MODEL, now: float = 0.0
 ) -> list[StepFault]:
     """The errors of one call each, of which each is one request."""
     errors: list[StepFault] = []
+    before = len(server.requests)
     async with open_litellm(None, api_bases={model.partition("/")[0]: server.url}, now=now) as backend:
-        for number, behaviour in enumerate(behaviours, 1):
+        for number, behaviour in enumerate(behaviours, before + 1):
             server.behave(behaviour)
-            with pytest.raises(StepFault) as caught:
-                await backend.complete(ask(model=model, timeout_s=0.2 if isinstance(behaviour, Hang) else 20.0))
-            errors.append(caught.value)
+            errors.append(await _failure(backend, model, hangs=isinstance(behaviour, Hang)))
+            while isinstance(behaviour, Hang) and len(server.requests) < number:
+                # On a busy machine the time was up before the request had arrived.
+                errors[-1] = await _failure(backend, model, hangs=True)
             assert len(server.requests) == number
     return errors
 
 
-def _outcome(error: StepFault) -> tuple[type[StepFault], bool | None]:
-    return type(error), error.retryable if isinstance(error, AgentError) else None
+@trio_test
+async def test_each_failure_of_the_table_has_its_type_whatever_reads_the_stream(model_server: ModelServer) -> None:
+    found: dict[tuple[str, str], tuple[str, str, bool]] = {}
+    for model in (model for models in MODELS.values() for model in models):
+        failures = [failure for failure, _, asked in CASES if asked == model]
+        form = next(form for form, models in MODELS.items() if model in models)
+        behaviours = [behaviour for failure in failures if (behaviour := failure.behaviour(form)) is not None]
+        errors = await _failures(model_server, behaviours, model)
+        for failure, error in zip(failures, errors, strict=True):
+            found[model, failure.name] = (type(error).__name__, error.kind, getattr(error, "retryable", False))
+            assert error.message.startswith(f"{model} ({model.partition('/')[0]} at 127.0.0.1:{model_server.port}): ")
+    assert found == {
+        (model, failure.name): (failure.error.__name__, failure.kind, failure.retried) for failure, _, model in CASES
+    }
 
 
 @trio_test
-async def test_each_failure_of_a_provider_has_its_type(openai_server: OpenAIServer) -> None:
-    errors = await _failures(openai_server, [behaviour for behaviour, _, _ in TABLE])
-    found = [(behaviour, *_outcome(error)) for (behaviour, _, _), error in zip(TABLE, errors, strict=True)]
-    assert found == TABLE
-    for error in errors:
-        assert error.__cause__ is not error
-        assert error.message.startswith(f"{TEST_MODEL} (openai at 127.0.0.1:{openai_server.port}): ")
-
-
-@trio_test
-async def test_providers_that_only_litellm_streams_fail_by_the_same_types(
-    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-deepseek-0123456789")
-    # Here litellm turns the finish reason "error" into "stop", and drops the code of an error event.
-    lost = (Answer(text="half an answ", finish="error"), StreamError(code="rate_limit_exceeded"))
-    table = [row for row in TABLE if row[0] not in lost]
-    errors = await _failures(openai_server, [behaviour for behaviour, _, _ in table], model="deepseek/test")
-    found = [(behaviour, *_outcome(error)) for (behaviour, _, _), error in zip(table, errors, strict=True)]
-    assert found == table
+async def test_a_setup_error_is_never_retryable_and_no_two_rows_share_a_name() -> None:
+    assert len({failure.name for failure in FAILURES}) == len(FAILURES)
+    assert not [failure.name for failure in FAILURES if failure.error is SetupError and failure.retried]
 
 
 NOW = 1_700_000_000.0
 
 
 @trio_test
-async def test_retry_after_is_read_in_every_form(openai_server: OpenAIServer) -> None:
+async def test_retry_after_is_read_in_every_form(model_server: ModelServer) -> None:
     forms: list[tuple[dict[str, str], float | None]] = [
         ({"Retry-After": "3"}, 3.0),
         ({"Retry-After": "1.5"}, 1.5),
@@ -129,89 +98,148 @@ async def test_retry_after_is_read_in_every_form(openai_server: OpenAIServer) ->
         ({"Retry-After": "inf"}, None),
         ({}, None),
     ]
-    errors = await _failures(openai_server, [Fail(status=429, headers=headers) for headers, _ in forms], now=NOW)
-    assert [getattr(error, "retry_after_s", "no such field") for error in errors] == [wait_s for _, wait_s in forms]
+    for model in ("openai/test-model", "deepseek/test", "anthropic/claude-sonnet-4-5"):
+        fails = [Fail(status=429, headers=headers) for headers, _ in forms]
+        errors = await _failures(model_server, fails, model, now=NOW)
+        waits = [getattr(error, "retry_after_s", "no such field") for error in errors]
+        assert waits == [wait_s for _, wait_s in forms], model
 
 
 @trio_test
-async def test_a_retry_after_of_an_overloaded_server_is_kept_too(openai_server: OpenAIServer) -> None:
-    [error] = await _failures(openai_server, [Fail(status=503, headers={"Retry-After": "4"})])
-    assert isinstance(error, ProviderError)
-    assert error.retry_after_s == 4.0
+async def test_a_retry_after_of_an_overloaded_server_is_kept_too(model_server: ModelServer) -> None:
+    for model, status in ((TEST_MODEL, 503), ("anthropic/claude-sonnet-4-5", 529)):
+        [error] = await _failures(model_server, [Fail(status=status, headers={"Retry-After": "4"})], model)
+        assert isinstance(error, ProviderError)
+        assert error.retry_after_s == 4.0
 
 
-@trio_test
-async def test_a_server_that_is_not_there_is_a_provider_error_that_says_so() -> None:
+@pytest.mark.parametrize("model", ["openai/test-model", "deepseek/test", "anthropic/claude-sonnet-4-5"])
+@pytest.mark.parametrize("nowhere", ["127.0.0.1", "nowhere.invalid"], ids=["refused", "no such host"])
+def test_a_server_that_is_not_there_is_a_provider_error_that_says_so(model: str, nowhere: str) -> None:
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
         port = unused.getsockname()[1]
-    async with open_litellm(f"http://127.0.0.1:{port}/v1") as backend:
-        with pytest.raises(ProviderError, match="could not be reached") as caught:
-            await backend.complete(ask())
-    assert caught.value.retryable
+
+        @trio_test
+        async def scenario() -> None:
+            async with open_litellm(f"http://{nowhere}:{port}/v1") as backend:
+                with pytest.raises(ProviderError, match="could not be reached") as caught:
+                    await backend.complete(ask(model=model))
+            assert caught.value.retryable
+
+        scenario()
 
 
 @trio_test
-async def test_a_key_that_a_provider_echoes_is_not_in_the_message(openai_server: OpenAIServer) -> None:
+async def test_a_key_that_a_provider_echoes_is_not_in_the_message(model_server: ModelServer) -> None:
     fails = [Fail(status=status, message=f"your key {TEST_KEY} did not do") for status in (400, 404, 429, 500, 401)]
-    errors = await _failures(openai_server, fails)
-    assert all(TEST_KEY not in error.message for error in errors)
-    assert all("your key *** did not do" in error.message for error in errors[:-1])
+    for model in ("openai/test-model", "anthropic/claude-sonnet-4-5"):
+        errors = await _failures(model_server, fails, model)
+        assert all(TEST_KEY not in error.message for error in errors)
+        assert all("your key *** did not do" in error.message for error in errors[:-1])
 
 
 @trio_test
-async def test_long_words_of_a_provider_are_cut(openai_server: OpenAIServer) -> None:
-    [error] = await _failures(openai_server, [Fail(status=500, message="very\nbad " * 500)])
+async def test_long_words_of_a_provider_are_cut(model_server: ModelServer) -> None:
+    [error] = await _failures(model_server, [Fail(status=500, message="very\nbad " * 500)])
     assert len(error.message) < 500
     assert "\n" not in error.message
 
 
 @trio_test
-async def test_a_model_that_cannot_be_served_is_refused_before_anything_is_sent(openai_server: OpenAIServer) -> None:
+async def test_a_model_that_cannot_be_served_is_refused_before_anything_is_sent(model_server: ModelServer) -> None:
     refusals = {
         "gpt-oss-of-mine": "no provider is known",
         "": "no provider is known",
         "http://evil.example/v1": "may not carry an address",
         "openai/http://evil.example/v1": "may not carry an address",
-        "anthropic/claude-sonnet-4-5": "set ANTHROPIC_API_KEY",
+        "groq/llama3": "set GROQ_API_KEY",
         "gemini/gemini-2.0-flash": "set GOOGLE_API_KEY or GEMINI_API_KEY",
     }
-    async with open_litellm(openai_server.url) as backend:
+    async with open_litellm(model_server.url) as backend:
         for model, words in refusals.items():
             with pytest.raises(SetupError, match=words):
                 await backend.info(model)
             with pytest.raises(SetupError, match=words):
                 await backend.complete(ask(model=model))
-    assert openai_server.requests == []
+    assert model_server.requests == []
 
 
 @trio_test
 async def test_without_a_key_openai_itself_is_refused_and_a_server_of_ones_own_is_asked(
-    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     async with open_litellm(None) as backend:
         with pytest.raises(SetupError, match="set OPENAI_API_KEY"):
             await backend.complete(ask())
-    async with open_litellm(openai_server.url) as backend:
+    async with open_litellm(model_server.url) as backend:
         assert (await backend.complete(ask())).text.startswith("answer ")
 
 
 @trio_test
 async def test_the_address_may_come_from_the_environment(
-    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", openai_server.url)
+    monkeypatch.setenv("OPENAI_BASE_URL", model_server.url)
     async with open_litellm(None) as backend:
         await backend.complete(ask())
-    assert len(openai_server.requests) == 1
+    assert len(model_server.requests) == 1
 
 
 @trio_test
 async def test_a_parameter_that_a_known_model_does_not_take_is_an_error_and_not_dropped(
-    openai_server: OpenAIServer,
+    model_server: ModelServer,
 ) -> None:
-    async with open_litellm(openai_server.url) as backend:
+    async with open_litellm(model_server.url) as backend:
         with pytest.raises(SetupError, match="temperature"):
             await backend.complete(ask(model="openai/o3-mini", temperature=0.3))
-    assert openai_server.requests == []
+    assert model_server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("azure/gpt-4o", "Missing credentials"),
+        ("azure_ai/claude-sonnet-4-5", "Set `api_base` or the AZURE_AI_API_BASE env var"),
+        ("bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0", "credentials are missing"),
+        ("watsonx/ibm/granite", "credentials are missing"),
+    ],
+)
+def test_what_a_cloud_needs_and_lacks_is_a_matter_of_setup(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: str, words: str
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_", "WATSONX_", "WX_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    @trio_test
+    async def scenario() -> None:
+        async with open_litellm(None) as backend:
+            with pytest.raises(SetupError, match=words):
+                await backend.complete(ask(model=model))
+
+    scenario()
+
+
+@trio_test
+async def test_claude_in_a_cloud_fails_by_the_same_types(
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_AI_API_KEY", TEST_KEY)
+    failures = [failure for failure in FAILURES if failure.anthropic is not None and "stream" in failure.name]
+    behaviours = [failure.anthropic for failure in failures if failure.anthropic is not None]
+    async with open_litellm(model_server.url.removesuffix("/v1")) as backend:
+        for failure, behaviour in zip(failures, behaviours, strict=True):
+            model_server.behave(behaviour)
+            with pytest.raises(failure.error):
+                await backend.complete(ask(model="azure_ai/claude-sonnet-4-5"))
+
+
+@trio_test
+async def test_an_error_event_of_a_gateway_is_known_by_the_status_in_it(model_server: ModelServer) -> None:
+    event = 'data: {"error": {"code": 429, "message": "slow down"}, "choices": [{"delta": {"content": ""}}]}\n\n'
+    for model in ("openai/test-model", "deepseek/test"):
+        [error] = await _failures(model_server, [Raw(body=event)], model)
+        assert type(error) is RateLimited

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.support.behaviours import Fail
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 
 ROOT = Path(__file__).parents[3]
 
@@ -71,14 +71,14 @@ print(json.dumps({"text": text, "places": sorted(places), "planted": os.environ.
 
 
 def test_a_live_call_is_quiet_asks_nobody_else_reads_no_dotenv_and_leaves_nothing_behind(
-    openai_server: OpenAIServer, tmp_path: Path
+    model_server: ModelServer, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("PLANTED=by a stranger's project\nOPENAI_API_KEY=sk-of-a-stranger\n")
-    openai_server.handler = lambda seen: Fail(status=500) if seen.number == 2 else None
+    model_server.handler = lambda seen: Fail(status=500) if seen.number == 2 else None
     done = _python(
         CALLS,
         cwd=tmp_path,
-        URL=openai_server.url,
+        URL=model_server.url,
         OPENAI_API_KEY="sk-test-0123456789abcdef",
         PYTHONWARNINGS="error::ResourceWarning",
         LITELLM_MODE="DEV",

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.model_calls import ask
 from vibe_workflows.engine.backends.estimate import request_tokens, text_tokens
-from vibe_workflows.engine.backends.litellm_wire import ReplyBuilder, request_arguments
+from vibe_workflows.engine.backends.litellm_replies import ReplyBuilder
+from vibe_workflows.engine.backends.litellm_wire import Dialect, request_arguments
 from vibe_workflows.engine.model import FinishReason, Message, ModelRequest, Role, ToolRequest, ToolSpec
 
 SAID = Message(
@@ -77,7 +78,7 @@ def test_the_finish_says_what_the_reply_holds(reason: str, calls: bool, finish: 
 
 def test_broken_arguments_go_back_raw_or_wrapped_in_an_object() -> None:
     def sent(*, raw: bool) -> list[str]:
-        arguments = request_arguments(ask(messages=(SAID,)), raw_arguments=raw)
+        arguments = request_arguments(ask(messages=(SAID,)), Dialect(raw_arguments=raw))
         return [call["function"]["arguments"] for call in arguments["messages"][0]["tool_calls"]]
 
     assert sent(raw=True) == ["[broken", '{"a": 1}']
@@ -102,7 +103,7 @@ _INNER = {"type": "object", "properties": {"a": {"type": "string"}}, "required":
     ],
 )
 def test_strict_mode_is_asked_for_only_where_every_provider_takes_it(schema: dict[str, Any], strict: bool) -> None:
-    form = request_arguments(ask(schema=schema), raw_arguments=True)["response_format"]
+    form = request_arguments(ask(schema=schema), Dialect(raw_arguments=True))["response_format"]
     assert form["json_schema"]["strict"] is strict
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.openai_server import OpenAIServer
+from tests.support.model_server import ModelServer
 
 
 @pytest.fixture
-def openai_server() -> Iterator[OpenAIServer]:
+def model_server() -> Iterator[ModelServer]:
     """A fresh server on a free port. It fails the test that made it stumble."""
-    with OpenAIServer() as server:
+    with ModelServer() as server:
         yield server
     assert server.errors == []

@@ -1,10 +1,11 @@
-"""A model server on loopback: real HTTP, OpenAI's chat-completions format, and every way to fail.
+"""A model server on loopback: real HTTP, the formats of OpenAI and of Anthropic, and every way to fail.
 
-In a test, take the fixture `openai_server` (tests/support/openai_plugin.py). As a process of its own:
+`/v1/chat/completions` and `/v1/messages` serve the same behaviours, each in its format. In a test, take the fixture
+`model_server` (tests/support/model_server_plugin.py). As a process of its own:
 
-    python -m tests.support.openai_server --port 0 --log seen.jsonl [--behave '{"Fail": {"status": 429}}' ...]
+    python -m tests.support.model_server --port 0 --log seen.jsonl [--behave '{"Fail": {"status": 429}}' ...]
 
-prints its URL as the first line, and appends one JSON object per request and per closed connection to the log.
+prints its URL as the first line, and appends one JSON object per request, answer and closed connection to the log.
 A behaviour for a request is taken from the queue (`behave`), else from `handler`, else it is a deterministic answer.
 """
 
@@ -19,32 +20,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal, Self, TypeAlias, assert_never
+from typing import IO, Literal, Self
 
 import msgspec
 import trio
 
-from tests.support.behaviours import Answer, Behaviour, Drop, Fail, Hang, Raw, SeenClose, SeenRequest, StreamError
-from tests.support.http_connection import BadRequest, ClientGone, Connection
-from tests.support.openai_wire import chunks, completion, default_answer, error_body, error_event, text_chunks
-
-Body: TypeAlias = dict[str, Any]
+from tests.support.behaviours import Answer, Behaviour, Drop, Fail, Hang, Raw, StreamError
+from tests.support.exchanges import SeenClose, SeenRequest, SentAnswer
+from tests.support.http_connection import BadRequest, ClientGone, Connection, HttpRequest
+from tests.support.perform import perform
+from tests.support.wire_formats import default_answer, format_of, settled
 
 #: Ends a wait for what will never come. Long, because importing litellm on a busy machine is.
 PATIENCE_S = 90.0
 _KINDS: dict[str, type[Behaviour]] = {kind.__name__: kind for kind in (Answer, Fail, Raw, Hang, Drop, StreamError)}
 
 
-class OpenAIServer:
+class ModelServer:
     """Runs in a thread of its own between `start` and `stop`; every method may be called from any thread."""
 
     def __init__(self, *, port: int = 0, log: Path | None = None, latency_s: float = 0.0) -> None:
         self.latency_s = latency_s
         self.handler: Callable[[SeenRequest], Behaviour | None] | None = None
         self.requests: list[SeenRequest] = []
+        self.answers: list[SentAnswer] = []  # in the order in which they ended
         self.closes: list[SeenClose] = []
         self.open_connections: set[int] = set()
         self.errors: list[BaseException] = []
@@ -64,6 +66,7 @@ class OpenAIServer:
 
     @property
     def url(self) -> str:
+        """The base address of either format."""
         return f"http://127.0.0.1:{self._port}/v1"
 
     @property
@@ -87,6 +90,11 @@ class OpenAIServer:
         self._wait(lambda: len(self.requests) >= count, f"{count} requests", timeout_s)
         return list(self.requests)
 
+    def wait_answers(self, count: int, timeout_s: float = PATIENCE_S) -> list[SentAnswer]:
+        """Block until `count` answers ended, whole or not; all that did."""
+        self._wait(lambda: len(self.answers) >= count, f"{count} answers", timeout_s)
+        return list(self.answers)
+
     def wait_closed(self, count: int = 1, timeout_s: float = PATIENCE_S) -> list[SeenClose]:
         """Block until `count` connections ended; all that did."""
         self._wait(lambda: len(self.closes) >= count, f"{count} closed connections", timeout_s)
@@ -109,7 +117,7 @@ class OpenAIServer:
     # ------------------------------------------------------------ life
 
     def start(self) -> Self:
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="openai-server", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="model-server", daemon=True)
         self._thread.start()
         if not self._started.wait(PATIENCE_S):
             raise AssertionError("the server did not start")
@@ -175,7 +183,7 @@ class OpenAIServer:
             self.open_connections.add(number)
         try:
             while (request := await connection.read_request()) is not None:
-                answering = self._record(number, request.method, request.path, dict(request.headers), request.body)
+                answering = self._record(number, request)
                 kept = await connection.attended(self._answer(connection, answering))
                 answering = None
                 if not kept:
@@ -194,21 +202,29 @@ class OpenAIServer:
             await connection.close()
             self._record_close(number, by, answering)
 
-    def _record(self, connection: int, method: str, path: str, headers: dict[str, str], body: Body) -> SeenRequest:
+    def _record(self, connection: int, request: HttpRequest) -> SeenRequest:
         with self._changed:
             seen = SeenRequest(
                 number=len(self.requests) + 1,
                 connection=connection,
                 at=time.time(),
-                method=method,
-                path=path,
-                headers=headers,
-                body=body,
+                method=request.method,
+                path=request.path,
+                headers=dict(request.headers),
+                body=request.body,
+                raw=request.raw,
             )
             self.requests.append(seen)
-            self._write({"seen": "request", **asdict(seen)})
+            self._write({"seen": "request", **asdict(replace(seen, raw=b"")), "raw": ""})  # it is in "body"
             self._changed.notify_all()
             return seen
+
+    def _record_answer(self, request: SeenRequest, behaviour: Behaviour, *, whole: bool) -> None:
+        with self._changed:
+            self.answers.append(SentAnswer(request=request.number, behaviour=behaviour, whole=whole))
+            sent = {type(behaviour).__name__: asdict(behaviour)}
+            self._write({"seen": "answer", "request": request.number, "behaviour": sent, "whole": whole})
+            self._changed.notify_all()
 
     def _record_close(self, connection: int, by: Literal["client", "server"], request: SeenRequest | None) -> None:
         number = None if request is None else request.number
@@ -231,69 +247,29 @@ class OpenAIServer:
             if self._queue:
                 return self._queue.popleft()
         chosen = self.handler(request) if self.handler is not None else None
-        return default_answer(request.body) if chosen is None else chosen
+        return default_answer(request.conversation()) if chosen is None else chosen
 
     async def _answer(self, connection: Connection, request: SeenRequest) -> bool:
         """Answer one request; whether the connection lives on."""
-        if request.method != "POST" or not request.path.endswith("/chat/completions"):
-            fail = Fail(status=404, message=f"no such path: {request.path}", type="invalid_request_error")
-            await connection.send_json(404, error_body(fail))
+        try:
+            form = format_of(request.path)
+        except LookupError:
+            await connection.send_json(404, {"error": {"message": f"no such path: {request.path}"}})
             return True
         behaviour = self._choose(request)
+        if isinstance(behaviour, Answer):
+            behaviour = settled(behaviour, request.conversation())
         if self.latency_s:
             await asyncio.sleep(self.latency_s)
         assert self._open is not None
         await self._open.wait()
-        return await _perform(connection, request.body, behaviour)
-
-
-async def _perform(connection: Connection, body: Body, behaviour: Behaviour) -> bool:
-    match behaviour:
-        case Answer():
-            return await _send_answer(connection, body, behaviour)
-        case Fail():
-            await connection.send_json(behaviour.status, error_body(behaviour), behaviour.headers)
-        case Raw():
-            await connection.send_body(200, behaviour.body.encode(), behaviour.content_type)
-        case StreamError():
-            await connection.start_stream()
-            for chunk in text_chunks(body, behaviour.text, 4):
-                await connection.send_chunk(chunk)
-            await connection.send_chunk(error_event(behaviour.message, behaviour.type, behaviour.code))
-            await connection.end_stream()
-        case Hang():
-            await _send_part(connection, body, behaviour.text, behaviour.piece, behaviour.events)
-            await asyncio.Event().wait()
-        case Drop():
-            await _send_part(connection, body, behaviour.text, 4)
-            if behaviour.reset:
-                connection.abort()
-            return False
-        case _:
-            assert_never(behaviour)
-    return True
-
-
-async def _send_answer(connection: Connection, body: Body, answer: Answer) -> bool:
-    if not body.get("stream"):
-        await connection.send_json(200, completion(body, answer))
-        return True
-    await connection.start_stream()
-    events = list(chunks(body, answer))
-    for event in events[:-1]:
-        await connection.send_chunk(event)
-    await connection.end_stream(events[-1])
-    return True
-
-
-async def _send_part(connection: Connection, body: Body, text: str, piece: int, events: str = "") -> None:
-    if not text and not events:
-        return
-    await connection.start_stream()
-    for chunk in text_chunks(body, text, piece):
-        await connection.send_chunk(chunk)
-    if events:
-        await connection.send_chunk(events.encode())
+        whole = False
+        try:
+            kept = await perform(connection, form, request.body, behaviour)
+            whole = True
+        finally:
+            self._record_answer(request, behaviour, whole=whole)
+        return kept
 
 
 def behaviour_from(text: str) -> Behaviour:
@@ -304,13 +280,13 @@ def behaviour_from(text: str) -> Behaviour:
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description="An OpenAI-compatible model server on loopback, for tests.")
+    parser = argparse.ArgumentParser(description="A model server on loopback, for tests.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before every answer")
     parser.add_argument("--behave", type=behaviour_from, action="append", default=[], metavar="JSON")
     options = parser.parse_args(argv)
-    server = OpenAIServer(port=options.port, log=options.log, latency_s=options.latency)
+    server = ModelServer(port=options.port, log=options.log, latency_s=options.latency)
     server.behave(*options.behave)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with server:
