@@ -189,6 +189,24 @@ async def test_effort_is_a_budget_that_leaves_room_for_the_answer(model_server: 
 
 
 @trio_test
+async def test_claude_does_not_begin_to_think_in_the_middle_of_tool_calls_that_another_model_made(
+    model_server: ModelServer,
+) -> None:
+    call = ToolRequest(id="x1", name="grep", arguments="{}")
+    signed: dict[str, object] = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+
+    def asked(*thinking: dict[str, object], result: bool = True) -> tuple[Message, ...]:
+        said = Message(role=Role.ASSISTANT, text="look", tool_requests=(call,) if result else (), thinking=thinking)
+        answer = Message(role=Role.TOOL, text="found", tool_call_id="x1")
+        return Message(role=Role.USER, text="go"), said, answer if result else Message(role=Role.USER, text="again")
+
+    async with open_litellm(model_server.url) as backend:
+        for messages in (asked(), asked(signed), asked(result=False)):
+            await backend.complete(ask(model=CLAUDE, messages=messages, tools=(GREP,), effort="low", max_tokens=5000))
+    assert ["thinking" in seen.body for seen in model_server.requests] == [False, True, True]
+
+
+@trio_test
 async def test_a_schema_is_asked_for_natively_only_where_that_leaves_the_tools_usable(
     model_server: ModelServer,
 ) -> None:
