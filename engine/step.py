@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 import trio
 from msgspec import Struct
 
+from .agents.conversation import Shortening
 from .agents.loop import AgentOutcome, AgentRun, AgentTask
-from .agents.structured import PreparedSchema, prepare_schema
+from .agents.schema_cache import SchemaCache
 from .agents.tools.arguments import BadArguments
 from .budget import Budget, Scope
 from .errors import AgentError, ContextTooLong, ProviderError, RateLimited, SetupError, StepFault, Timeout
-from .events import Event, StepFellBack, StepRetried, TurnFinished
+from .events import ContextShortened, Event, StepFellBack, StepRetried, TurnFinished
 from .journal import Journal
 from .keys import canonical_json
 from .metering import Meter, MeteredBackend
 from .model import (
-    JSON,
     Attempt,
     Fault,
     ModelInfo,
@@ -79,22 +79,6 @@ class StepServices(Struct, frozen=True, kw_only=True):
     schemas: SchemaCache
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]  # uniform in [0, 1)
-
-
-class SchemaCache:
-    """The answer schemas of a run, each checked once in the locked worker."""
-
-    def __init__(self, checker: Checker) -> None:
-        self._checker = checker
-        self._prepared: dict[bytes, PreparedSchema] = {}
-
-    async def prepare(self, schema: JSON) -> PreparedSchema:
-        """Raises SetupError where the schema itself is wrong."""
-        key = canonical_json(schema)
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            prepared = self._prepared[key] = await prepare_schema(schema, self._checker)
-        return prepared
 
 
 class StepWork:
@@ -171,6 +155,7 @@ class StepWork:
             call_model=self._meter.call,
             record_turn=self._record_turn,
             record_tools=self._record_tools,
+            tell_shortened=lambda shortening: self._tell_shortened(run.turns + 1, shortening),
             checker=services.checker,
             clock=services.wall_clock,
             info=info,
@@ -270,6 +255,17 @@ class StepWork:
 
     async def _record_tools(self, calls: Sequence[ToolCall]) -> None:
         self._services.journal.post(calls, (), lazy=True)
+
+    def _tell_shortened(self, turn: int, shortening: Shortening) -> None:
+        event = ContextShortened(
+            at=self._services.wall_clock(),
+            number=self._item.number,
+            step=self._item.id,
+            turn=turn,
+            outputs=shortening.outputs,
+            characters=shortening.characters,
+        )
+        self._services.journal.events(event)
 
     def _close_attempt(self, status: StepStatus, fault: Fault | None) -> None:
         """Note the end of the attempt under way; nothing where there is none."""

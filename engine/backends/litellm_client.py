@@ -11,7 +11,7 @@ import httpx
 from msgspec.structs import replace
 
 from ..errors import AgentError, ContextTooLong, ProviderError, SetupError, StepFault
-from ..model import ModelInfo, ModelReply, ModelRequest, Usage
+from ..model import ModelInfo, ModelReply, ModelRequest, Role, Usage
 from .litellm import LitellmSettings
 from .litellm_errors import Place, typed_error
 from .litellm_models import MICRO, Target, resolve
@@ -85,7 +85,7 @@ class LitellmClient:
         arguments = request_arguments(request, target.dialect)
         # One call is one request: retries are the engine's, which counts and records each.
         arguments |= {"timeout": self._timeout, "max_retries": 0, "num_retries": 0}
-        if target.provider == "anthropic":
+        if target.place.anthropic:
             arguments["client"] = self._anthropic_client()
         if request.effort is None:
             return arguments
@@ -159,6 +159,12 @@ def _fault_of(finish: str | None, place: Place) -> AgentError | None:
     return None
 
 
+def _others_tools(request: ModelRequest) -> bool:
+    """Whether a model that did not think, another one, waits for results: Anthropic refuses to start thinking there."""
+    said = [message for message in request.messages if message.role is Role.ASSISTANT]
+    return bool(said and said[-1].tool_requests) and not any(message.thinking for message in said)
+
+
 def _fitting_budget(request: ModelRequest, target: Target) -> dict[str, Any]:
     """Thinking that leaves room for an answer: Anthropic refuses a budget that `max_tokens` does not exceed."""
     if not target.dialect.thinking_blocks:
@@ -167,6 +173,8 @@ def _fitting_budget(request: ModelRequest, target: Target) -> dict[str, Any]:
         {"reasoning_effort": request.effort}, {}, target.bare, drop_params=False
     )
     budget = optional.get("thinking", {}).get("budget_tokens")
+    if budget is not None and _others_tools(request):
+        return {"reasoning_effort": None}
     if budget is None or budget < request.max_tokens:
         return {}
     if request.max_tokens <= _LEAST_THINKING:

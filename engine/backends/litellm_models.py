@@ -17,8 +17,13 @@ from .litellm_wire import Dialect
 MICRO: Final = 1_000_000
 _RAW_ARGUMENTS: Final = frozenset({"openai", "azure"})
 _CLOUDS: Final = frozenset({"azure", "azure_ai", "bedrock", "sagemaker", "vertex_ai", "watsonx"})
-#: Where Claude is served in its own format, or in one that carries its cache marks and its thinking.
+#: Where Claude is served in a format that carries its cache marks, and of these, where it carries signed thinking.
 _CLAUDE_HOSTS: Final = frozenset({"anthropic", "azure_ai", "bedrock", "databricks", "openrouter", "vertex_ai"})
+_SIGNING_HOSTS: Final = frozenset({"anthropic", "azure_ai", "bedrock", "vertex_ai"})
+_ANTHROPIC_HOSTS: Final = frozenset({"anthropic", "azure_ai", "vertex_ai"})
+#: Where litellm sends the text of a message alone, and drops the rest without a word; the last does so for models
+#: of which it does not know that they see.
+_TEXT_ALONE: Final = frozenset({"docker_model_runner", "heroku", "sambanova", "deepseek"})
 _WANT_REASONING_BACK: Final = frozenset({"deepseek", "moonshot"})
 _IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _PDF: Final = "application/pdf"
@@ -67,6 +72,7 @@ def resolve(model: str, settings: LitellmSettings) -> Target:
         names = " or ".join(missing)
         raise SetupError(f"{model}: {provider} needs a key; set {names} in the environment, or choose another model")
     listed = _listed(bare, provider)
+    anthropic = provider in _ANTHROPIC_HOSTS and _is_claude(bare, provider)
     takes_effort = "reasoning_effort" in (litellm.get_supported_openai_params(bare, provider) or ())
     return Target(
         model=model,
@@ -75,7 +81,7 @@ def resolve(model: str, settings: LitellmSettings) -> Target:
         api_base=api_base,
         api_key=_NO_KEY if missing else None,
         listed=listed,
-        place=Place(model=model, provider=provider, host=_host(api_base), key=_key_name(provider)),
+        place=Place(model=model, provider=provider, host=_host(api_base), key=_key_name(provider), anthropic=anthropic),
         dialect=_dialect(bare, provider, listed, thinks=takes_effort),
         takes_effort=takes_effort,
         info=_info(bare, provider, listed),
@@ -89,7 +95,7 @@ def _dialect(bare: str, provider: str, listed: dict[str, Any] | None, *, thinks:
     return Dialect(
         raw_arguments=provider in _RAW_ARGUMENTS,
         cache_marks=caches and (claude or nova),
-        thinking_blocks=claude and (thinks or listed is None),
+        thinking_blocks=claude and provider in _SIGNING_HOSTS and (thinks or listed is None),
         reasoning_content=provider in _WANT_REASONING_BACK,
     )
 
@@ -100,7 +106,8 @@ def _is_claude(bare: str, provider: str) -> bool:
 
 def _info(bare: str, provider: str, listed: dict[str, Any] | None) -> ModelInfo:
     if listed is None:
-        return ModelInfo(input_price=None, output_price=None)
+        media_types = frozenset[str]() if provider in _TEXT_ALONE else None
+        return ModelInfo(input_price=None, output_price=None, media_types=media_types)
     native = bool(litellm.supports_response_schema(bare, provider))
     if _is_claude(bare, provider) or provider == "bedrock":
         # Without it litellm forces the model to call a tool for its answer, and then it calls no other one.
@@ -111,12 +118,20 @@ def _info(bare: str, provider: str, listed: dict[str, Any] | None) -> ModelInfo:
         max_input_tokens=_limit(listed.get("max_input_tokens")),
         max_output_tokens=_limit(listed.get("max_output_tokens") or listed.get("max_tokens")),
         native_schema=native,
-        media_types=_media_types(listed),
+        schema_beside_tools=not _is_old_gemini(bare),
+        media_types=_media_types(listed, provider),
     )
 
 
-def _media_types(listed: dict[str, Any]) -> frozenset[str]:
+def _is_old_gemini(bare: str) -> bool:
+    """Before the third generation, its servers refuse a request with both tools and a schema for the answer."""
+    return "gemini" in bare and not any(f"gemini-{generation}" in bare for generation in range(3, 10))
+
+
+def _media_types(listed: dict[str, Any], provider: str) -> frozenset[str]:
     """By the list. Where it says nothing of PDFs, a model that sees images is left to refuse them itself."""
+    if provider in _TEXT_ALONE and provider != "deepseek":
+        return frozenset()
     if not listed.get("supports_vision"):
         return frozenset({_PDF}) if listed.get("supports_pdf_input") else frozenset()
     return _IMAGES | {_PDF} if listed.get("supports_pdf_input", True) else _IMAGES

@@ -39,6 +39,7 @@ def _import_litellm() -> Any:
 
 litellm: Final = _import_litellm()
 map_finish_reason: Final = importlib.import_module("litellm.litellm_core_utils.core_helpers").map_finish_reason
+AnthropicError: Final = importlib.import_module("litellm.llms.anthropic.common_utils").AnthropicError
 AsyncHTTPHandler: Final = importlib.import_module("litellm.llms.custom_httpx.http_handler").AsyncHTTPHandler
 
 

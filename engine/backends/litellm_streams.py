@@ -20,7 +20,7 @@ from .anthropic_events import AnthropicEvents, data_of
 from .litellm_replies import NoEvent, ReplyBuilder, StreamFailed, reported_usage
 from .litellm_setup import litellm
 
-_anthropic: Final = importlib.import_module("litellm.llms.anthropic.chat.handler")
+_AnthropicIterator: Final = importlib.import_module("litellm.llms.anthropic.chat.handler").ModelResponseIterator
 _LineIterator: Final = importlib.import_module("litellm.llms.base_llm.base_model_iterator").BaseModelResponseIterator
 
 
@@ -38,11 +38,8 @@ async def read_stream(
     inner = stream.completion_stream
     if isinstance(inner, openai.AsyncStream):
         return await _read_openai(inner, building, on_text)
-    if isinstance(inner, _anthropic.ModelResponseIterator) and response is not None:
-        try:
-            return await _read_anthropic(response, building, on_text)
-        except StreamFailed as failed:
-            raise _read_by_litellm(failed, stream.model) from failed
+    if isinstance(inner, _AnthropicIterator) and response is not None:
+        return await _read_anthropic(response, building, on_text)
     return await _read_wrapped(stream, building, on_text)
 
 
@@ -66,18 +63,6 @@ async def _read_anthropic(response: httpx.Response, building: ReplyBuilder, on_t
         # Without the thought's text, of which litellm would count the tokens by a tokenizer.
         usage = litellm.AnthropicConfig().calculate_usage(usage_object=events.usage, reasoning_content=None)
     return Ended(finish=events.finish, usage=usage)
-
-
-def _read_by_litellm(failed: StreamFailed, model: str) -> Exception:
-    """litellm's error for a request that is refused inside the stream: the API tells only in words why."""
-    if failed.body.get("type") != "invalid_request_error":
-        return failed
-    error = _anthropic.AnthropicError(status_code=400, message=str(failed))
-    try:
-        litellm.exception_type(model=model, original_exception=error, custom_llm_provider="anthropic")
-    except Exception as read:  # noqa: BLE001 - this is how it gives its reading
-        return read
-    return failed
 
 
 async def _read_wrapped(stream: Any, building: ReplyBuilder, on_text: Callable[[str], None]) -> Ended:

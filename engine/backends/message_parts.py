@@ -58,7 +58,12 @@ def mark() -> dict[str, str]:
 
 def text_of_file(file: FilePart, data: bytes) -> str:
     """A text file as a model reads it: under a header with its path."""
-    return f"File `{file.path}`:\n\n{data.decode('utf-8', 'replace')}\n\n"
+    return f"{_header(file)}\n\n{data.decode('utf-8', 'replace')}"
+
+
+def _header(file: FilePart) -> str:
+    # Some providers get all text parts as one string, so that it brings its own lines.
+    return f"\n\nFile `{file.path}`:"
 
 
 def _text(text: str) -> Part:
@@ -72,7 +77,7 @@ def _file(file: FilePart, contents: Mapping[str, bytes]) -> list[Part]:
     if is_text(file):
         return [_text(text_of_file(file, data))]
     address = f"data:{file.media_type};base64,{base64.b64encode(data).decode('ascii')}"
-    header = _text(f"File `{file.path}`:")
+    header = _text(_header(file))
     if file.media_type == _PDF:
         return [header, {"type": "file", "file": {"filename": file.path.rpartition("/")[2], "file_data": address}}]
     return [header, {"type": "image_url", "image_url": {"url": address}}]

@@ -21,8 +21,9 @@ import pytest
 DEADLINE_S = 5.0
 _LOOK_AGAIN_S = 0.005
 
-#: Trio keeps threads that wait for work; a busy one bears the name of what it does.
-_IDLE_THREAD = "Trio thread "
+#: Trio keeps threads that wait for work (a busy one bears the name of what it does), and litellm keeps the one with
+#: which it signs what goes to AWS.
+_IDLE_THREADS = ("Trio thread ", "aws-signing")
 _FDS = Path("/proc/self/fd")
 _TASKS = Path("/proc/self/task")
 #: litellm's log worker, of which it has one a loop, runs until the loop is closed; and asyncio itself makes a task to
@@ -44,7 +45,9 @@ class Held:
 
     @classmethod
     def now(cls) -> Held:
-        threads = frozenset(each.ident or 0 for each in threading.enumerate() if not each.name.startswith(_IDLE_THREAD))
+        threads = frozenset(
+            each.ident or 0 for each in threading.enumerate() if not each.name.startswith(_IDLE_THREADS)
+        )
         return cls(threads=threads, files=frozenset(_open_files()), children=frozenset(_children()))
 
     def beyond(self, before: Held) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import trio
 
+from vibe_workflows.engine.agents.schema_cache import SchemaCache
 from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
 from vibe_workflows.engine.budget import Budget, Margins
 from vibe_workflows.engine.budget import Scope as BudgetScope
@@ -15,7 +16,7 @@ from vibe_workflows.engine.journal import Journal, Observers
 from vibe_workflows.engine.metering import MeteredBackend
 from vibe_workflows.engine.model import Attempt, ModelRequest, Role, RunId, StepId, StepKey, StepKind, StepSpec
 from vibe_workflows.engine.ports import Limits, ModelBackend, Record, RunEvent, StoreReader
-from vibe_workflows.engine.step import LiveStep, SchemaCache, StepOutcome, StepServices, StepWork
+from vibe_workflows.engine.step import LiveStep, StepOutcome, StepServices, StepWork
 
 from .checking import PlainChecker
 

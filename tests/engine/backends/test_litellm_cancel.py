@@ -16,6 +16,9 @@ from vibe_workflows.engine.errors import ProviderError, Timeout
 pytestmark = pytest.mark.filterwarnings("ignore:.*(`ReadOnly` qualifier|attribute on the instance is deprecated)")
 
 
+MODELS = ["openai/test-model", "deepseek/test", "anthropic/claude-sonnet-4-5"]
+
+
 def _connections_to(server: ModelServer) -> int:
     """This process's client sockets to the server, by the kernel's account at this moment."""
     mine = psutil.Process().net_connections("tcp")
@@ -24,12 +27,10 @@ def _connections_to(server: ModelServer) -> int:
 
 
 @pytest.mark.parametrize("behaviour", [Hang(), Hang(text="a partial answer")], ids=["before headers", "in mid-stream"])
-@pytest.mark.parametrize("model", ["openai/test-model", "deepseek/test"])
+@pytest.mark.parametrize("model", MODELS)
 def test_a_cancelled_call_has_closed_its_connection_when_it_returns(
-    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch, behaviour: Hang, model: str
+    model_server: ModelServer, behaviour: Hang, model: str
 ) -> None:
-    monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-deepseek-0123456789")
-
     @trio_test
     async def scenario() -> None:
         model_server.behave(behaviour)
@@ -62,26 +63,34 @@ def test_a_cancelled_call_has_closed_its_connection_when_it_returns(
     scenario()
 
 
-@trio_test
-async def test_the_time_limit_of_a_request_closes_its_connection_too(model_server: ModelServer) -> None:
-    model_server.behave(Hang(text="partial"))
-    async with open_litellm(model_server.url) as backend:
-        with pytest.raises(Timeout, match="no answer within"):
-            await backend.complete(ask(timeout_s=0.2))
-        assert _connections_to(model_server) == 0
-        [closed] = await model_server.until_closed(1)
-    assert closed.by == "client"
+@pytest.mark.parametrize("model", MODELS)
+def test_the_time_limit_of_a_request_closes_its_connection_too(model_server: ModelServer, model: str) -> None:
+    @trio_test
+    async def scenario() -> None:
+        model_server.behave(Hang(text="partial"))
+        async with open_litellm(model_server.url) as backend:
+            with pytest.raises(Timeout, match="no answer within"):
+                await backend.complete(ask(model=model, timeout_s=0.2))
+            assert _connections_to(model_server) == 0
+            [closed] = await model_server.until_closed(1)
+        assert closed.by == "client"
+
+    scenario()
 
 
-@trio_test
-async def test_a_call_that_fails_in_mid_stream_closes_its_connection_too(model_server: ModelServer) -> None:
-    model_server.behave(Hang(events='data: {"choices": [7]}\n\n'))
-    async with open_litellm(model_server.url) as backend:
-        with pytest.raises(ProviderError):
-            await backend.complete(ask())
-        assert _connections_to(model_server) == 0
-        [closed] = await model_server.until_closed(1)
-    assert closed.by == "client"
+@pytest.mark.parametrize("model", MODELS)
+def test_a_call_that_fails_in_mid_stream_closes_its_connection_too(model_server: ModelServer, model: str) -> None:
+    @trio_test
+    async def scenario() -> None:
+        model_server.behave(Hang(events='data: {"type": "error", "error": {"message": "no"}, "choices": [7]}\n\n'))
+        async with open_litellm(model_server.url) as backend:
+            with pytest.raises(ProviderError):
+                await backend.complete(ask(model=model))
+            assert _connections_to(model_server) == 0
+            [closed] = await model_server.until_closed(1)
+        assert closed.by == "client"
+
+    scenario()
 
 
 @trio_test
@@ -114,14 +123,17 @@ async def test_cancelling_one_call_leaves_the_others_alone(model_server: ModelSe
     assert len(set(replies)) == 5
 
 
-@trio_test
-async def test_an_error_in_on_text_ends_the_call_and_closes_its_connection(model_server: ModelServer) -> None:
-    model_server.behave(Hang(text="partial"))
-
+@pytest.mark.parametrize("model", MODELS)
+def test_an_error_in_on_text_ends_the_call_and_closes_its_connection(model_server: ModelServer, model: str) -> None:
     def on_text(text: str) -> None:
         raise ZeroDivisionError(text)
 
-    async with open_litellm(model_server.url) as backend:
-        with pytest.raises(ZeroDivisionError):
-            await backend.complete(ask(), on_text)
-        assert _connections_to(model_server) == 0
+    @trio_test
+    async def scenario() -> None:
+        model_server.behave(Hang(text="partial"))
+        async with open_litellm(model_server.url) as backend:
+            with pytest.raises(ZeroDivisionError):
+                await backend.complete(ask(model=model), on_text)
+            assert _connections_to(model_server) == 0
+
+    scenario()

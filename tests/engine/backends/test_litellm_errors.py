@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 from trio.testing import trio_test
 
 from tests.engine.backends.conftest import TEST_KEY
-from tests.support.behaviours import Behaviour, Fail, Hang
+from tests.support.behaviours import Behaviour, Fail, Hang, Raw
 from tests.support.error_table import FAILURES
 from tests.support.model_calls import TEST_MODEL, ask, open_litellm
 from tests.support.model_server import ModelServer
+from vibe_workflows.engine.backends.litellm import LitellmBackend
 from vibe_workflows.engine.errors import (
     ProviderError,
+    RateLimited,
     SetupError,
     StepFault,
 )
@@ -34,6 +38,12 @@ CASES = [
 ]
 
 
+async def _failure(backend: LitellmBackend, model: str, *, hangs: bool) -> StepFault:
+    with pytest.raises(StepFault) as caught:
+        await backend.complete(ask(model=model, timeout_s=0.2 if hangs else 20.0))
+    return caught.value
+
+
 async def _failures(
     server: ModelServer, behaviours: Iterable[Behaviour], model: str = TEST_MODEL, now: float = 0.0
 ) -> list[StepFault]:
@@ -43,9 +53,10 @@ async def _failures(
     async with open_litellm(None, api_bases={model.partition("/")[0]: server.url}, now=now) as backend:
         for number, behaviour in enumerate(behaviours, before + 1):
             server.behave(behaviour)
-            with pytest.raises(StepFault) as caught:
-                await backend.complete(ask(model=model, timeout_s=0.2 if isinstance(behaviour, Hang) else 20.0))
-            errors.append(caught.value)
+            errors.append(await _failure(backend, model, hangs=isinstance(behaviour, Hang)))
+            while isinstance(behaviour, Hang) and len(server.requests) < number:
+                # On a busy machine the time was up before the request had arrived.
+                errors[-1] = await _failure(backend, model, hangs=True)
             assert len(server.requests) == number
     return errors
 
@@ -155,6 +166,18 @@ async def test_a_model_that_cannot_be_served_is_refused_before_anything_is_sent(
 
 
 @trio_test
+async def test_a_schema_beside_tools_is_left_to_the_submit_tool_where_the_server_refuses_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "none")
+    names = ("gemini/gemini-2.5-pro", "gemini/gemini-flash-latest", "gemini/gemini-3-pro-preview", "openai/gpt-4o")
+    async with open_litellm(None) as backend:
+        known = [await backend.info(name) for name in names]
+    assert [info.native_schema for info in known] == [True] * 4
+    assert [info.schema_beside_tools for info in known] == [False, False, True, True]
+
+
+@trio_test
 async def test_without_a_key_openai_itself_is_refused_and_a_server_of_ones_own_is_asked(
     model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,3 +207,51 @@ async def test_a_parameter_that_a_known_model_does_not_take_is_an_error_and_not_
         with pytest.raises(SetupError, match="temperature"):
             await backend.complete(ask(model="openai/o3-mini", temperature=0.3))
     assert model_server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("azure/gpt-4o", "Missing credentials"),
+        ("azure_ai/claude-sonnet-4-5", "Set `api_base` or the AZURE_AI_API_BASE env var"),
+        ("bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0", "credentials are missing"),
+        ("watsonx/ibm/granite", "credentials are missing"),
+    ],
+)
+def test_what_a_cloud_needs_and_lacks_is_a_matter_of_setup(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: str, words: str
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_", "WATSONX_", "WX_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    @trio_test
+    async def scenario() -> None:
+        async with open_litellm(None) as backend:
+            with pytest.raises(SetupError, match=words):
+                await backend.complete(ask(model=model))
+
+    scenario()
+
+
+@trio_test
+async def test_claude_in_a_cloud_fails_by_the_same_types(
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_AI_API_KEY", TEST_KEY)
+    failures = [failure for failure in FAILURES if failure.anthropic is not None and "stream" in failure.name]
+    behaviours = [failure.anthropic for failure in failures if failure.anthropic is not None]
+    async with open_litellm(model_server.url.removesuffix("/v1")) as backend:
+        for failure, behaviour in zip(failures, behaviours, strict=True):
+            model_server.behave(behaviour)
+            with pytest.raises(failure.error):
+                await backend.complete(ask(model="azure_ai/claude-sonnet-4-5"))
+
+
+@trio_test
+async def test_an_error_event_of_a_gateway_is_known_by_the_status_in_it(model_server: ModelServer) -> None:
+    event = 'data: {"error": {"code": 429, "message": "slow down"}, "choices": [{"delta": {"content": ""}}]}\n\n'
+    for model in ("openai/test-model", "deepseek/test"):
+        [error] = await _failures(model_server, [Raw(body=event)], model)
+        assert type(error) is RateLimited
