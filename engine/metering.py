@@ -114,13 +114,12 @@ class _Call(Struct, kw_only=True):
     request: ModelRequest
     counted: int
     prefix: Prefix | None
-    leads: bool = False  # goes ahead of the others with its prefix
     probe: bool = False  # passes an open circuit
     streamed: int = 0  # characters that have arrived
 
     def arrived(self, text: str) -> None:
-        if self.leads and not self.streamed and self.prefix is not None:
-            self.prefix.answering()
+        if self.prefix is not None and not self.streamed:
+            self.prefix.answered()
         self.streamed += len(text)
 
     def estimate(self, characters: int) -> Usage:
@@ -199,14 +198,14 @@ class Meter:
     async def _behind_prefix(self, call: _Call, *, again: bool) -> ModelReply:
         if call.prefix is None:
             return await self._in_turn(call, again=again)
-        call.leads = await call.prefix.enter(self._paused)
+        ahead = await call.prefix.enter(self._paused)
         try:
             reply = await self._in_turn(call, again=again)
-            call.prefix.used()
+            if not call.streamed:
+                call.prefix.answered()
             return reply
         finally:
-            if call.leads:
-                call.leads = False
+            if ahead:
                 call.prefix.left()
 
     async def _in_turn(self, call: _Call, *, again: bool) -> ModelReply:

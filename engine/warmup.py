@@ -41,16 +41,11 @@ class Prefix(Struct, eq=False):
             # It ends: the call that went ahead does, within the time limit of its step.
             with paused():
                 await self.waiting.park()
-        self.used()
         return False
 
-    def used(self) -> None:
-        """A call with this prefix was sent, or is being answered: from now on it is warm for a while."""
+    def answered(self) -> None:
+        """The first piece of an answer arrived, or an answer without pieces: from now on it is warm for a while."""
         self.warm_until = trio.current_time() + WARM_S
-
-    def answering(self) -> None:
-        """The first piece of an answer arrived."""
-        self.used()
         self.waiting.unpark_all()
 
     def left(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import json
+import math
 import os
 import platform
 import subprocess
@@ -57,27 +58,23 @@ class Bench:
     def vibe(self, *arguments: str, runs: int = 7) -> Timing:
         return self.process(*VIBE, *arguments, runs=runs)
 
+    def process_output(self, *command: str) -> str:
+        """What a process prints in a project without a store."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as store:
+            environ = {**self.environ, "VIBE_DB": f"{store}/vibe.db"}
+            run = subprocess.run(command, cwd=self.project, env=environ, capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise SystemExit(run.stderr)
+        return run.stdout
+
     def work(self, script: str, count: int, *, latency_s: float = 0.0, concurrency: int = 1000, runs: int = 3) -> Work:
         """The median of runs in processes and stores of their own."""
         found = [self._work_once(script, count, latency_s, concurrency) for _ in range(runs)]
         return sorted(found, key=lambda each: each.seconds)[len(found) // 2]
 
     def _work_once(self, script: str, count: int, latency_s: float, concurrency: int) -> Work:
-        with tempfile.TemporaryDirectory(dir=self.folder) as store:
-            command = [
-                sys.executable,
-                "-m",
-                "tests.benchmarks.worker",
-                script,
-                str(count),
-                str(latency_s),
-                str(concurrency),
-            ]
-            environ = {**self.environ, "VIBE_DB": f"{store}/vibe.db"}
-            run = subprocess.run(command, cwd=self.project, env=environ, capture_output=True, text=True, check=False)
-            if run.returncode:
-                raise SystemExit(run.stderr)
-            return Work(**json.loads(run.stdout))
+        arguments = (script, str(count), str(latency_s), str(concurrency))
+        return Work(**json.loads(self.process_output(sys.executable, "-m", "tests.benchmarks.worker", *arguments)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +151,35 @@ def concurrency(bench: Bench) -> list[Row]:
     ]  # fmt: skip
 
 
+def rate_limits(bench: Bench) -> list[Row]:
+    """Wall times as multiples of the ideal, so that the goal is a number of times, too."""
+    from .rate_limits import CALLS, RATE, Limited, ideal_s
+
+    def measured(limit: str, calls: int = CALLS) -> Limited:
+        done = bench.process_output(sys.executable, "-m", "tests.benchmarks.rate_limits", limit, str(calls))
+        return Limited(**json.loads(done))
+
+    half_more = measured("none", CALLS * 3 // 2).seconds  # as many calls as it takes where a third is refused
+    allowed = f"ideal at {RATE:g} calls/s: {ideal_s():.2f} s"
+    rows = []
+    for limit, name, ideal, beside in (
+        ("bucket", "a token bucket", ideal_s(), allowed),
+        ("bucket-retry-after", "the same, with Retry-After", ideal_s(), allowed),
+        (
+            "every-third",
+            "every third one refused",
+            half_more,
+            f"{CALLS * 3 // 2} calls, none refused: {half_more:.2f} s",
+        ),
+    ):
+        found = measured(limit)
+        refused = found.refused / (CALLS + found.refused)
+        told = f"{beside}; {refused:.0%} refused, {found.failed} steps failed"
+        times = found.seconds / ideal if found.failed == 0 else math.inf
+        rows.append(Row(name=f"{CALLS} calls, {name}", value=times, unit="x", goal=2.0, beside=told, ratio=times))
+    return rows
+
+
 def sandbox(bench: Bench) -> list[Row]:
     from .sandbox_costs import calls, memory, starts, workers
 
@@ -222,6 +248,7 @@ BENCHES: dict[str, Callable[[Bench], list[Row]]] = {
     "sandbox": sandbox,
     "guards": guards,
     "litellm": litellm,
+    "rate-limits": rate_limits,
 }
 
 

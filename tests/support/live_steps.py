@@ -46,7 +46,7 @@ class KeptRecords:
 
 
 class Steps:
-    """Jitter is at its most, so that every wait is known: 0.5 s, 1 s, 2 s, ..."""
+    """With the given jitter, which is at its most, every wait is known: 0.5 s, 1 s, 2 s, ..."""
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Steps:
         limits: Limits | None = None,
         concurrency: int = 16,
         prefix_warmup: bool = True,
+        jitter: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self.backend = backend
         self.store = KeptRecords()
@@ -68,7 +69,7 @@ class Steps:
             concurrency=concurrency,
             tell=journal.events,
             wall_clock=trio.current_time,
-            jitter=lambda: 1.0,
+            jitter=jitter,
             prefix_warmup=prefix_warmup,
         )
         self._services = StepServices(
@@ -79,7 +80,7 @@ class Steps:
             checker=checker,
             schemas=SchemaCache(checker),
             wall_clock=trio.current_time,
-            jitter=lambda: 1.0,
+            jitter=jitter,
         )
         self._numbers = iter(range(1, 1_000_000))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,8 @@ CALLS = Answer(calls=(Call(name="grep", arguments='{"pattern": "alpha"}', id="c1
 SLOW_CALL = Answer(calls=(Call(name="grep", arguments=f'{{"pattern": "{SLOW}"}}', id="c1"),), finish="tool_calls")
 SLOW_SCHEMA = f"schema={{'type': 'object', 'properties': {{'n': {{'type': 'string', 'pattern': '{SLOW}'}}}}}}"
 
+TWO_SLOW_CALLS = replace(SLOW_CALL, calls=(*SLOW_CALL.calls, replace(SLOW_CALL.calls[0], id="c2")))
+
 MOMENTS = {
     "while its schema is checked": Moment(work=COUNT, at="check_schema", requests=0, paid=False, ways=AT_ONCE),
     "before its call is sent": Moment(at="count", requests=0, paid=False, ways=(Way.STOP,)),
@@ -45,6 +48,9 @@ MOMENTS = {
     "while its turn is committed": Moment(work="tools=['read']", behave=(CALLS,), at="reply", turns=1, ways=AT_ONCE),
     "when a tool begins": Moment(work="tools=['read']", behave=(CALLS,), at="tool", turns=1, ways=AT_ONCE),
     "in a slow tool": Moment(work="tools=['read']", behave=(SLOW_CALL,), until=point("search"), turns=1),
+    "in two slow tools at once": Moment(
+        work="tools=['read']", behave=(TWO_SLOW_CALLS,), until=point("search"), turns=1
+    ),
     "in the turn after a tool": Moment(
         work="tools=['read']",
         behave=(CALLS, Hang()),
@@ -71,6 +77,13 @@ MOMENTS = {
         estimated=True,
     ),
     "between two attempts": Moment(behave=(Fail(status=500),), until=point("retry"), paid=False),
+    # Waits in queues are no part of a step's time.
+    "while it rests after a rate limit": Moment(
+        behave=(Fail(status=429),), until=point("retry"), paid=False, ways=(Way.STOP, Way.SIBLING)
+    ),
+    "when it asks again after a rate limit": Moment(
+        behave=(Fail(status=429), Hang(text="x")), until=requests(2), answering=2, requests=2, estimated=True
+    ),
     "in its second attempt": Moment(
         behave=(Fail(status=500), Hang(text="x")), until=requests(2), answering=2, requests=2, estimated=True
     ),

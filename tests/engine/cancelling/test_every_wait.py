@@ -22,6 +22,7 @@ pytestmark = LITELLM_WARNINGS
 #: The tasks of a step, by the names of what they run: itself, and each of several tool calls.
 STEP = ("LocalExecutor._work", "_run_together")
 CONVERSATION: tuple[Behaviour, ...] = (
+    Fail(status=429),
     Fail(status=500),
     Answer(
         calls=(Call(name="read_file", arguments='{"path": "a.txt"}', id="c1"), Call(name="none", id="c2")),
@@ -49,7 +50,7 @@ class CutOff(trio.abc.Instrument):
 
 
 def test_a_step_can_be_cut_off_at_each_of_its_waits(zygote: Zygote, tmp_path: Path, model_server: ModelServer) -> None:
-    """An attempt that fails, two tools at once, a correction, an answer: cut off at the first wait, the second, ..."""
+    """A rate limit, a failed attempt, two tools at once, a correction, an answer: cut off at the first wait, and so on."""
     tmp_path.joinpath("a.txt").write_text("alpha\n")
     text = f"return await agent('work', tools=['read'], retries=1, {COUNT})"
     clock = MockClock(rate=1.0)

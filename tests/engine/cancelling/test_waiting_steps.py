@@ -13,7 +13,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.engine.cancelling.scene import Moment, Scene, Way, check, check_closed, run_to_the_end, source
+from tests.engine.cancelling.scene import TIMEOUT_S, Moment, Scene, Way, check, check_closed, run_to_the_end, source
 from tests.support.behaviours import Hang
 from tests.support.leaks import wait_until
 from tests.support.model_calls import LITELLM_WARNINGS
@@ -115,6 +115,44 @@ def test_a_step_is_cut_off_while_it_waits_for_room_in_the_budget(
             done.check_nothing_is_held()
 
     trio.run(main)
+
+
+@pytest.mark.parametrize("way", [Way.STOP, Way.TIMEOUT])
+def test_steps_are_cut_off_while_one_of_them_goes_ahead_with_their_prefix(
+    zygote: Zygote, tmp_path: Path, model_server: ModelServer, way: Way
+) -> None:
+    """Stopped, none of those that waited was sent. Where only the first one's time is up, the next one goes ahead."""
+    model_server.behave(Hang())
+    clock = MockClock(rate=1.0)
+    fan_out = f"agent(f'work {{n}}', context={'shared ' * 1_000!r}, timeout={TIMEOUT_S:g}) for n in range(4)"
+
+    async def main() -> None:
+        scene = Scene(zygote, tmp_path, model_server, clock)
+        results: list[Finished] = []
+        async with open_works(zygote, tmp_path, model_server.port) as works:
+            async with trio.open_nursery() as nursery:
+
+                async def run() -> None:
+                    results.append(await works.run(f"return await parallel({fan_out})", stop=scene.stop))
+
+                nursery.start_soon(run)
+                await model_server.until_requests(1)
+                await wait_all_tasks_blocked(0.01)
+                assert len(model_server.requests) == 1
+                scene.act(way)
+            (done,) = results
+        done.check_nothing_is_held()
+        statuses = sorted(each.step.status for each in done.steps)
+        paid = [each.step for each in done.steps if each.step.usage.tokens > 0]
+        if way is Way.STOP:
+            assert statuses == [StepStatus.CANCELLED] * 4
+            assert (len(model_server.requests), len(paid)) == (1, 1)
+        else:
+            assert statuses == [*[StepStatus.COMPLETED] * 3, StepStatus.TIMED_OUT]
+            assert (len(model_server.requests), len(paid)) == (4, 4)
+        await check_closed(model_server, 1)
+
+    trio.run(main, clock=clock)
 
 
 @pytest.mark.parametrize("way", list(Way))

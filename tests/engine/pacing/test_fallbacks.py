@@ -119,6 +119,29 @@ async def test_a_model_that_is_down_is_not_waited_for_where_another_can_answer(
 
 
 @trio_test
+async def test_a_probe_under_way_is_not_waited_for_where_another_can_answer(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def answer(request: ModelRequest) -> Scripted:
+        if request.model == "b":
+            return "ok"
+        if trio.current_time() >= 5:
+            await trio.sleep_forever()
+        return ProviderError("503", retryable=True)
+
+    steps = Steps(scripted(answer))
+    await steps.fan_out(["x"] * 5, model="a", retries=0)
+    await trio.sleep(5)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: steps.run("probe", model="a"))
+        await trio.testing.wait_all_tasks_blocked()
+        before = trio.current_time()
+        assert (await steps.run(model="a", fallbacks=("b",))).step.model == "b"
+        assert trio.current_time() == before
+        nursery.cancel_scope.cancel()
+
+
+@trio_test
 async def test_a_model_that_goes_down_during_the_retries_is_left_at_once(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -38,7 +39,8 @@ async def test_a_fan_out_of_two_hundred_gets_through_a_token_bucket_and_none_fai
     autojump_clock: trio.testing.MockClock, retry_after: bool, concurrency: int
 ) -> None:
     bucket = TokenBucket(40, 40, trio.current_time)
-    steps = Steps(scripted(refusing(bucket, retry_after=retry_after), latency_s=0.05), concurrency=concurrency)
+    backend = scripted(refusing(bucket, retry_after=retry_after), latency_s=0.05)
+    steps = Steps(backend, concurrency=concurrency, jitter=random.Random(7).random)
     prompts = [f"item {number}" for number in range(200)]
     outcomes = await steps.fan_out(prompts, retries=0)
     assert [outcome.step.result for outcome in outcomes] == [f'"{prompt.upper()}"' for prompt in prompts]
