@@ -50,7 +50,7 @@ class CutOff(trio.abc.Instrument):
 
 
 def test_a_step_can_be_cut_off_at_each_of_its_waits(zygote: Zygote, tmp_path: Path, model_server: ModelServer) -> None:
-    """A rate limit, a failed attempt, two tools at once, a correction, an answer: cut off at the first wait, and so on."""
+    """A rate limit, a failed attempt, two tools at once, a correction, an answer, and a cut at each wait of them."""
     tmp_path.joinpath("a.txt").write_text("alpha\n")
     text = f"return await agent('work', tools=['read'], retries=1, {COUNT})"
     clock = MockClock(rate=1.0)
