@@ -23,7 +23,7 @@ class AgentContext:
     def __init__(self, task: AgentTask, info: ModelInfo, tell: TellShortened) -> None:
         self._task = task
         self._tell = tell
-        self._conversation = Conversation(opening(task.system, task.context, task.prompt, task.files), task.model)
+        self._conversation = Conversation(opening(task.system, task.context, task.prompt, task.files))
         self._ask(task.model, info)
 
     def use_model(self, model: str, info: ModelInfo) -> None:
@@ -110,10 +110,12 @@ class AgentContext:
     def shortened(self) -> tuple[Shortened, ...]:
         return self._conversation.shortened
 
-    def extend(self, reply: Message, following: Iterable[Message]) -> None:
-        """Take a reply into the conversation, and what follows on it."""
-        self._conversation.reply(reply)
+    def extend(self, author: str, reply: Message, following: Iterable[Message]) -> None:
+        """Take the reply of model `author` into the conversation, and what follows on it."""
+        self._conversation.reply(reply, author)
         self._conversation.add(following)
+        if author != self.model:  # another one took over while this reply was dealt with
+            self._conversation.use_model(self.model)
 
     # ------------------------------------------------------------ inside
 

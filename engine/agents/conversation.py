@@ -7,8 +7,9 @@ is the inputs and outputs of all turns in order, where the output counts only if
 What a turn was sent is the conversation up to its input, but for two things, both of which its row tells:
 
 * From a turn on whose `shortened` names a position of the conversation, the message there has the text given with it.
-* Thinking goes back to the model that did it. A turn is sent only that of turns with the same `model` as its own:
-  providers refuse blocks with another's signature.
+* Thinking and the ids of tool calls are a model's own. Of turns with another `model` than its own a turn is sent no
+  thinking, since providers refuse another's signature, and their calls are named by their place among all calls of the
+  conversation, `call00001` and so on: there are providers that take no other ids than such.
 
 The order of messages is: system; one user message; then replies with the results of their tools, in the order of the
 requests. The user message begins with the step's context, byte for byte, so that the steps of a fan-out share a prefix
@@ -18,7 +19,7 @@ that providers can cache. Context and prompt are one message because some chat t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -36,9 +37,11 @@ def opening(system: str, context: str, prompt: str, files: tuple[FilePart, ...] 
     return [*messages, Message(role=Role.USER, text=task, context_chars=len(context), files=files)]
 
 
-class _Thought(Struct, frozen=True, kw_only=True):
-    model: str
+class _Told(Struct, frozen=True, kw_only=True):
+    """A message as it came, and the model that wrote it; "" for those that no model did."""
+
     message: Message
+    author: str
 
 
 class Shortening(Struct, frozen=True, kw_only=True):
@@ -51,17 +54,16 @@ class Shortening(Struct, frozen=True, kw_only=True):
 class Conversation:
     """Grows at its end. What was sent once stays as it was, for the provider's cache, but for `shorten`."""
 
-    def __init__(self, messages: Sequence[Message], model: str) -> None:
-        self._messages: list[Message] = []  # as the model is sent them
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._told: list[_Told] = []
+        self._messages: list[Message] = []  # the same, as the model is sent them
         self._pending: list[Message] = []  # those that no finished turn holds yet, as they were added
         self._shortened: list[Shortened] = []  # since the last finished turn
-        self._thoughts: dict[int, _Thought] = {}  # messages with thinking, by position
         self._unread = 0  # from here on no reply of a model follows
-        self._model = model
         self._system = self._context = 0
         self.tokens = 0  # estimated, of all messages as they are sent
         for message in messages:
-            self._append(message)
+            self._append(message, "")
             if message.role is Role.SYSTEM:
                 self._system = self.tokens
             elif message.context_chars or message.files:
@@ -101,24 +103,30 @@ class Conversation:
         self._pending.clear()
         self._shortened.clear()
 
-    def reply(self, message: Message) -> None:
-        """Add the assistant's message of the turn that just finished: its output."""
-        if message.thinking:
-            self._thoughts[len(self._messages)] = _Thought(model=self._model, message=message)
-        self._append(message)
+    def reply(self, message: Message, author: str) -> None:
+        """Add the message of the model that was asked in the turn that just finished: its output."""
+        self._append(message, author)
         self._unread = len(self._messages)
 
     def add(self, messages: Iterable[Message]) -> None:
         for message in messages:
-            self._append(message)
+            self._append(message, "")
             self._pending.append(message)
 
     def use_model(self, model: str) -> None:
-        """Send the messages to another model from now on, with no thinking but its own."""
-        self._model = model
-        for position, thought in self._thoughts.items():
-            own = thought.model == model
-            self._put(position, thought.message if own else replace(thought.message, thinking=()))
+        """Send the messages that there are as they are for this model."""
+        calls = 0
+        ids: dict[str, str] = {}  # of the last reply, where another model wrote it
+        for position, told in enumerate(self._told):
+            message = told.message
+            if message.role is Role.ASSISTANT:
+                own = told.author == model
+                ids = {} if own else {call.id: f"call{calls + n:05}" for n, call in enumerate(message.tool_requests, 1)}
+                calls += len(message.tool_requests)
+                self._put(position, message if own else _foreign(message, ids))
+            elif message.role is Role.TOOL and message.tool_call_id is not None:
+                sent_id = ids.get(message.tool_call_id, message.tool_call_id)
+                self._put(position, replace(self._messages[position], tool_call_id=sent_id))
 
     def shorten(self, *, read_to: float, unread_to: float) -> Shortening:
         """Replace tool outputs by their heads, oldest first, until all messages come to as few tokens.
@@ -138,13 +146,20 @@ class Conversation:
             self._shortened.append(Shortened(message=position, text=text))
         return Shortening(outputs=outputs, characters=characters)
 
-    def _append(self, message: Message) -> None:
+    def _append(self, message: Message, author: str) -> None:
+        self._told.append(_Told(message=message, author=author))
         self._messages.append(message)
         self.tokens += message_tokens(message)
 
     def _put(self, position: int, message: Message) -> None:
         self.tokens += message_tokens(message) - message_tokens(self._messages[position])
         self._messages[position] = message
+
+
+def _foreign(message: Message, ids: Mapping[str, str]) -> Message:
+    """A reply as other models are sent it."""
+    requests = tuple([replace(call, id=ids[call.id]) for call in message.tool_requests])
+    return replace(message, tool_requests=requests, thinking=())
 
 
 def assistant_message(reply: ModelReply, turn: int) -> Message:

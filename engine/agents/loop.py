@@ -285,7 +285,7 @@ class AgentRun:
             current.recorded = True
 
     def _close(self, current: _Open, following: Sequence[Message]) -> None:
-        self._context.extend(current.message, following)
+        self._context.extend(current.turn.model, current.message, following)
         self._open = None
 
     def _outcome(self, current: _Open, answer: JSON) -> AgentOutcome:

@@ -15,7 +15,7 @@ from ..model import ModelInfo, ModelReply, ModelRequest, Role, Usage
 from .litellm import LitellmSettings
 from .litellm_errors import Place, typed_error
 from .litellm_models import MICRO, Target, resolve
-from .litellm_replies import ReplyBuilder, reported_usage
+from .litellm_replies import SIGNED, ReplyBuilder, reported_usage
 from .litellm_setup import AsyncHTTPHandler, litellm, map_finish_reason
 from .litellm_streams import read_stream
 from .litellm_wire import request_arguments
@@ -90,8 +90,7 @@ class LitellmClient:
         if request.effort is None:
             return arguments
         if target.takes_effort:
-            arguments["reasoning_effort"] = request.effort
-            arguments |= _fitting_budget(request, target)
+            arguments |= _effort(request, target)
         elif target.listed is None:
             # Nobody knows this model, so its server decides. A known model that cannot think goes without.
             arguments |= {"reasoning_effort": request.effort, "allowed_openai_params": ["reasoning_effort"]}
@@ -159,28 +158,29 @@ def _fault_of(finish: str | None, place: Place) -> AgentError | None:
     return None
 
 
-def _others_tools(request: ModelRequest) -> bool:
-    """Whether a model that did not think, another one, waits for results: Anthropic refuses to start thinking there."""
-    said = [message for message in request.messages if message.role is Role.ASSISTANT]
-    return bool(said and said[-1].tool_requests) and not any(message.thinking for message in said)
-
-
-def _fitting_budget(request: ModelRequest, target: Target) -> dict[str, Any]:
-    """Thinking that leaves room for an answer: Anthropic refuses a budget that `max_tokens` does not exceed."""
+def _effort(request: ModelRequest, target: Target) -> dict[str, Any]:
+    """`effort` in litellm's words. A Claude that thinks with a budget gets one that Anthropic does not refuse."""
+    asked = {"reasoning_effort": request.effort}
     if not target.dialect.thinking_blocks:
+        return asked
+    mapped = litellm.AnthropicConfig().map_openai_params(asked, {}, target.bare, drop_params=False)
+    budget = mapped.get("thinking", {}).get("budget_tokens")
+    if budget is None:
+        return asked
+    if _begun_without_thinking(request):
         return {}
-    optional = litellm.AnthropicConfig().map_openai_params(
-        {"reasoning_effort": request.effort}, {}, target.bare, drop_params=False
-    )
-    budget = optional.get("thinking", {}).get("budget_tokens")
-    if budget is not None and _others_tools(request):
-        return {"reasoning_effort": None}
-    if budget is None or budget < request.max_tokens:
-        return {}
+    if budget < request.max_tokens:
+        return asked
     if request.max_tokens <= _LEAST_THINKING:
         raise SetupError(
             f"{target.place}: it thinks with {_LEAST_THINKING:,} tokens at least, and max_tokens is "
             f"{request.max_tokens:,}; raise max_tokens=, or leave effort= out"
         )
-    fitting = max(_LEAST_THINKING, request.max_tokens // 2)
-    return {"reasoning_effort": None, "thinking": {"type": "enabled", "budget_tokens": fitting}}
+    return {"thinking": {"type": "enabled", "budget_tokens": max(_LEAST_THINKING, request.max_tokens // 2)}}
+
+
+def _begun_without_thinking(request: ModelRequest) -> bool:
+    """Whether tools were called by a model that signed no thinking: no other one can take over its turn and think."""
+    said = [message for message in request.messages if message.role is Role.ASSISTANT]
+    called = any(message.tool_requests for message in said)
+    return called and not any(block.get("type") in SIGNED for message in said for block in message.thinking)

@@ -235,9 +235,14 @@ def guards(bench: Bench) -> list[Row]:
 
 
 def litellm(bench: Bench) -> list[Row]:
-    from .litellm_costs import cpu_ms_per_call
+    from .litellm_costs import call_costs
 
-    return [Row(name="litellm's own CPU per call (streamed)", value=cpu_ms_per_call(), unit="ms", goal=None, beside="")]
+    rows: list[Row] = []
+    for cost in call_costs():
+        beside = f"and {cost.piece_ms:.2f} ms for each further piece of the answer"
+        name = f"litellm's own CPU per call, {cost.name}"
+        rows.append(Row(name=name, value=cost.call_ms, unit="ms", goal=None, beside=beside))
+    return rows
 
 
 BENCHES: dict[str, Callable[[Bench], list[Row]]] = {

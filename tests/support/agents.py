@@ -20,6 +20,7 @@ from vibe_workflows.engine.model import (
     ModelInfo,
     ModelReply,
     ModelRequest,
+    Role,
     StepId,
     ToolCall,
     ToolRequest,
@@ -163,10 +164,22 @@ def transcript(turns: Sequence[Turn]) -> list[Message]:
 
 def sent_at(turns: Sequence[Turn], last: Turn) -> list[Message]:
     """What the model was sent at turn `last`, by the same rule; `turns` are those before it."""
-    messages = []
+    messages: list[Message] = []
+    calls = 0
+    ids: dict[str | None, str] = {}
     for author, message in [*_told(turns), *(("", message) for message in read_messages(last.input))]:
-        foreign = bool(message.thinking) and author != last.model
-        messages.append(replace(message, thinking=()) if foreign else message)
+        if message.role is Role.ASSISTANT:
+            numbers = range(calls + 1, calls + 1 + len(message.tool_requests))
+            names = [f"call{number:05}" for number in numbers]
+            calls += len(names)
+            ids = {}
+            if author != last.model:
+                ids = {call.id: name for call, name in zip(message.tool_requests, names, strict=True)}
+                named = tuple(replace(call, id=ids[call.id]) for call in message.tool_requests)
+                message = replace(message, thinking=(), tool_requests=named)
+        elif message.role is Role.TOOL:
+            message = replace(message, tool_call_id=ids.get(message.tool_call_id, message.tool_call_id))
+        messages.append(message)
     for turn in [*turns, last]:
         for place in turn.shortened:
             messages[place.message] = replace(messages[place.message], text=place.text)

@@ -217,9 +217,9 @@ def _check(bench: Bench, outcome: AgentOutcome | None) -> None:
         assert outcome.observations == bench.run.observations
 
 
-def _skeleton(messages: Sequence[Message]) -> list[tuple[Role, str, str | None]]:
+def _skeleton(messages: Sequence[Message]) -> list[tuple[Role, str]]:
     """What shortening and a change of models leave as it is."""
-    return [(m.role, "" if m.role is Role.TOOL else m.text, m.tool_call_id) for m in messages]
+    return [(m.role, "" if m.role is Role.TOOL else m.text) for m in messages]
 
 
 def _check_overflow(bench: Bench) -> None:

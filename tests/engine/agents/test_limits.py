@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ import trio.testing
 from msgspec.structs import replace
 
 from tests.support.agents import USAGE, Bench, asks, says
+from vibe_workflows.engine.agents.calls import CALLS_AT_ONCE
 from vibe_workflows.engine.agents.outputs import HEAD_CHARS, MAX_OUTPUT_CHARS, MAX_TURN_CHARS, fitted, turn_chars
 from vibe_workflows.engine.agents.prompts import SUBMIT_TOOL, last_turn
+from vibe_workflows.engine.agents.structured import MAX_REPAIRS
+from vibe_workflows.engine.config_keys import KEYS
 from vibe_workflows.engine.errors import ProviderError, SchemaMismatch, Truncated, TurnLimit
 from vibe_workflows.engine.model import JSON, FinishReason, ModelInfo, Role, ToolSpec
 from vibe_workflows.engine.ports import ToolResult
@@ -237,3 +241,15 @@ def test_hundreds_of_long_outputs_leave_a_note_each_at_most() -> None:
     assert texts[:2] == ["line\n" * 1_000] * 2
     assert all(text.startswith("[cut: 5,000 of 5,000") for text in texts[2:])
     assert sum(map(len, texts)) < 10_000 + 500 * 250
+
+
+def test_the_page_for_users_tells_the_limits_as_they_are() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "agents.md").read_text()
+    assert f"| output of one tool call | {MAX_OUTPUT_CHARS:,} characters" in page
+    assert f"| outputs of one reply together | {MAX_TURN_CHARS:,} characters" in page
+    assert f"of the others the first {HEAD_CHARS} characters" in page
+    assert f"| corrections of an answer that does not fit | {MAX_REPAIRS} |" in page
+    assert f"| reading tools at the same time, of one reply | {CALLS_AT_ONCE} |" in page
+    for key, default in (("max_turns", 30), ("max_tokens", 16_384), ("retries", 2), ("timeout", 600)):
+        assert KEYS[key].default == default
+        assert f"| {default:,} " in next(line for line in page.splitlines() if f"config `{key}`" in line)

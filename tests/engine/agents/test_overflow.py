@@ -192,9 +192,9 @@ def test_the_makeup_of_a_prompt_adds_up_to_its_estimate() -> None:
 
 
 def test_shortening_takes_the_oldest_first_and_stops_where_it_was_told_to() -> None:
-    talk = Conversation(opening("s", "", "p"), "m")
+    talk = Conversation(opening("s", "", "p"))
     for number in range(4):
-        talk.reply(Message(role=Role.ASSISTANT, text="look"))
+        talk.reply(Message(role=Role.ASSISTANT, text="look"), "m")
         talk.add([Message(role=Role.TOOL, text=f"{number}" * 3_500, tool_call_id="a")])
     whole = talk.tokens
     done = talk.shorten(read_to=whole - 1_000, unread_to=whole)

@@ -14,7 +14,7 @@ from tests.support.agents import Bench, asks, read_messages, says, sent_at, tran
 from tests.support.projects import Project
 from vibe_workflows.engine.agents.prompts import SUBMIT_TOOL
 from vibe_workflows.engine.errors import AgentError, ProviderError, RateLimited, Refused, SchemaMismatch, Truncated
-from vibe_workflows.engine.model import JSON, FinishReason, Message, ModelReply, Role
+from vibe_workflows.engine.model import JSON, FinishReason, Message, ModelReply, ModelRequest, Role
 
 OBJECT: JSON = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 DOWN = ProviderError("down", retryable=True)
@@ -43,6 +43,10 @@ def _switching(bench: Bench, *models: tuple[str, bool]) -> Any:
     return trio.run(main)
 
 
+def _texts(request: ModelRequest) -> list[str]:
+    return [message.text for message in request.messages]
+
+
 def _asked(bench: Bench) -> list[tuple[str, bool, bool]]:
     """Model, native schema, submit tool, of each request."""
     return [
@@ -60,7 +64,7 @@ def test_from_a_native_schema_to_the_submit_tool(project: Project) -> None:
     outcome = _switching(bench, ("second", False))
     assert outcome.answer == {"n": 4}
     assert _asked(bench) == [("asked-model", True, False)] * 3 + [("second", False, True)] * 2
-    assert bench.seen[3].messages == bench.seen[2].messages  # the conversation as it stands
+    assert _texts(bench.seen[3]) == _texts(bench.seen[2])  # the conversation as it stands
     assert SUBMIT_TOOL in bench.seen[4].messages[-1].text
     assert [turn.model for turn in bench.turns.values()] == ["asked-model", "asked-model", "second"]
     assert outcome.last_turn.model == "second"
@@ -120,7 +124,7 @@ def test_an_answer_that_failed_for_good_is_not_shown_to_the_next_model(
         assert sent_at(turns[:number], turns[number]) == list(request.messages)
 
 
-def _thinking(request: Any) -> list[tuple[dict[str, object], ...]]:
+def _thinking(request: ModelRequest) -> list[tuple[dict[str, object], ...]]:
     return [message.thinking for message in request.messages if message.role is Role.ASSISTANT]
 
 
@@ -158,6 +162,53 @@ def test_thinking_goes_back_to_the_model_that_did_it_and_to_no_other(project: Pr
     assert sent_at(turns, outcome.last_turn) == list(bench.seen[-1].messages)
 
 
+def _ids(request: ModelRequest) -> list[str | None]:
+    """Of calls and of results, in order."""
+    ids: list[str | None] = []
+    for message in request.messages:
+        ids += [call.id for call in message.tool_requests]
+        ids += [message.tool_call_id] if message.role is Role.TOOL else []
+    return ids
+
+
+def test_calls_of_another_model_get_ids_that_every_provider_takes(project: Project) -> None:
+    two = asks(("list_files", "{}"), ("glob", '{"pattern":"*"}'))
+    bench = Bench(
+        [two, asks(("list_files", "{}")), DOWN, two, DOWN, says("done")], tools=project.tools.select(["read"])
+    )
+    outcome = _switching(bench, ("second", True), ("asked-model", True))
+    first, own = ["id1", "id2", "id1", "id2"], ["id1", "id1"]
+    assert _ids(bench.seen[2]) == first + own
+    assert _ids(bench.seen[3]) == ["call00001", "call00002"] * 2 + ["call00003"] * 2
+    assert _ids(bench.seen[4]) == _ids(bench.seen[3]) + first
+    assert _ids(bench.seen[5]) == first + own + ["call00004", "call00005"] * 2
+    assert [call.call_id for call in bench.calls.values()] == ["id1", "id2", "id1", "id1", "id2"]
+    assert sent_at(list(bench.turns.values()), outcome.last_turn) == list(bench.seen[5].messages)
+
+
+def test_another_model_may_take_over_while_tools_still_run(project: Project) -> None:
+    async def main() -> Any:
+        run = await bench.start()
+        with trio.CancelScope() as scope:
+
+            async def cut(event: str) -> None:
+                if event == "tools":
+                    scope.cancel()
+                    await trio.lowlevel.checkpoint()
+
+            bench.at = cut
+            await run.advance()
+        run.use_model("second", bench.info())
+        return await run.advance()
+
+    thought = replace(asks(("list_files", "{}")), thinking=(THOUGHT,))
+    bench = Bench([thought, says("done")], tools=project.tools.select(["read"]))
+    outcome = trio.run(main)
+    assert (_ids(bench.seen[1]), _thinking(bench.seen[1])) == (["call00001"] * 2, [()])
+    assert [turn.model for turn in bench.turns.values()] == ["asked-model"]
+    assert sent_at(list(bench.turns.values()), outcome.last_turn) == list(bench.seen[1].messages)
+
+
 def test_an_answer_that_is_to_be_corrected_takes_its_thinking_along() -> None:
     for native in (True, False):
         first = says("no") if native else asks((SUBMIT_TOOL, "{}"))
@@ -191,5 +242,5 @@ def test_a_shortened_conversation_stays_so_for_the_next_model(project: Project) 
     bench = Bench([look, look, DOWN, says("done")], tools=project.tools.select(["read_file"]), limit=4_500)
     outcome = _switching(bench, ("second", True))
     assert [each.outputs for each in bench.shortened] == [1]
-    assert bench.seen[-1].messages == bench.seen[-2].messages
+    assert _texts(bench.seen[-1]) == _texts(bench.seen[-2])
     assert [place.message for place in outcome.last_turn.shortened] == [3]

@@ -12,6 +12,8 @@ from trio.testing import trio_test
 from tests.support.behaviours import Answer, Call
 from tests.support.model_calls import ask, open_litellm
 from tests.support.model_server import ModelServer
+from vibe_workflows.engine.backends.litellm import LitellmSettings
+from vibe_workflows.engine.backends.litellm_wire import request_arguments
 from vibe_workflows.engine.model import Message, Role, ToolRequest, ToolSpec
 
 # pytest undoes the filters that litellm sets for what pydantic says of its types.
@@ -154,3 +156,26 @@ def test_marks_go_to_models_that_cache_by_them_and_to_no_others(
         assert model_server.requests[0].conversation().messages[0].text == f"{CONTEXT}\n\nGo."
 
     scenario()
+
+
+@pytest.mark.parametrize("model", ["anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-pro-v1:0"])
+def test_on_bedrock_the_marks_become_cache_points(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA0123456789")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "0123456789")
+    from vibe_workflows.engine.backends.litellm_models import resolve
+    from vibe_workflows.engine.backends.litellm_setup import litellm
+
+    call = ToolRequest(id="c1", name="grep", arguments="{}")
+    said = Message(role=Role.ASSISTANT, text="Hm.", tool_requests=(call,))
+    messages = (*_opening("Go."), said, Message(role=Role.TOOL, text="found", tool_call_id="c1"))
+    target = resolve(f"bedrock/{model}", LitellmSettings())
+    arguments = request_arguments(ask(model=target.model, messages=messages, tools=TOOLS), target.dialect)
+    config = litellm.AmazonConverseConfig()
+    given = config.map_openai_params({"tools": arguments["tools"]}, {}, target.bare, False)
+    body = config._transform_request(
+        model=target.bare, messages=arguments["messages"], optional_params=given, litellm_params={}, headers={}
+    )
+    point = {"cachePoint": {"type": "default"}}
+    assert body["system"] == [{"text": "You review code."}, point]
+    assert body["messages"][0]["content"] == [{"text": CONTEXT}, point, {"text": "\n\nGo."}, point]
+    assert body["messages"][-1]["content"][-1] == point
