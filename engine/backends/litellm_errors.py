@@ -26,7 +26,7 @@ from ..errors import (
 )
 from .litellm_causes import Cause, chain_of
 from .litellm_replies import StreamFailed
-from .litellm_setup import AnthropicError, litellm
+from .litellm_setup import AnthropicError, litellm, reads_as_too_long
 
 _NO_MONEY: Final = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"}
@@ -37,6 +37,7 @@ _TOO_LONG: Final = frozenset({"context_length_exceeded", "request_too_large"})
 _FILTERED: Final = frozenset({"content_policy_violation", "content_filter"})
 _TOO_FAST: Final = frozenset({"rate_limit_exceeded", "rate_limit_error", "requests", "tokens"})
 _TOO_SLOW: Final = frozenset({"timeout_error"})
+_NOT_TAKEN: Final = frozenset({"invalid_request_error"})
 _TIMEOUTS: Final = (TimeoutError, litellm.Timeout, openai.APITimeoutError, httpx.TimeoutException)
 _UNREACHABLE: Final = (httpx.ConnectError, httpx.ProxyError, ConnectionRefusedError)
 _DROPPED: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, ConnectionResetError)
@@ -72,7 +73,7 @@ def typed_error(error: Exception, place: Place, *, timeout_s: float, now: float,
         )
     found = _by_code(cause, place, now) or _by_meaning(cause, place, now)
     if found is None and cause.status is None:
-        found = (None if answering else _not_asked(cause, place)) or _by_class(cause, place)
+        found = (_refused_in_answer if answering else _not_asked)(cause, place) or _by_class(cause, place)
     return found or _provider_error(cause, place, now)
 
 
@@ -106,7 +107,9 @@ def _by_code(cause: Cause, place: Place, now: float) -> StepFault | None:
 
 def _by_meaning(cause: Cause, place: Place, now: float) -> StepFault | None:
     """By litellm's reading where only the text tells, else by the status of a real answer."""
-    if cause.has(litellm.ContextWindowExceededError):
+    if cause.has(litellm.ContextWindowExceededError) or (
+        cause.status == 400 and reads_as_too_long(str(cause.body.get("message")))
+    ):
         return _too_long(cause, place)
     if cause.has(litellm.ContentPolicyViolationError):
         return _refused(cause, place)
@@ -134,19 +137,23 @@ def _by_class(cause: Cause, place: Place) -> StepFault | None:
         return _no_model(cause, place)
     if cause.has(litellm.UnsupportedParamsError):
         return SetupError(f"{place}: the model does not take a parameter{cause.said}; leave it out of the step")
-    if cause.has(litellm.BadRequestError, litellm.UnprocessableEntityError):
-        return _not_taken(cause, place)
     return None
+
+
+def _refused_in_answer(cause: Cause, place: Place) -> StepFault | None:
+    return _not_taken(cause, place) if cause.codes & _NOT_TAKEN else None
 
 
 def _not_asked(cause: Cause, place: Place) -> StepFault | None:
     """For what litellm found missing before it sent anything: a package, credentials, an address."""
-    if cause.has(OSError, httpx.HTTPError, litellm.UnsupportedParamsError):
+    if cause.has(OSError, httpx.HTTPError, litellm.UnsupportedParamsError, litellm.NotFoundError):
         return None
     if cause.has(ImportError):
         return SetupError(f"{place}: litellm needs a package that is not installed{cause.said}; install it")
     if cause.has(litellm.AuthenticationError):
         return SetupError(f"{place}: credentials are missing, or are none{cause.said}; check {place.key}")
+    if cause.has(litellm.BadRequestError, litellm.UnprocessableEntityError):
+        return _not_taken(cause, place)
     if cause.has(ValueError) or any(type(link) is openai.OpenAIError for link in cause.chain):
         return SetupError(f"{place}: the call could not be made{cause.said}; check {place.key}, and its address")
     return None

@@ -37,8 +37,23 @@ def _import_litellm() -> Any:
     return module
 
 
+def _one_request_a_call() -> None:
+    """litellm gives the OpenAI client two retries of its own for providers that it knows no such parameter of."""
+    handler: Any = importlib.import_module("litellm.llms.openai.openai").OpenAIChatCompletion
+    make = handler._get_openai_client
+
+    def make_without_retries(self: Any, *args: Any, **given: Any) -> Any:
+        return make(self, *args, **{**given, "max_retries": 0})
+
+    handler._get_openai_client = make_without_retries
+
+
 litellm: Final = _import_litellm()
+_one_request_a_call()
 map_finish_reason: Final = importlib.import_module("litellm.litellm_core_utils.core_helpers").map_finish_reason
+reads_as_too_long: Final = importlib.import_module(
+    "litellm.litellm_core_utils.exception_mapping_utils"
+).ExceptionCheckers.is_error_str_context_window_exceeded
 AnthropicError: Final = importlib.import_module("litellm.llms.anthropic.common_utils").AnthropicError
 AsyncHTTPHandler: Final = importlib.import_module("litellm.llms.custom_httpx.http_handler").AsyncHTTPHandler
 

@@ -151,6 +151,13 @@ FAILURES: tuple[Failure, ...] = (
         error=SetupError,
         retried=False,
     ),
+    Failure(
+        name="a request that is refused inside the stream",
+        openai=StreamError(type=BAD_REQUEST, text=""),
+        anthropic=StreamError(type=BAD_REQUEST, text=""),
+        error=SetupError,
+        retried=False,
+    ),
     # ---- the provider
     _alike("status 418", Fail(status=418), ProviderError, retried=False),
     *(_broken(status) for status in (409, 425, 500, 502, 503, 520, 529)),

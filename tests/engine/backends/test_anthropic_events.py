@@ -105,6 +105,13 @@ async def test_tokens_that_only_the_first_event_tells_are_kept() -> None:
     assert events.finish == "stop"
 
 
+@trio_test
+async def test_the_last_event_counts_without_a_line_end() -> None:
+    last = _stream({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
+    events, _, _ = await _read(last.rstrip())
+    assert events.finish == "stop"
+
+
 @pytest.mark.parametrize(
     ("reason", "finish"),
     [

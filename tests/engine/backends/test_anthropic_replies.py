@@ -133,13 +133,20 @@ def test_signed_thinking_never_goes_to_a_model_that_could_not_have_thought_it(
     scenario()
 
 
-@pytest.mark.parametrize(("model", "wanted"), [("deepseek/test", "Where is it? \u2028 ä"), ("openai/test-model", None)])
+@pytest.mark.parametrize(
+    ("model", "then", "wanted"),
+    [
+        ("deepseek/test", "deepseek/test", "Where is it? \u2028 ä"),
+        ("deepseek/test", "openai/test-model", None),
+        ("openai/test-model", "openai/test-model", None),
+    ],
+)
 def test_unsigned_thinking_goes_back_only_to_those_who_want_it(
-    model_server: ModelServer, model: str, wanted: str | None
+    model_server: ModelServer, model: str, then: str, wanted: str | None
 ) -> None:
     @trio_test
     async def scenario() -> None:
-        said = await _thought_and_called(model_server, model)
+        said = await _thought_and_called(model_server, model, then)
         assert said.get("reasoning_content") == wanted
         assert "thinking_blocks" not in said
 
