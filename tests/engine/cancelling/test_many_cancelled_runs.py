@@ -25,10 +25,12 @@ from vibe_workflows.sandbox.launcher import Zygote
 pytestmark = LITELLM_WARNINGS
 
 RUNS = int(os.environ.get("VIBE_SOAK", "40"))
-#: Caches of the interpreter and of litellm grow at first, whatever runs are cut off.
+#: What the interpreter and litellm load once is loaded by then.
 WARM_UP = 10
 POOLED = 8
-MOST_GROWTH_KIB_A_RUN = 100.0
+CACHES_KIB = 20_000.0  # of SQLite, of the allocator: they fill up within the first hundreds of runs
+MOST_GROWTH_KIB_A_RUN = 30.0
+MOST_OBJECTS_A_RUN = 50.0
 
 BRANCHES = 4
 FAN_OUT = f"return await parallel(agent(f'work {{n}}', tools=['read'], retries=1, {COUNT}) for n in range({BRANCHES}))"
@@ -49,12 +51,15 @@ class Weight:
 
     held: Held
     memory_kib: float
+    objects: int  # that the collector follows
     connections: int
 
     @classmethod
     def now(cls, server: ModelServer) -> Weight:
         gc.collect()
-        return cls(Held.now(), psutil.Process().memory_info().rss / 1024, len(server.open_connections))
+        return cls(
+            Held.now(), psutil.Process().memory_info().rss / 1024, len(gc.get_objects()), len(server.open_connections)
+        )
 
 
 async def _cut_off(works: Works, server: ModelServer, draw: random.Random) -> None:
@@ -105,8 +110,10 @@ def test_runs_that_are_cut_off_at_random_leave_nothing_behind(
             assert len(after.held.threads) - len(before.held.threads) <= POOLED
             assert after.held.children == before.held.children
             assert after.connections <= before.connections + POOLED
-            growth = (after.memory_kib - before.memory_kib) / RUNS
-            print(f"{RUNS} runs: {growth:.1f} KiB a run")
-            assert growth < MOST_GROWTH_KIB_A_RUN
+            growth_kib = after.memory_kib - before.memory_kib
+            objects = (after.objects - before.objects) / RUNS
+            print(f"{RUNS} runs: {growth_kib:,.0f} KiB in all, {objects:.1f} objects a run")
+            assert objects < MOST_OBJECTS_A_RUN
+            assert growth_kib < CACHES_KIB + RUNS * MOST_GROWTH_KIB_A_RUN
 
     trio.run(main)
