@@ -85,7 +85,7 @@ async def test_the_next_model_goes_on_with_the_finished_turns(autojump_clock: tr
             return "ok"
         if len(calls) > 1:
             return ProviderError("503", retryable=False)
-        asked = ToolRequest(id="t1", name="no_such_tool", arguments="{}")
+        asked = ToolRequest(id="call00001", name="no_such_tool", arguments="{}")
         return ModelReply(text="", finish=FinishReason.TOOL_CALLS, usage=None, tool_requests=(asked,), model="a")
 
     outcome = await Steps(scripted(answer)).run(model="a", fallbacks=("b",))
