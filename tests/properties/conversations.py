@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from tests.support.agents import read_messages, transcript
-from tests.support.behaviours import Answer, Behaviour, Call, Drop, Fail, StreamError, Tokens
+from tests.support.behaviours import Answer, Behaviour, Call, Drop, Fail, StreamError, Thought, Tokens
 from tests.support.exchanges import SeenRequest, SentAnswer
 from tests.support.neutral import SeenMessage, SeenTool
 from tests.support.works import StoredStep
@@ -53,11 +53,21 @@ CALLS = st.builds(
 TEXTS = st.sampled_from(
     ["", " ", "text", "two\n\nlines \U0001f600", '{"n": 1}', '{"n": "x"}', '```json\n{"n": 2}\n```']
 )
+#: Anthropic's are signed, stored as they came, and wanted back; OpenAI's format has a text that nobody wants back.
+THOUGHTS: st.SearchStrategy[tuple[Thought, ...]] = st.sampled_from(
+    [
+        (),
+        (),
+        (Thought(text="let me see"),),
+        (Thought(text="first", signature="czE="), Thought(redacted="c2VjcmV0", signature="")),
+    ]
+)
 USAGES = st.sampled_from(["counted", None, Tokens(prompt=900, completion=70, cached=512, reasoning=30)])
 ANSWERS = st.builds(
     Answer,
     text=TEXTS,
     calls=(st.lists(CALLS, min_size=1, max_size=4) | st.lists(CALLS, max_size=1)).map(tuple),
+    thinking=THOUGHTS,
     finish=st.sampled_from(["tool_calls"] * 12 + ["stop", "stop", "length", "content_filter", None]),
     usage=USAGES,
     piece=st.sampled_from([1, 5, 64]),
@@ -138,6 +148,7 @@ def _check_reply(turn: Turn, exchange: Exchange) -> None:
     assert [(each.name, each.arguments) for each in message.tool_requests] == [
         (call.name, call.arguments or exchange.no_arguments) for call in reply.calls
     ]
+    assert _thoughts(message) == (reply.thinking if exchange.anthropic else ())
     ids = [call.id for call in reply.calls]
     for request, sent in zip(message.tool_requests, ids, strict=True):
         assert request.id == sent or ids.count(sent) > 1
@@ -178,12 +189,22 @@ def _check_requests(stored: StoredStep, exchanges: Sequence[Exchange]) -> None:
 def _as_seen(message: Message, exchange: Exchange) -> Any:
     calls = [(each.id, each.name, _arguments(each.arguments, exchange)) for each in message.tool_requests]
     text = message.text if message.text.strip() else ""  # a blank one beside calls is left out
-    return message.role.value, text, calls, message.tool_call_id
+    return message.role.value, text, calls, message.tool_call_id, _thoughts(message)
 
 
 def _comparable(message: SeenMessage, exchange: Exchange) -> Any:
     calls = [(each.id, each.name, _arguments(each.arguments, exchange)) for each in message.calls]
-    return message.role, message.text, calls, message.call_id
+    return message.role, message.text, calls, message.call_id, message.thinking
+
+
+def _thoughts(message: Message) -> tuple[Thought, ...]:
+    """Stored blocks as what the server sends and reads."""
+    return tuple(
+        Thought(redacted=str(block["data"]), signature="")
+        if block["type"] == "redacted_thinking"
+        else Thought(text=str(block["thinking"]), signature=str(block["signature"]))
+        for block in message.thinking
+    )
 
 
 def _arguments(text: str, exchange: Exchange) -> Any:
