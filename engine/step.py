@@ -11,19 +11,18 @@ import trio
 from msgspec import Struct
 
 from .agents.conversation import Shortening
-from .agents.loop import AgentOutcome, AgentRun, AgentTask
+from .agents.loop import AgentRun, AgentTask
 from .agents.schema_cache import SchemaCache
 from .agents.tools.arguments import BadArguments
+from .attempts import Attempts
 from .budget import Budget, Scope
-from .errors import AgentError, ContextTooLong, ProviderError, RateLimited, SetupError, StepFault, Timeout
-from .events import ContextShortened, Event, StepFellBack, StepRetried, TurnFinished
+from .errors import SetupError, StepFault, Timeout
+from .events import ContextShortened, Event, TurnFinished
 from .journal import Journal
 from .keys import canonical_json
-from .metering import Meter, MeteredBackend
+from .metering import MeteredBackend
 from .model import (
-    Attempt,
     Fault,
-    ModelInfo,
     Observation,
     RunId,
     Step,
@@ -36,7 +35,6 @@ from .model import (
     Turn,
 )
 from .observe import observation_of
-from .pacing import backoff_s
 from .ports import Checker, Record, Tool
 from .time_limit import TimeLimit
 
@@ -88,12 +86,8 @@ class StepWork:
         self._item = item
         self._services = services
         self._limit = TimeLimit(item.timeout_s)
-        self._meter = Meter(services.backend, item.budget, self._limit, self._tell_wait)
-        self._model = item.spec.model  # the one that is asked
-        self._fallbacks = list(item.spec.fallbacks)  # those that are left
+        self._attempts = Attempts(item, services, self._limit)
         self._started_at = services.wall_clock()
-        self._attempts: list[Attempt] = []
-        self._attempt_at: float | None = None  # when the one under way began
         self._turns = 0
         self._agent: AgentRun | None = None
         self._stored_running = False
@@ -152,7 +146,7 @@ class StepWork:
         )
         run = AgentRun(
             task,
-            call_model=self._meter.call,
+            call_model=self._attempts.meter.call,
             record_turn=self._record_turn,
             record_tools=self._record_tools,
             tell_shortened=lambda shortening: self._tell_shortened(run.turns + 1, shortening),
@@ -161,86 +155,10 @@ class StepWork:
             info=info,
         )
         self._agent = run
-        outcome = await self._with_fallbacks(run)
+        outcome = await self._attempts.answer(run)
         self._turns = outcome.turns
         answer = canonical_json(outcome.answer).decode()
         return self._outcome(StepStatus.COMPLETED, answer, None, (outcome.last_turn,), outcome.observations)
-
-    # ------------------------------------------------------------ models, and attempts at each
-
-    async def _with_fallbacks(self, run: AgentRun) -> AgentOutcome:
-        """Where a model failed for good, the next one goes on with the conversation."""
-        while True:
-            self._meter.patient = not self._fallbacks
-            try:
-                return await self._with_retries(run)
-            except (RateLimited, ProviderError, Timeout, ContextTooLong) as error:
-                if not await self._fall_back(run, error):
-                    raise
-
-    async def _fall_back(self, run: AgentRun, error: AgentError) -> bool:
-        """Whether there was a model left that may do better."""
-        failed = self._model
-        while self._fallbacks:
-            model = self._fallbacks.pop(0)
-            info = await self._services.backend.info(model)
-            if isinstance(error, ContextTooLong) and not await self._takes_more(info):
-                continue
-            self._model = model
-            run.use_model(model, info)
-            event = StepFellBack(
-                at=self._services.wall_clock(),
-                number=self._item.number,
-                step=self._item.id,
-                failed=failed,
-                model=model,
-                error=error.message,
-            )
-            self._services.journal.events(event)
-            return True
-        return False
-
-    async def _takes_more(self, other: ModelInfo) -> bool:
-        """Whether another model's window is larger than that of the present one, as far as anybody knows."""
-        window = (await self._services.backend.info(self._model)).max_input_tokens
-        return window is None or other.max_input_tokens is None or other.max_input_tokens > window
-
-    async def _with_retries(self, run: AgentRun) -> AgentOutcome:
-        """Attempts at one model go on where the one before stopped: its finished turns are kept."""
-        failures = 0
-        while True:
-            run.attempt = len(self._attempts) + 1
-            self._attempt_at = self._services.wall_clock()
-            try:
-                outcome = await run.advance()
-            except AgentError as error:
-                self._close_attempt(StepStatus.FAILED, error.to_fault())
-                failures += 1
-                if not error.retryable or failures > self._item.retries:
-                    raise
-                if self._fallbacks and self._services.backend.is_down(self._model):
-                    raise  # another model can answer now
-                wait_s = max(backoff_s(failures, self._services.jitter()), error.retry_after_s or 0)
-                self._tell_retry(len(self._attempts), wait_s, error)
-                await trio.sleep(wait_s)
-            else:
-                self._close_attempt(StepStatus.COMPLETED, None)
-                return outcome
-
-    def _tell_wait(self, wait_s: float, error: RateLimited) -> None:
-        """A call of the present attempt was turned away, and waits."""
-        self._tell_retry(len(self._attempts) + 1, wait_s, error)
-
-    def _tell_retry(self, attempt: int, wait_s: float, error: AgentError) -> None:
-        event = StepRetried(
-            at=self._services.wall_clock(),
-            number=self._item.number,
-            step=self._item.id,
-            attempt=attempt,
-            wait_s=wait_s,
-            error=error.message,
-        )
-        self._services.journal.events(event)
 
     # ------------------------------------------------------------ records
 
@@ -267,24 +185,6 @@ class StepWork:
         )
         self._services.journal.events(event)
 
-    def _close_attempt(self, status: StepStatus, fault: Fault | None) -> None:
-        """Note the end of the attempt under way; nothing where there is none."""
-        if self._attempt_at is None:
-            return
-        self._attempts.append(
-            Attempt(
-                step_id=self._item.id,
-                number=len(self._attempts) + 1,
-                status=status,
-                model=self._model,
-                started_at=self._attempt_at,
-                finished_at=self._services.wall_clock(),
-                usage=self._meter.lap(),
-                fault=fault,
-            )
-        )
-        self._attempt_at = None
-
     def _failed(self, error: StepFault, status: StepStatus) -> StepOutcome:
         return self._outcome(status, None, error.to_fault(), ())
 
@@ -296,14 +196,13 @@ class StepWork:
         turns: tuple[Turn, ...],
         observations: tuple[Observation, ...] = (),
     ) -> StepOutcome:
-        self._close_attempt(status, fault)  # it was cut off, or met what no retry mends
         events = tuple(self._turn_event(turn) for turn in turns)
         if status is not StepStatus.COMPLETED and self._agent is not None and self._agent.unrecorded is not None:
             # Its reply came and was paid for, and then the step was cut off.
             turns = (*turns, self._agent.unrecorded)
             self._turns = self._agent.turns
         step = self._step(status, result, fault, observations)
-        records: tuple[Record, ...] = (step, *turns, *self._attempts)
+        records: tuple[Record, ...] = (step, *turns, *self._attempts.rows(status, fault))
         return StepOutcome(step=step, records=records, events=events, counted=self._counted)
 
     def _step(
@@ -318,11 +217,11 @@ class StepWork:
             kind=item.spec.kind,
             status=status,
             result=result,
-            usage=self._meter.used,
+            usage=self._attempts.meter.used,
             started_at=self._started_at,
             finished_at=self._services.wall_clock(),
             turns=self._turns,
-            model=self._model,
+            model=self._attempts.model,
             fault=fault,
             observations=observations,
         )

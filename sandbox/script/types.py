@@ -50,7 +50,7 @@ class AgentOptions(TypedDict, total=False):
     max_turns: int | None
     """Most model calls of this step (30)."""
     timeout: float | None
-    """Seconds for one attempt (600)."""
+    """Seconds of work, all attempts together; waits in queues and for rate limits do not count (600)."""
     retries: int | None
     """Further attempts after an error that may pass (2)."""
     budget: BudgetSpec | None

@@ -68,7 +68,8 @@ async def test_a_wait_for_a_rate_limit_is_no_attempt_and_uses_nothing(autojump_c
     assert outcome.step.result == '"fine"'
     (attempt,) = attempts(outcome)
     assert (attempt.number, attempt.status, attempt.model) == (1, StepStatus.COMPLETED, "m")
-    assert attempt.usage == outcome.step.usage != NO_USAGE
+    unhindered = await Steps(scripted(lambda request: "fine")).run()
+    assert attempt.usage == outcome.step.usage == unhindered.step.usage != NO_USAGE
     assert outcome.step.usage.tokens == steps.budget.run.spent_tokens
     retried = steps.told(StepRetried)
     assert [(each.attempt, each.wait_s, each.error) for each in retried] == [
@@ -113,6 +114,16 @@ async def test_waits_in_queues_are_not_counted_against_the_time_limit_of_a_step(
     outcomes = await steps.fan_out(["a", "b", "c", "d"], timeout_s=4.5)
     assert {outcome.step.status for outcome in outcomes} == {StepStatus.COMPLETED}
     assert trio.current_time() > 60
+
+
+@trio_test
+async def test_waiting_for_room_in_a_budget_is_not_counted_against_the_time_limit(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    steps = Steps(scripted(lambda request: "ok", latency_s=2.0), limits=Limits(tokens=200))
+    outcomes = await steps.fan_out(["a", "b", "c", "d"], timeout_s=3.0)
+    assert {outcome.step.status for outcome in outcomes} == {StepStatus.COMPLETED}
+    assert trio.current_time() == 8.0
 
 
 @trio_test

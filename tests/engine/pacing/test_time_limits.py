@@ -9,7 +9,7 @@ import trio
 import trio.testing
 from trio.testing import trio_test
 
-from tests.support.live_steps import Steps, scripted
+from tests.support.live_steps import Steps, attempts, scripted
 from vibe_workflows.engine.errors import ProviderError, RateLimited
 from vibe_workflows.engine.model import ModelRequest, StepStatus
 from vibe_workflows.engine.ports import Limits
@@ -78,6 +78,18 @@ async def test_the_nearest_end_of_all_scopes_counts_and_is_named(autojump_clock:
     assert outcome.step.fault is not None
     assert outcome.step.fault.fields["scope"] == "phase 'One'"
     assert (await steps.run(timeout_s=5.0)).step.status is StepStatus.TIMED_OUT  # the run's own go on
+
+
+@trio_test
+async def test_an_attempt_that_was_cut_off_is_a_row_that_ended_as_its_step_did(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    steps = Steps(scripted(lambda request: "late", latency_s=3_600.0), limits=Limits(seconds=10.0))
+    for outcome in (await steps.run(timeout_s=5.0), await steps.run()):
+        (attempt,) = attempts(outcome)
+        assert (attempt.status, attempt.fault) == (outcome.step.status, outcome.step.fault)
+        assert attempt.usage == outcome.step.usage
+        assert attempt.usage.tokens > 0  # it was sent
 
 
 @trio_test

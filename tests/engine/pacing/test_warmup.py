@@ -12,7 +12,7 @@ from trio.testing import trio_test
 from tests.support.live_steps import Steps, prompt_of, scripted
 from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
 from vibe_workflows.engine.errors import ProviderError, RateLimited
-from vibe_workflows.engine.model import ModelReply, ModelRequest, StepStatus
+from vibe_workflows.engine.model import FinishReason, ModelReply, ModelRequest, StepStatus, ToolRequest
 
 LONG = "All work and no play. " * 250  # about 1,570 tokens
 FIRST_PIECE_S = 2.0
@@ -107,6 +107,22 @@ async def test_a_prefix_stays_warm_for_four_minutes_after_its_last_use(autojump_
         await steps.fan_out(list("abc"), context=LONG)
         cold = pause in (0.0, 241.0)
         assert [at - before for at in backend.times] == ([0.0, 2.0, 2.0] if cold else [0.0, 0.0, 0.0])
+
+
+@trio_test
+async def test_an_answer_that_only_asks_for_tools_warms_the_prefix_at_its_end(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    asks = ModelReply(
+        text="",
+        finish=FinishReason.TOOL_CALLS,
+        usage=None,
+        tool_requests=(ToolRequest(id="t1", name="no_such_tool", arguments="{}"),),
+    )
+    backend = scripted(lambda request: asks if len(request.messages) == 1 else "fine", latency_s=5.0)
+    await Steps(backend).fan_out(["a", "b", "c"], context=LONG)
+    assert len(backend.requests) == 6
+    assert trio.current_time() == 15.0  # one turn of the first, then two of the others
 
 
 @trio_test

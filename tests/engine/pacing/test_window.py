@@ -88,13 +88,20 @@ async def test_as_many_calls_in_a_row_as_it_is_wide_widen_the_window_by_one_up_t
 async def test_what_entered_before_the_window_was_narrowed_does_not_narrow_it_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    told: list[int] = []
-    window = Window(64, told.append)
-    places = [await _enter(window) for _ in range(64)]
+    told, window = narrowings()
+    places = [await _enter(window) for _ in range(16)]
     await trio.sleep(2.0)
-    for place in places:
+    later: list[Place] = []
+    for place in places[:15]:
         window.leave(place, Outcome.TURNED_AWAY)
-    assert told == [32]
+        later.append(await _enter(window))
+    window.leave(places[15], Outcome.TURNED_AWAY)
+    assert told == [8]
+    await trio.sleep(2.0)
+    for place in later:
+        window.leave(place, Outcome.TURNED_AWAY)
+    await _together(window, AWAY)
+    assert told == [8]
 
 
 @trio_test
