@@ -101,6 +101,11 @@ class Fault(Struct, frozen=True, kw_only=True):
     fields: dict[str, JSON] = field(default_factory=dict)
 
 
+#: The field of a Fault that went through a script and says which step failed: its id, number, label and phase, how many
+#: attempts it had, and the kinds of errors that they ended with.
+FAILED_STEP = "failed_step"
+
+
 # ---------------------------------------------------------------- what a step is
 
 

@@ -19,6 +19,7 @@ from .model import (
     ModelReply,
     ModelRequest,
     Observation,
+    PromptMakeup,
     Run,
     RunId,
     Step,
@@ -155,6 +156,10 @@ class StoreReader(Protocol):
         ...
 
     def turns(self, step_id: StepId) -> list[Turn]: ...
+
+    def makeups(self, run_id: RunId) -> dict[StepId, PromptMakeup]:
+        """What the prompts of a run's steps were made of, the turns of each added up; of stored answers too."""
+        ...
 
     def tool_calls(self, step_id: StepId) -> list[ToolCall]: ...
 

@@ -5,7 +5,7 @@ A step commits each turn before its tools run; its answer, its last turn and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 from msgspec import Struct
@@ -14,6 +14,7 @@ from .agents.conversation import Shortening
 from .agents.loop import AgentRun, AgentTask
 from .agents.schema_cache import SchemaCache
 from .agents.tools.arguments import BadArguments
+from .attachments import Attachments
 from .attempts import Attempts
 from .budget import Budget, Scope
 from .errors import SetupError, StepFault, Timeout
@@ -22,7 +23,9 @@ from .journal import Journal
 from .keys import canonical_json
 from .metering import MeteredBackend
 from .model import (
+    Attempt,
     Fault,
+    FilePart,
     Observation,
     RunId,
     Step,
@@ -50,6 +53,7 @@ class LiveStep(Struct, frozen=True, kw_only=True):
     label: str
     phase: str
     tools: tuple[Tool, ...]
+    files: tuple[FilePart, ...] = ()
     budget: Scope
     max_tokens: int
     max_turns: int
@@ -65,6 +69,10 @@ class StepOutcome(Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
     counted: bool = True  # False: the budget turned it away before it became a step
 
+    @property
+    def attempts(self) -> int:
+        return max(sum(isinstance(record, Attempt) for record in self.records), 1)
+
 
 class StepServices(Struct, frozen=True, kw_only=True):
     """What all steps of a run share."""
@@ -75,6 +83,7 @@ class StepServices(Struct, frozen=True, kw_only=True):
     budget: Budget
     checker: Checker
     schemas: SchemaCache
+    attachments: Attachments
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]  # uniform in [0, 1)
 
@@ -126,6 +135,12 @@ class StepWork:
         return self._outcome(StepStatus.COMPLETED, canonical_json(result.data).decode(), None, (), observed)
 
     async def _run_agent(self) -> StepOutcome:
+        if not self._item.files:
+            return await self._answer({})
+        async with self._services.attachments.held(self._item.files) as contents:
+            return await self._answer(contents)
+
+    async def _answer(self, contents: Mapping[str, bytes]) -> StepOutcome:
         item, services = self._item, self._services
         spec = item.spec
         schema = await services.schemas.prepare(spec.schema) if spec.schema is not None else None
@@ -138,6 +153,8 @@ class StepWork:
             prompt=spec.prompt,
             schema=schema,
             tools=item.tools,
+            files=item.files,
+            contents=contents,
             max_tokens=item.max_tokens,
             max_turns=item.max_turns,
             temperature=spec.temperature,

@@ -13,7 +13,19 @@ from msgspec.structs import replace
 
 from ..errors import StoreError
 from ..events import Event
-from ..model import Attempt, Observation, Run, RunId, RunStatus, Step, StepId, StepKey, ToolCall, Turn
+from ..model import (
+    Attempt,
+    Observation,
+    PromptMakeup,
+    Run,
+    RunId,
+    RunStatus,
+    Step,
+    StepId,
+    StepKey,
+    ToolCall,
+    Turn,
+)
 from ..ports import DeliveredStep, StoredStep
 from . import rows, tables
 from .blobs import BlobReader, plain
@@ -32,6 +44,11 @@ _DELIVERIES = (
     f"SELECT {tables.DELIVERIES.names}, {tables.STEPS.names} FROM deliveries "  # noqa: S608
     "JOIN steps ON steps.id = deliveries.step_id WHERE deliveries.run_id = ? ORDER BY deliveries.seq"
 )
+_MAKEUPS = """
+SELECT step_id, sum(system_tokens), sum(tools_tokens), sum(context_tokens), sum(conversation_tokens) FROM turns
+WHERE step_id IN (SELECT step_id FROM deliveries WHERE run_id = ?1 UNION SELECT id FROM steps WHERE run_id = ?1)
+GROUP BY step_id
+"""
 
 
 class StoreNotReady(StoreError):
@@ -160,6 +177,13 @@ class SqliteReader:
     @_reading
     def turns(self, step_id: StepId) -> list[Turn]:
         return [rows.turn_of(row, self._text) for row in self._of_step(tables.TURNS, step_id)]
+
+    @_reading
+    def makeups(self, run_id: RunId) -> dict[StepId, PromptMakeup]:
+        return {
+            StepId(step): PromptMakeup(system=system, tools=tools, context=context, conversation=conversation)
+            for step, system, tools, context, conversation in self._execute(_MAKEUPS, (run_id,)).fetchall()
+        }
 
     @_reading
     def tool_calls(self, step_id: StepId) -> list[ToolCall]:

@@ -16,10 +16,19 @@ import trio
 from vibe_workflows.cli import wiring
 from vibe_workflows.engine.backends.estimate import request_tokens
 from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
-from vibe_workflows.engine.errors import ContextTooLong, ExitCode, RateLimited, Refused
+from vibe_workflows.engine.errors import ContextTooLong, ExitCode, ProviderError, RateLimited, Refused
 from vibe_workflows.engine.events import ContextShortened, Event, StepFinished, StepRetried, TurnFinished, Warned
 from vibe_workflows.engine.launch import RunReport, RunRequest
-from vibe_workflows.engine.model import FinishReason, ModelReply, ModelRequest, Role, RunStatus, ToolRequest, Usage
+from vibe_workflows.engine.model import (
+    FAILED_STEP,
+    FinishReason,
+    ModelReply,
+    ModelRequest,
+    Role,
+    RunStatus,
+    ToolRequest,
+    Usage,
+)
 
 
 @dataclass
@@ -157,6 +166,38 @@ def test_a_rate_limit_is_waited_for_inside_of_an_attempt_and_its_wait_is_told(pr
     attempts = reader.attempts(delivered.step.id)
     reader.close()
     assert [(attempt.status.value, attempt.model) for attempt in attempts] == [("completed", "scripted")]
+
+
+def test_the_error_of_a_run_says_which_step_it_came_from_and_what_came_of_its_attempts(project: Project) -> None:
+    def out_of_order(_request: ModelRequest) -> NoReturn:
+        raise ProviderError("out of order", retryable=True)
+
+    source = main(
+        "phase('Ask')",
+        "try:",
+        "    await parallel([agent('a', retries=1, label='first')])",
+        "except ProviderError as error:",
+        "    raise error",
+    )
+    report = project.run(source, out_of_order)
+    assert report.error is not None
+    assert report.error.fields == {
+        FAILED_STEP: {
+            "step": f"{report.run.id}-1",
+            "number": 1,
+            "label": "first",
+            "phase": "Ask",
+            "attempts": 2,
+            "kinds": ["provider_error", "provider_error"],
+        }
+    }
+    (finished,) = project.seen.of(StepFinished)
+    assert (finished.error_type, finished.error_kind, finished.attempts) == ("ProviderError", "provider_error", 2)
+    reader = wiring.open_reader(wiring.load({}))
+    (delivered,) = reader.deliveries(report.run.id)
+    reader.close()
+    assert delivered.step.fault is not None
+    assert delivered.step.fault.fields == {}, "a step knows who it is"
 
 
 def test_a_failure_is_an_error_with_its_type_and_is_tried_again_on_the_rerun(project: Project) -> None:

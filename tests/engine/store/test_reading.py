@@ -13,7 +13,7 @@ from tests.engine.store.making import RUN, a_delivery, a_run, a_step, with_store
 from tests.engine.store.processes import ROOT
 from vibe_workflows.engine.errors import StoreError
 from vibe_workflows.engine.events import Logged
-from vibe_workflows.engine.model import Observation, Run, RunId, RunStatus, StepKey
+from vibe_workflows.engine.model import Observation, PromptMakeup, Run, RunId, RunStatus, StepId, StepKey, Turn
 from vibe_workflows.engine.ports import RunEvent
 from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.reader import open_reader
@@ -78,6 +78,42 @@ def test_a_step_written_again_with_fewer_observations_has_only_those(path: Path)
         assert store.reader.pool(StepKey("s1:key"))[0].observations == two
         await store.commit([a_step("s1", observations=two[:1])])
         assert store.reader.pool(StepKey("s1:key"))[0].observations == two[:1]
+
+    with_store(path, body)
+
+
+def test_the_makeup_of_prompts_is_added_up_for_each_step_that_a_run_worked_on_or_was_answered_by(path: Path) -> None:
+    def turn(step: str, number: int, **makeup: int) -> Turn:
+        return Turn(
+            step_id=StepId(step),
+            number=number,
+            attempt=1,
+            model="m",
+            input="[]",
+            output="{}",
+            outcome="stop",
+            started_at=1.0,
+            finished_at=2.0,
+            makeup=PromptMakeup(**makeup),
+        )
+
+    async def body(store: SqliteStore) -> None:
+        await store.commit(
+            [
+                a_step("own"),
+                a_step("stored", run_id=RunId("earlier")),
+                a_step("strange", run_id=RunId("earlier")),
+                a_delivery(1, "stored"),
+                turn("own", 1, system=1, tools=2, context=3, conversation=4),
+                turn("own", 2, system=10, conversation=40),
+                turn("stored", 1, context=7),
+                turn("strange", 1, context=9),
+            ]
+        )
+        assert store.reader.makeups(RUN) == {
+            "own": PromptMakeup(system=11, tools=2, context=3, conversation=44),
+            "stored": PromptMakeup(context=7),
+        }
 
     with_store(path, body)
 
