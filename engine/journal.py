@@ -127,7 +127,7 @@ class Journal:
         step = outcome.step
         self.live_steps += outcome.counted
         self.usage += step.usage
-        self.paid += step.usage
+        self.paid += outcome.paid
         now = self._clock()
         delivery = self._delivery(call, step.id, DeliveryMode.LIVE, step.status, now)
         event = _step_finished(call, step, outcome.attempts, now)

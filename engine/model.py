@@ -192,6 +192,11 @@ class Turn(Struct, frozen=True, kw_only=True):
     makeup: PromptMakeup = PromptMakeup()
     shortened: tuple[Shortened, ...] = ()
 
+    @property
+    def counts(self) -> bool:
+        """Whether its answer stays in the conversation: neither cut off, nor filtered, nor empty."""
+        return self.outcome in (FinishReason.STOP, FinishReason.TOOL_CALLS)
+
 
 class Attempt(Struct, frozen=True, kw_only=True):
     step_id: StepId
@@ -221,6 +226,7 @@ class Step(Struct, frozen=True, kw_only=True):
     model: str = ""
     fault: Fault | None = None
     observations: tuple[Observation, ...] = ()
+    predecessor: StepId | None = None  # cut off; its turns are the first ones of this step
 
 
 class Delivery(Struct, frozen=True, kw_only=True):

@@ -189,6 +189,7 @@ async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: J
         checker=services.checker,
         schemas=SchemaCache(services.checker),
         attachments=services.attachments,
+        finished_turns=services.store.reader.turns,
         wall_clock=services.wall_clock,
         jitter=services.jitter,
     )
@@ -212,7 +213,7 @@ async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: J
                     requests=services.requests(plan.defaults, horizons),
                     services=step_services,
                     journal=journal,
-                    reuse=Reuse(services.store.reader.pool) if services.store.reusable else None,
+                    reuse=Reuse(services.store.reader) if services.store.reusable else None,
                     replayer=services.replayer,
                     nursery=nursery,
                     concurrency=plan.concurrency,

@@ -25,7 +25,7 @@ from .journal import Journal, usage_json
 from .keys import canonical_json
 from .model import NO_USAGE, Fault, Observation, RunId, Step, StepId, StepKey, StepStatus, Usage
 from .observe import Replayer
-from .ports import AnswerSink, Executor, Limits, LimitsShape, StoredStep
+from .ports import AnswerSink, CutOffStep, Executor, Limits, LimitsShape, StoredStep
 from .requests import StepRequest, StepRequests, with_files, with_unread_files
 from .reuse import Decision, Reuse
 from .scopes import Scope, ScopeTree
@@ -44,6 +44,7 @@ class OpenCall:
     requested_at: float
     place: str = ""  # known with the key
     reason: str = ""
+    cut_off: CutOffStep | None = None  # the step that a live one goes on with
 
     @property
     def key(self) -> StepKey:
@@ -258,7 +259,7 @@ class Session:
         Live steps wait for that moment, or they would take samples from calls that a stored answer leads to.
         """
         for call, decision in zip(batch, self._decide(batch), strict=True):
-            call.reason = decision.reason
+            call.reason, call.cut_off = decision.reason, decision.cut_off
             if decision.stored is not None:
                 self._answer_stored(call, decision.stored)
             else:
@@ -317,6 +318,7 @@ class Session:
             max_turns=request.max_turns,
             timeout_s=request.timeout_s,
             retries=request.retries,
+            cut_off=call.cut_off,
         )
         self._executor.submit(call.number, item)
 

@@ -23,10 +23,11 @@ from ..model import (
     Step,
     StepId,
     StepKey,
+    StepStatus,
     ToolCall,
     Turn,
 )
-from ..ports import DeliveredStep, StoredStep
+from ..ports import CutOffStep, DeliveredStep, StoredStep
 from . import rows, tables
 from .blobs import BlobReader, plain
 from .failures import store_error
@@ -123,6 +124,33 @@ class SqliteReader:
             for row in self._execute(tables.POOL, (key,)).fetchall()
         ]
 
+    @_reading
+    def cut_off(self, key: StepKey) -> list[CutOffStep]:
+        found = [rows.cut_off_step_of(row, self._text) for row in self._execute(tables.CUT_OFF, (key,)).fetchall()]
+        return [
+            replace(step, observations=self._looks(step.id))
+            for step in found
+            if step.status is not StepStatus.RUNNING or not self._locks.is_owned(step.run_id)
+        ]
+
+    def _looks(self, step_id: StepId) -> tuple[Observation, ...]:
+        """What a step that was cut off saw, each thing once, without the calls of its last turn."""
+        seen: dict[Observation, None] = {}
+        for link, turns in self._links(step_id):
+            found = self._execute(tables.LOOKS, (link, turns)).fetchall()
+            seen.update((rows.observation_of(row, self._text), None) for row in found)
+        return tuple(seen)
+
+    def _links(self, step_id: StepId) -> list[tuple[StepId, int]]:
+        """The steps that a step goes on with, the first one first, then itself; each with its last turn's number."""
+        links: list[tuple[StepId, int]] = []
+        link: StepId | None = step_id
+        while link is not None and link not in (each for each, _ in links):
+            row = self._execute(tables.LINK, (link,)).fetchone()
+            links.insert(0, (link, (row[1] or 0) if row else 0))
+            link = row[0] if row else None
+        return links
+
     # ------------------------------------------------------------ runs
 
     @_reading
@@ -176,7 +204,11 @@ class SqliteReader:
 
     @_reading
     def turns(self, step_id: StepId) -> list[Turn]:
-        return [rows.turn_of(row, self._text) for row in self._of_step(tables.TURNS, step_id)]
+        return [
+            rows.turn_of(row, self._text)
+            for link, _ in self._links(step_id)
+            for row in self._of_step(tables.TURNS, link)
+        ]
 
     @_reading
     def makeups(self, run_id: RunId) -> dict[StepId, PromptMakeup]:
@@ -187,7 +219,11 @@ class SqliteReader:
 
     @_reading
     def tool_calls(self, step_id: StepId) -> list[ToolCall]:
-        return [rows.tool_call_of(row, self._text) for row in self._of_step(tables.TOOL_CALLS, step_id)]
+        calls: list[ToolCall] = []
+        for link, last_turn in self._links(step_id):
+            made = [rows.tool_call_of(row, self._text) for row in self._of_step(tables.TOOL_CALLS, link)]
+            calls += [call for call in made if link == step_id or call.turn < last_turn]
+        return calls
 
     @_reading
     def attempts(self, step_id: StepId) -> list[Attempt]:

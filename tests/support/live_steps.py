@@ -83,6 +83,7 @@ class Steps:
             checker=checker,
             attachments=Attachments(Workspace(Path("."), checker), trio.current_time),
             schemas=SchemaCache(checker),
+            finished_turns=lambda step: (),
             wall_clock=trio.current_time,
             jitter=jitter,
         )

@@ -12,9 +12,23 @@ import pytest
 from vibe_workflows.cli import wiring
 from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
 from vibe_workflows.engine.errors import ExitCode
+from vibe_workflows.engine.events import Event
 from vibe_workflows.engine.launch import RunReport, RunRequest
-from vibe_workflows.engine.model import RunId, Step, ToolCall, Turn
+from vibe_workflows.engine.model import ModelRequest, Role, RunId, Step, ToolCall, Turn
 from vibe_workflows.engine.store.reader import open_reader
+
+
+@dataclass
+class Seen:
+    """The events of a run, as an observer sees them."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def handle(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
 
 
 @dataclass
@@ -23,6 +37,7 @@ class RunProject:
 
     folder: Path
     backend: ScriptedBackend = field(default_factory=lambda: ScriptedBackend(lambda _request: "ok"))
+    seen: Seen = field(default_factory=Seen)
 
     def write(self, path: str, content: bytes | str) -> Path:
         target = self.folder / path
@@ -36,7 +51,9 @@ class RunProject:
         if answer is not None:
             self.backend = ScriptedBackend(answer)
         self.backend.requests.clear()
-        return wiring.run_workflow(wiring.load(flags), RunRequest(target="flow.py", **wanted), [], backend=self.backend)
+        self.seen = Seen()
+        request = RunRequest(target="flow.py", **wanted)
+        return wiring.run_workflow(wiring.load(flags), request, [self.seen], backend=self.backend)
 
     def result(self, source: str, answer: Script | None = None, **wanted: Any) -> Any:
         report = self.run(source, answer, **wanted)
@@ -48,6 +65,10 @@ class RunProject:
     def asked(self) -> int:
         """Model calls of the latest run."""
         return len(self.backend.requests)
+
+    @property
+    def prompts(self) -> list[str]:
+        return [prompt_of(request) for request in self.backend.requests]
 
     def steps(self, run: RunId) -> list[Step]:
         reader = open_reader(self.folder / ".vibe/vibe.db")
@@ -82,6 +103,10 @@ def new_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunProject:
     for name in ("CI", "VIBE_MODEL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     return RunProject(project)
+
+
+def prompt_of(request: ModelRequest) -> str:
+    return next(message.text for message in request.messages if message.role is Role.USER)
 
 
 def body(*lines: str) -> str:
