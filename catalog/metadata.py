@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from vibe_workflows.engine.config_keys import budget_units, parse_grants, whole_number
+from vibe_workflows.engine.config_amounts import budget_units
+from vibe_workflows.engine.config_values import grants, whole_number
 from vibe_workflows.engine.nearest import did_you_mean
 from vibe_workflows.engine.routing import model_name
 
@@ -184,7 +185,7 @@ def _model(value: object) -> str:
 
 
 def _permissions(value: object) -> tuple[str, ...]:
-    return tuple(parse_grants(value))
+    return tuple(grants(value))
 
 
 _META: Mapping[str, Callable[[object], object]] = {

@@ -22,6 +22,7 @@ from vibe_workflows.catalog.index import Index
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
 from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
+from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.config import Settings
 from vibe_workflows.engine.errors import (
     ConfigError,
@@ -30,6 +31,7 @@ from vibe_workflows.engine.errors import (
     VibeError,
     WorkflowError,
 )
+from vibe_workflows.engine.grants import DEFAULT_GRANTS, require_requested
 from vibe_workflows.engine.island import open_island
 from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import Run, RunId, RunStatus
@@ -50,7 +52,7 @@ from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
 from . import wiring
 from .binding import given_arguments
-from .models import OFFLINE, close_backend, default_model, model_resolver, open_backends
+from .models import OFFLINE, close_backend, default_model, equipped, model_resolver, open_backends
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -128,6 +130,7 @@ async def _assemble_and_execute(
         source = wiring.find_source(settings, request.target, request.source_text)
         (metadata,) = await read_metadata([source], host.checker, index)
         _require_sound(metadata, _shown(source.file.path))
+        require_requested(_shown(source.file.path), metadata.permissions, _granted(settings))
         args = b""  # a run that is gone on with keeps its own
         if not request.resume:
             args = await bind_arguments(metadata.args, given_arguments(request, metadata), host.checker, index)
@@ -138,16 +141,18 @@ async def _assemble_and_execute(
         continues = _continued(store.reader, request.resume) if request.resume else None
         plan = _plan(settings, request, source, metadata, args, continues)
         plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(host)))))
-        backend = backend or open_backends(settings, island)
+        backend = equipped(backend or open_backends(settings, island), settings)
         stack.push_async_callback(close_backend, backend)
-        tools = read_tools(Workspace(settings.project_root, host.checker))
+        workspace = Workspace(settings.project_root, host.checker)
+        tools = read_tools(workspace)
         services = RunServices(
             store=store,
             host=host,
             checker=host.checker,
             backend=backend,
-            requests=partial(_requests, ToolBox(tools), model_resolver(settings, metadata)),
+            requests=partial(_requests, ToolBox(tools, _granted(settings)), model_resolver(settings, metadata)),
             replayer=Replayer(tools),
+            attachments=Attachments(workspace, time.time),
             own=RunLocks(settings.db_path).hold,
             wall_clock=time.time,
             jitter=random.random,
@@ -176,6 +181,7 @@ def _plan(
         budget=_budget(request.budget, settings.budget, metadata.budget),
         max_microusd=settings.max_microusd,
         concurrency=request.concurrency or metadata.concurrency or settings.concurrency,
+        prefix_warmup=settings.prefix_warmup,
         defaults=StepDefaults(
             max_tokens=settings.max_tokens,
             max_turns=settings.max_turns,
@@ -183,13 +189,17 @@ def _plan(
             retries=settings.retries,
         ),
         permissions=metadata.permissions,
-        granted=("read", *settings.allow),
+        granted=_granted(settings),
         continues=continues,
         new=request.new,
         fresh=request.fresh,
         seed=request.seed,
         version=VERSION,
     )
+
+
+def _granted(settings: Settings) -> tuple[str, ...]:
+    return (*DEFAULT_GRANTS, *settings.allow)
 
 
 def _continued(reader: StoreReader, prefix: str) -> Run:

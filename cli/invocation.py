@@ -18,7 +18,9 @@ from vibe_workflows.engine.ports import EventSink
 from . import wiring
 from .environment import screen
 from .errors import say
+from .failures import Failures
 from .output import Form, RunOutput
+from .render.faults import origin_of
 from .render.plain import PlainProgress
 from .render.stream import Output
 from .render.words import OFFLINE_NOTICE, summary
@@ -41,15 +43,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def invoke(asked: Asked, settings: Settings, given: Mapping[str, object]) -> int:
     """Run it and return the exit code. Raises VibeErrors for what is found before the run exists."""
     quiet = bool(given.get("quiet"))
+    failures = Failures()
     with RunOutput(_form(given), _text(given.get("output"))) as output:
         try:
             with _progress(quiet=quiet or (bool(given.get("events")) and output.to_terminal)) as progress:
-                report = wiring.run_workflow(settings, _request(asked, settings, given), [progress, *output.sinks()])
+                sinks = [progress, failures, *output.sinks()]
+                report = wiring.run_workflow(settings, _request(asked, settings, given), sinks)
         except VibeError as error:
             output.fail(error)
             raise
-        output.finish(report)
-    _conclude(report, quiet=quiet)
+        output.finish(report, failures)
+    _conclude(report, failures, quiet=quiet)
     return int(report.exit_code)
 
 
@@ -102,13 +106,18 @@ def _progress(*, quiet: bool) -> Iterator[EventSink]:
         live.close()
 
 
-def _conclude(report: RunReport, *, quiet: bool) -> None:
+def _conclude(report: RunReport, failures: Failures, *, quiet: bool) -> None:
     """The last lines on stderr: what went wrong, what to do next, what it came to."""
     run = report.run
     for note in report.notes:
         say(f"warning: {note}")
+    if not quiet:
+        for line in failures.lines(report.error):
+            say(line)
     if report.error is not None:
         say(f"error: {report.error.message}")
+        for line in failures.origin_lines(report.error):
+            say(line)
     if (move := _next_move(run, report.exit_code)) and not quiet:
         say(move)
     if not quiet:
@@ -116,6 +125,7 @@ def _conclude(report: RunReport, *, quiet: bool) -> None:
             summary(
                 stored=run.stored_steps,
                 live=run.live_steps,
+                failed=failures.count,
                 paid_microusd=run.paid.cost_microusd,
                 paid_tokens=run.paid.tokens,
                 oldest_stored_s=report.oldest_stored_s,
@@ -139,4 +149,6 @@ def _next_move(run: Run, exit_code: ExitCode) -> str:
         case _:
             if exit_code is ExitCode.USAGE:
                 return ""
-            return f"everything finished is kept. To look: `vibe trace {run.id}`; to try again: {again}"
+            origin = None if run.fault is None else origin_of(run.fault)
+            step = "" if origin is None else f" --step {origin.number}"
+            return f"everything finished is kept. To look: `vibe trace {run.id}{step}`; to try again: {again}"

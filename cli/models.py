@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 
 from vibe_workflows.catalog.metadata import Metadata
@@ -10,9 +12,10 @@ from vibe_workflows.engine.errors import ConfigError, ModelMissing, SetupError
 from vibe_workflows.engine.island import Island
 from vibe_workflows.engine.ports import ModelBackend
 from vibe_workflows.engine.requests import ResolveModel
-from vibe_workflows.engine.routing import resolve_model
+from vibe_workflows.engine.routing import OFFLINE, ModelChoice, resolve_model
 
-OFFLINE = "offline"
+__all__ = ["OFFLINE", "close_backend", "default_model", "equipped", "model_resolver", "open_backends"]
+
 _CLOSING_S = 5.0
 
 
@@ -22,9 +25,11 @@ def default_model(settings: Settings, metadata: Metadata) -> str:
 
 
 def model_resolver(settings: Settings, metadata: Metadata) -> ResolveModel:
-    def resolve(*, requested: str, phase_model: str, phase: str, label: str) -> str:
+    def resolve(
+        *, requested: str, phase_model: str, phase: str, label: str, prompt_tokens: Callable[[], int]
+    ) -> ModelChoice:
         if settings.offline:
-            return OFFLINE
+            return ModelChoice(model=OFFLINE, reason="offline was asked for")
         try:
             choice = resolve_model(
                 settings,
@@ -33,17 +38,18 @@ def model_resolver(settings: Settings, metadata: Metadata) -> ResolveModel:
                 meta_model=metadata.model,
                 phase=phase,
                 label=label,
+                prompt_tokens=prompt_tokens,
             )
         except ConfigError as error:
             raise SetupError(error.message) from error
         if choice.model:
-            return choice.model
+            return choice
         if settings.require_model:
             raise ModelMissing(
                 "no model is configured, and one is required (--require-model, or CI is set); give --model NAME, or "
                 "set VIBE_MODEL, with the provider's key in its environment variable; --offline runs without one"
             )
-        return OFFLINE
+        return ModelChoice(model=OFFLINE, reason=choice.reason)
 
     return resolve
 
@@ -53,8 +59,16 @@ def open_backends(settings: Settings, island: Island) -> ModelBackend:
     from vibe_workflows.engine.backends.offline import OfflineBackend
     from vibe_workflows.engine.backends.router import BackendRouter
 
-    live = LitellmBackend(island, LitellmSettings(api_base=settings.api_base))
+    live = LitellmBackend(island, LitellmSettings(api_base=settings.api_base, api_bases=settings.api_bases))
     return BackendRouter({OFFLINE: OfflineBackend()}, live)
+
+
+def equipped(backend: ModelBackend, settings: Settings) -> ModelBackend:
+    """The backend as a run needs it: under the person's own prices, and asked once what it knows of a model."""
+    from vibe_workflows.engine.backends.priced import PricedBackend
+    from vibe_workflows.engine.backends.remembering import RememberingBackend
+
+    return RememberingBackend(PricedBackend(backend, settings.prices) if settings.prices else backend)
 
 
 async def close_backend(backend: ModelBackend) -> None:

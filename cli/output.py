@@ -13,15 +13,19 @@ import msgspec
 
 from vibe_workflows.engine.errors import ConfigError, StepFault, StoreError, VibeError
 from vibe_workflows.engine.events import Event, encode_event
-from vibe_workflows.engine.model import Fault, RunStatus, Usage
+from vibe_workflows.engine.model import FAILED_STEP, Fault, RunStatus, Usage
 
 from .printing import indented
+from .render.faults import origin_of
 from .render.sanitize import clean, escaped
 from .render.stream import Output
+from .render.usage import hit_rate
 
 if TYPE_CHECKING:
     from vibe_workflows.engine.launch import RunReport
     from vibe_workflows.engine.ports import EventSink
+
+    from .failures import Failures
 
 
 class Form(StrEnum):
@@ -55,10 +59,10 @@ class RunOutput:
     def to_terminal(self) -> bool:
         return self._path is None and sys.stdout.isatty()
 
-    def finish(self, report: RunReport) -> None:
+    def finish(self, report: RunReport, failures: Failures) -> None:
         """Print the result, or the document. Without a result a file is left as it was. Raises StoreError."""
         if self._form is not Form.RESULT:
-            self._document(document(report))
+            self._document(document(report, failures))
         elif report.result is not None:
             self._write(result_bytes(report.result, terminal=self.to_terminal))
 
@@ -120,7 +124,7 @@ def result_bytes(result: bytes | None, *, terminal: bool) -> bytes:
     return indented(result)
 
 
-def document(report: RunReport) -> bytes:
+def document(report: RunReport, failures: Failures) -> bytes:
     """The one document of `--json`, compact."""
     run = report.run
     return msgspec.json.encode(
@@ -128,7 +132,9 @@ def document(report: RunReport) -> bytes:
             "run": run.id,
             "status": run.status.value,
             "result": None if report.result is None else msgspec.Raw(report.result),
-            "error": fault_json(report.error),
+            "error": run_fault_json(report.error),
+            "failures": failures.steps,
+            "failed_steps": failures.count,
             "usage": usage_json(run.usage),
             "paid": usage_json(run.paid),
             "cached": run.stored_steps,
@@ -148,7 +154,9 @@ def failure_document(error: VibeError) -> bytes:
             "run": None,
             "status": RunStatus.FAILED.value,
             "result": None,
-            "error": fault_json(fault),
+            "error": run_fault_json(fault),
+            "failures": [],
+            "failed_steps": 0,
             "usage": usage_json(Usage()),
             "paid": usage_json(Usage()),
             "cached": 0,
@@ -158,9 +166,17 @@ def failure_document(error: VibeError) -> bytes:
 
 
 def fault_json(fault: Fault | None) -> dict[str, object] | None:
+    """An error of a step or of an attempt."""
     if fault is None:
         return None
-    return {"type": fault.type, "kind": fault.kind, "message": fault.message, "fields": fault.fields}
+    fields = {name: value for name, value in fault.fields.items() if name != FAILED_STEP}
+    return {"type": fault.type, "kind": fault.kind, "message": fault.message, "fields": fields}
+
+
+def run_fault_json(fault: Fault | None) -> dict[str, object] | None:
+    """The error of a run, with the step that it came from; null where it came from none."""
+    error = fault_json(fault)
+    return None if fault is None or error is None else {**error, "step": origin_of(fault)}
 
 
 def usage_json(usage: Usage) -> dict[str, object]:
@@ -173,6 +189,7 @@ def usage_json(usage: Usage) -> dict[str, object]:
         "reasoning_tokens": usage.reasoning_tokens,
         "cost_microusd": usage.cost_microusd,
         "estimated": usage.estimated,
+        "cache_hit_rate": None if (rate := hit_rate(usage)) is None else round(rate, 4),
     }
 
 

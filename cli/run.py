@@ -50,7 +50,12 @@ class _RunCommand(click.Command):
         write_help(target, formatter)
 
 
-@click.command(cls=_RunCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=_RunCommand,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="What is no option here (timeout, retries, max_turns, max_tokens, fallbacks, prices, ...) is a key of "
+    "vibe.yaml and ~/.config/vibe/config.yaml, or a variable such as VIBE_TIMEOUT.",
+)
 @click.option(
     "--args", "args_json", metavar="JSON|@FILE", help="All arguments as one JSON object; @- reads it from stdin."
 )

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from vibe_workflows.engine.model import Run
     from vibe_workflows.engine.ports import StoreReader
 
-    from .render.trace import RunTrace, StepTrace
+    from .render.trace import RunTrace
+    from .render.trace_step import StepTrace
 
 
 @click.command()
@@ -30,7 +31,8 @@ def command(run: str | None, number: int | None, as_json: bool, db: str | None) 
     from . import trace_json, wiring
     from .environment import screen
     from .printing import print_json, print_text
-    from .render.trace import run_text, step_text
+    from .render.trace import run_text
+    from .render.trace_step import step_text
     from .selection import find_run
     from .settings import load
 
@@ -55,7 +57,7 @@ def command(run: str | None, number: int | None, as_json: bool, db: str | None) 
 
 
 def _run_trace(reader: StoreReader, run: Run) -> RunTrace:
-    from vibe_workflows.engine.events import Logged, PhaseStarted, StepStarted, Warned
+    from vibe_workflows.engine.events import StepStarted
 
     from .render.trace import OpenStep, RunTrace
 
@@ -73,54 +75,39 @@ def _run_trace(reader: StoreReader, run: Run) -> RunTrace:
         for step in reader.steps_of_run(run.id)
         if step.id not in known
     ]
-    return RunTrace(
-        run=run,
-        answered=answered,
-        unanswered=unanswered,
-        warnings=[event.message for event in events if isinstance(event, Warned)],
-        log=[event for event in events if isinstance(event, Logged)],
-        phases=list(dict.fromkeys(event.title for event in events if isinstance(event, PhaseStarted))),
-    )
+    makeups = reader.makeups(run.id)
+    return RunTrace(run=run, answered=answered, unanswered=unanswered, events=events, makeups=makeups)
 
 
 def _step_trace(reader: StoreReader, run: Run, number: int) -> StepTrace:
     from vibe_workflows.engine.errors import ConfigError
-    from vibe_workflows.engine.model import DeliveryMode
 
     from .render.figures import count
-    from .render.trace import StepTrace
+    from .render.trace import rows_of
+    from .render.trace_step import STEP_EVENTS, StepTrace
 
     trace = _run_trace(reader, run)
-    for answered in trace.answered:
-        delivery, step = answered.delivery, answered.step
-        if delivery.number == number:
-            return StepTrace(
-                number=number,
-                label=delivery.label,
-                phase=delivery.phase,
-                line=delivery.line,
-                stored=delivery.mode is DeliveryMode.STORED,
-                reason=delivery.reason,
-                step=step,
-                attempts=reader.attempts(step.id),
-                turns=reader.turns(step.id),
-                tool_calls=reader.tool_calls(step.id),
-            )
-    for opened in trace.unanswered:
-        if opened.number == number:
-            return StepTrace(
-                number=number,
-                label=opened.label,
-                phase=opened.phase,
-                line=0,
-                stored=False,
-                reason="",
-                step=opened.step,
-                attempts=reader.attempts(opened.step.id),
-                turns=reader.turns(opened.step.id),
-                tool_calls=reader.tool_calls(opened.step.id),
-            )
-    steps = len(trace.answered) + len(trace.unanswered)
-    raise ConfigError(
-        f"run {run.id} has no step #{number}; it has {count(steps, 'step')}, whose numbers `vibe trace {run.id}` shows"
+    row = next((row for row in rows_of(trace) if row.number == number), None)
+    if row is None:
+        raise ConfigError(
+            f"run {run.id} has no step #{number}; it has {count(len(trace.steps), 'step')}, whose numbers "
+            f"`vibe trace {run.id}` shows"
+        )
+    step = row.step
+    delivery = next((each.delivery for each in trace.answered if each.delivery.number == number), None)
+    events = trace.events if step.run_id == run.id else [event for _, event in reader.events(step.run_id)]
+    return StepTrace(
+        run=run,
+        number=number,
+        label=row.label,
+        phase=row.phase,
+        line=0 if delivery is None else delivery.line,
+        stored=row.stored,
+        reason="" if delivery is None else delivery.reason,
+        model_reason="" if delivery is None else delivery.model_reason,
+        step=step,
+        attempts=reader.attempts(step.id),
+        turns=reader.turns(step.id),
+        tool_calls=reader.tool_calls(step.id),
+        events=[event for event in events if isinstance(event, STEP_EVENTS) and event.step == step.id],
     )

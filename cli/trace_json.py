@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vibe_workflows.engine.model import Attempt, Run, Step, ToolCall, Turn
+import msgspec
 
-from .output import fault_json, usage_json
+from vibe_workflows.engine.events import ContextShortened, ModelDown, ModelSlowed, ModelUp, StepFellBack, Warned
+from vibe_workflows.engine.model import Attempt, Run, Step, StepStatus, ToolCall, Turn
+
+from .failures import KEPT, FailedStep
+from .output import fault_json, run_fault_json, usage_json
+from .render.happenings import attempts
+from .render.trace import rows_of
+from .render.trace_step import conversation, original
+from .render.usage import makeup_sum
 
 if TYPE_CHECKING:
-    from .render.trace import RunTrace, StepTrace
+    from .render.trace import RunTrace
+    from .render.trace_step import StepTrace
+
+MODEL_EVENTS = (ModelSlowed, ModelDown, ModelUp)
 
 
 def of_summary(run: Run) -> dict[str, object]:
@@ -32,7 +44,7 @@ def of_summary(run: Run) -> dict[str, object]:
         "stored_steps": run.stored_steps,
         "usage": usage_json(run.usage),
         "paid": usage_json(run.paid),
-        "error": fault_json(run.fault),
+        "error": run_fault_json(run.fault),
     }
 
 
@@ -45,21 +57,35 @@ def of_run(trace: RunTrace) -> dict[str, object]:
             "line": each.delivery.line,
             "stored": each.delivery.mode.value == "stored",
             "reason": each.delivery.reason,
+            "model_reason": each.delivery.model_reason,
             **_step(each.step),
+            "makeup": trace.makeups.get(each.step.id),
         }
         for each in trace.answered
     ]
     unanswered = [
-        {"number": each.number, "label": each.label, "phase": each.phase, "stored": False, **_step(each.step)}
+        {
+            "number": each.number,
+            "label": each.label,
+            "phase": each.phase,
+            "stored": False,
+            **_step(each.step),
+            "makeup": trace.makeups.get(each.step.id),
+        }
         for each in trace.unanswered
     ]
     result = trace.run.result
     return {
         **of_summary(trace.run),
         "result": None if result is None else json.loads(result),
-        "phases": list(trace.phases),
+        "phases": trace.phases,
+        "makeup": makeup_sum(list(trace.makeups.values())),
         "steps": [*answered, *unanswered],
-        "warnings": list(trace.warnings),
+        **_failures(trace),
+        "warnings": [event.message for event in trace.events if isinstance(event, Warned)],
+        "fallbacks": [_fallback(event) for event in trace.events if isinstance(event, StepFellBack)],
+        "shortened": [_shortened(event) for event in trace.events if isinstance(event, ContextShortened)],
+        "models": [msgspec.to_builtins(event) for event in trace.events if isinstance(event, MODEL_EVENTS)],
         "log": [
             {"at": line.at, "phase": line.phase, "message": line.message, "fields": line.fields} for line in trace.log
         ],
@@ -67,7 +93,12 @@ def of_run(trace: RunTrace) -> dict[str, object]:
 
 
 def of_step(trace: StepTrace) -> dict[str, object]:
+    from .render.given import given_files, given_grants, given_tools
+
     step = trace.step
+    said = conversation(trace.turns)
+    spec = json.loads(step.spec)
+    given = spec if isinstance(spec, dict) else {}
     return {
         "number": trace.number,
         "label": trace.label,
@@ -75,11 +106,25 @@ def of_step(trace: StepTrace) -> dict[str, object]:
         "line": trace.line,
         "stored": trace.stored,
         "reason": trace.reason,
+        "model_reason": trace.model_reason,
+        "answered_by": trace.answered_by,
         **_step(step),
-        "spec": json.loads(step.spec),
+        "makeup": makeup_sum([turn.makeup for turn in trace.turns]),
+        "tools": given_tools(given),
+        "grants": given_grants(given),
+        "files": [
+            {"path": file.path, "media_type": file.media_type, "size": file.size, "digest": file.digest}
+            for file in given_files(given, trace.turns)
+        ],
+        "spec": spec,
         "result": None if step.result is None else json.loads(step.result),
         "attempts": [_attempt(attempt) for attempt in trace.attempts],
-        "turns": [_turn(turn) for turn in trace.turns],
+        "waits": [
+            {"at": event.at, "attempt": event.attempt, "wait_s": event.wait_s, "error": event.error}
+            for event in trace.waits
+        ],
+        "fallbacks": [_fallback(event) for event in trace.fallbacks],
+        "turns": [_turn(turn, said) for turn in trace.turns],
         "tool_calls": [_tool_call(call) for call in trace.tool_calls],
     }
 
@@ -104,6 +149,7 @@ def _attempt(attempt: Attempt) -> dict[str, object]:
     return {
         "number": attempt.number,
         "status": attempt.status.value,
+        "model": attempt.model,
         "started_at": attempt.started_at,
         "finished_at": attempt.finished_at,
         "usage": usage_json(attempt.usage),
@@ -111,7 +157,7 @@ def _attempt(attempt: Attempt) -> dict[str, object]:
     }
 
 
-def _turn(turn: Turn) -> dict[str, object]:
+def _turn(turn: Turn, said: Sequence[object]) -> dict[str, object]:
     return {
         "number": turn.number,
         "attempt": turn.attempt,
@@ -122,8 +168,61 @@ def _turn(turn: Turn) -> dict[str, object]:
         "started_at": turn.started_at,
         "finished_at": turn.finished_at,
         "usage": usage_json(turn.usage),
+        "makeup": turn.makeup,
+        "shortened": [
+            {
+                "message": each.message,
+                "tool_call_id": original(each, said).get("tool_call_id"),
+                "characters": len(str(original(each, said).get("text", ""))),
+                "text": each.text,
+            }
+            for each in turn.shortened
+        ],
         "error": turn.error or None,
     }
+
+
+def _fallback(event: StepFellBack) -> dict[str, object]:
+    return {
+        "at": event.at,
+        "number": event.number,
+        "step": event.step,
+        "failed": event.failed,
+        "model": event.model,
+        "error": event.error,
+    }
+
+
+def _shortened(event: ContextShortened) -> dict[str, object]:
+    return {
+        "at": event.at,
+        "number": event.number,
+        "step": event.step,
+        "turn": event.turn,
+        "outputs": event.outputs,
+        "characters": event.characters,
+    }
+
+
+def _failures(trace: RunTrace) -> dict[str, object]:
+    """As in the document of `vibe run --json`."""
+    tried = attempts(trace.events)
+    failed = [row for row in rows_of(trace) if row.step.status in (StepStatus.FAILED, StepStatus.TIMED_OUT)]
+    first = [
+        FailedStep(
+            step=row.step.id,
+            number=row.number,
+            label=row.label,
+            phase=row.phase,
+            type=fault.type,
+            kind=fault.kind,
+            message=fault.message,
+            attempts=tried.get(row.step.id, 1),
+        )
+        for row in failed[:KEPT]
+        if (fault := row.step.fault) is not None
+    ]
+    return {"failures": first, "failed_steps": len(failed)}
 
 
 def _tool_call(call: ToolCall) -> dict[str, object]:

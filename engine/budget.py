@@ -184,13 +184,16 @@ class Budget:
         for each in scope.chain():
             each.spent_steps += 1
 
-    def book_stored(self, scope: Scope, usage: Usage) -> None:
-        """Count a stored step with its recorded usage. BudgetExceeded where a live one would not have fitted."""
+    def book_stored(self, scope: Scope, usage: Usage, *, steps: int = 1) -> None:
+        """Count a stored step with its recorded usage. BudgetExceeded where a live one would not have fitted.
+
+        `steps` is 0 for the finished turns of a step that is gone on with: it was counted when it began again.
+        """
         microusd = usage.cost_microusd or 0
         counting = [each for each in scope.chain() if each.counts_stored]
         for each in counting:
             limits = each.limits
-            if limits.steps is not None and each.spent_steps >= limits.steps:
+            if limits.steps is not None and each.spent_steps + steps > limits.steps:
                 raise _exceeded(each, "steps", needed=1, left=0, limit=limits.steps)
             if limits.tokens is not None and each.spent_tokens + usage.tokens > limits.tokens:
                 left = limits.tokens - each.spent_tokens
@@ -199,7 +202,7 @@ class Budget:
                 left = limits.microusd - each.spent_microusd
                 raise _exceeded(each, "usd", needed=microusd, left=left, limit=limits.microusd)
         for each in counting:
-            each.spent_steps += 1
+            each.spent_steps += steps
             each.spent_tokens += usage.tokens
             each.spent_microusd += microusd
 

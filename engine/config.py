@@ -10,16 +10,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .config_keys import KEYS, SECTIONS, Key, budget_units
-from .config_layers import Ignored, Layer, Layers, Source
+from .config_amounts import budget_units
+from .config_keys import KEYS, SECTIONS, Key
+from .config_layers import Ignored, Layer, Layers, Source, check_models
 from .errors import ConfigError
 from .nearest import did_you_mean, nearest
 from .places import PROJECT_FILE, USER_FILE, find_places
-from .routing import RoutingRule, resolve_alias
 
 if TYPE_CHECKING:
     from .config_file import ConfigFile
     from .ports import Limits
+    from .prices import ModelPrice
+    from .routing import RoutingRule
 
 __all__ = ["Ignored", "Layer", "Settings", "Source", "load_settings", "parse_budget"]
 
@@ -30,6 +32,9 @@ class Settings(NamedTuple):
     model: str
     aliases: Mapping[str, str]
     routing: tuple[RoutingRule, ...]
+    fallbacks: Mapping[str, tuple[str, ...]]  # by alias or model, aliases or models
+    prefix_warmup: bool
+    prices: Mapping[str, ModelPrice]
     concurrency: int
     max_tokens: int
     max_turns: int
@@ -39,6 +44,7 @@ class Settings(NamedTuple):
     max_usd: float | None
     db_path: Path
     api_base: str | None
+    api_bases: Mapping[str, str]  # by provider
     workflow_folders: tuple[Path, ...]
     allow: tuple[str, ...]
     sandbox_accept: str
@@ -159,14 +165,16 @@ def _flags(flags: Mapping[str, object]) -> Iterator[tuple[str, Key, object]]:
 
 def _settings(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings:
     values, places = layers.values, layers.places
-    for alias in values["aliases"]:
-        resolve_alias(values["aliases"], alias)  # a circle is an error now, not in the middle of a run
+    check_models(layers)
     by_hand = layers.sources["db"].layer in (Layer.ENVIRONMENT, Layer.FLAG)
     ci = environ.get("CI", "").lower() not in ("", "0", "false")
     return Settings(
         model=values["model"],
         aliases=values["aliases"],
         routing=values["routing"],
+        fallbacks=values["fallbacks"],
+        prefix_warmup=values["prefix_warmup"],
+        prices=values["prices"],
         concurrency=values["concurrency"],
         max_tokens=values["max_tokens"],
         max_turns=values["max_turns"],
@@ -176,6 +184,7 @@ def _settings(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings
         max_usd=values["max_usd"],
         db_path=_path(places.home, cwd if by_hand else places.project_root, values["db"]),
         api_base=values["api_base"],
+        api_bases=values["api_bases"],
         workflow_folders=tuple(_path(places.home, places.project_root, folder) for folder in values["workflows"]),
         allow=tuple(values["allow"]),
         sandbox_accept=values["sandbox.accept"],

@@ -11,7 +11,7 @@ from .config_keys import KEYS, Key, Reach
 from .errors import ConfigError
 from .nearest import did_you_mean
 from .places import USER_FILE, Places
-from .routing import refuse_address
+from .routing import OFFLINE, refuse_address, resolve_alias, resolve_fallbacks
 
 if TYPE_CHECKING:
     from .config_file import ConfigFile
@@ -155,9 +155,38 @@ def _models(key: Key, value: Any) -> list[str]:
             return list(value.values())
         case "routing":
             return [rule.model for rule in value]
+        case "fallbacks":
+            return [name for own, listed in value.items() for name in (own, *listed)]
         case _:
             return []
 
 
 def _inside(folder: str) -> bool:
     return not folder.startswith(("/", "~")) and ".." not in Path(folder).parts
+
+
+def check_models(layers: Layers) -> None:
+    """What only all layers together show of names of models: an error now, not in the middle of a run."""
+    values = layers.values
+    aliases, fallbacks = values["aliases"], values["fallbacks"]
+    for alias in aliases:
+        resolve_alias(aliases, alias)
+    for name, listed in fallbacks.items():
+        source = layers.sources[f"fallbacks.{name}"]
+        for each in listed:
+            if resolve_alias(aliases, each).partition("/")[0] == OFFLINE:
+                raise ConfigError(
+                    f"{source}: `fallbacks`: `{each}`, a fallback of `{name}`, stands for the offline model, which "
+                    "makes answers up; a failure must not look like an answer: remove it"
+                )
+        if len(resolve_fallbacks(aliases, fallbacks, name)) < len(listed):
+            layers.warnings.append(
+                f"{source}: `fallbacks` of `{name}`: some of {', '.join(listed)} stand for one model, or for the one "
+                "that would have failed; each model is asked once"
+            )
+    for name in values["prices"]:
+        if name in aliases:
+            raise ConfigError(
+                f"{layers.sources[f'prices.{name}']}: `prices`: `{name}` is an alias, which may come to stand for "
+                f"another model; give the price of `{resolve_alias(aliases, name)}`"
+            )

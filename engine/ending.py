@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .errors import ExitCode, InternalError, StepFault, VibeError
-from .model import Fault, RunStatus
+from .model import FAILED_STEP, JSON, Attempt, Fault, RunStatus
 from .ports import ScriptEnd
+
+if TYPE_CHECKING:
+    from .step import StepOutcome
+
+#: What goes along with an error: so much of a label and a phase, and so many of the latest attempts.
+_NAME_CHARS = 200
+_KINDS = 20
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -32,6 +42,21 @@ def fault_of(error: VibeError) -> Fault:
     if isinstance(error, StepFault):
         return error.to_fault()
     return Fault(type=type(error).__name__, message=error.message)
+
+
+def traced_fault(fault: Fault, number: int, label: str, phase: str, outcome: StepOutcome) -> Fault:
+    """The error of a step with where it came from, so that a run that ends with it can say so."""
+    faults = [each.fault for each in outcome.records if isinstance(each, Attempt)]
+    kinds: list[JSON] = [each.kind for each in faults if each is not None]
+    origin: dict[str, JSON] = {
+        "step": outcome.step.id,
+        "number": number,
+        "label": label[:_NAME_CHARS],
+        "phase": phase[:_NAME_CHARS],
+        "attempts": outcome.attempts,
+        "kinds": kinds[-_KINDS:],
+    }
+    return replace(fault, fields={**fault.fields, FAILED_STEP: origin})
 
 
 def ending_of_script(end: ScriptEnd, path: str) -> Ending:

@@ -116,6 +116,9 @@ class StepFinished(_Event, frozen=True, tag="step_finished"):
     cost_microusd: int | None = None
     duration_s: float = 0.0
     error: str = ""
+    error_type: str = ""
+    error_kind: str = ""
+    attempts: int = 1
 
 
 class Logged(_Event, frozen=True, tag="log"):

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import StepFault
 from .events import Event, Logged, PhaseStarted, StepFinished, StepStarted, Warned
-from .model import NO_USAGE, Delivery, DeliveryMode, RunId, Step, StepId, StepStatus, Usage
+from .model import NO_USAGE, Delivery, DeliveryMode, Fault, RunId, Step, StepId, StepStatus, Usage
 from .ports import EventSink, Record, RunEvent, Store, StoredStep
 
 if TYPE_CHECKING:
     from .session import OpenCall
     from .step import LiveStep, StepOutcome
+
+_NO_FAULT = Fault(type="", message="")
 
 
 class Observers:
@@ -125,10 +127,10 @@ class Journal:
         step = outcome.step
         self.live_steps += outcome.counted
         self.usage += step.usage
-        self.paid += step.usage
+        self.paid += outcome.paid
         now = self._clock()
         delivery = self._delivery(call, step.id, DeliveryMode.LIVE, step.status, now)
-        event = _step_finished(call, step, now)
+        event = _step_finished(call, step, outcome.attempts, now)
         self.post([*outcome.records, delivery], [*outcome.events, event], then)
 
     def turned_away(self, call: OpenCall, error: StepFault) -> None:
@@ -142,6 +144,8 @@ class Journal:
                 phase=call.phase,
                 status=StepStatus.FAILED.value,
                 error=error.message,
+                error_type=type(error).__name__,
+                error_kind=error.kind,
             )
         )
 
@@ -162,10 +166,12 @@ class Journal:
             requested_at=call.requested_at,
             delivered_at=delivered_at,
             reason=call.reason,
+            model_reason=call.request.model_reason,
         )
 
 
-def _step_finished(call: OpenCall, step: Step, now: float) -> StepFinished:
+def _step_finished(call: OpenCall, step: Step, attempts: int, now: float) -> StepFinished:
+    fault = step.fault or _NO_FAULT
     return StepFinished(
         at=now,
         number=call.number,
@@ -177,7 +183,10 @@ def _step_finished(call: OpenCall, step: Step, now: float) -> StepFinished:
         tokens=step.usage.tokens,
         cost_microusd=step.usage.cost_microusd,
         duration_s=step.finished_at - step.started_at,
-        error=step.fault.message if step.fault is not None else "",
+        error=fault.message,
+        error_type=fault.type,
+        error_kind=fault.kind,
+        attempts=attempts,
     )
 
 

@@ -14,6 +14,7 @@ import xxhash
 from .model import StepKey, StepSpec
 
 KEY_VERSION = "s1"
+DIGEST_BYTES = 32
 
 _encoder = msgspec.json.Encoder(order="sorted")
 
@@ -25,7 +26,7 @@ def canonical_json(value: object) -> bytes:
 
 def content_digest(data: bytes) -> str:
     """BLAKE2b-256, hex: for contents that a stranger may choose."""
-    return blake2b(data, digest_size=32).hexdigest()
+    return blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
 
 
 def text_digest(text: str) -> str:

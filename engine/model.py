@@ -101,6 +101,11 @@ class Fault(Struct, frozen=True, kw_only=True):
     fields: dict[str, JSON] = field(default_factory=dict)
 
 
+#: The field of a Fault that went through a script and says which step failed: its id, number, label and phase, how many
+#: attempts it had, and the kinds of errors that they ended with.
+FAILED_STEP = "failed_step"
+
+
 # ---------------------------------------------------------------- what a step is
 
 
@@ -187,6 +192,11 @@ class Turn(Struct, frozen=True, kw_only=True):
     makeup: PromptMakeup = PromptMakeup()
     shortened: tuple[Shortened, ...] = ()
 
+    @property
+    def counts(self) -> bool:
+        """Whether its answer stays in the conversation: neither cut off, nor filtered, nor empty."""
+        return self.outcome in (FinishReason.STOP, FinishReason.TOOL_CALLS)
+
 
 class Attempt(Struct, frozen=True, kw_only=True):
     step_id: StepId
@@ -216,6 +226,7 @@ class Step(Struct, frozen=True, kw_only=True):
     model: str = ""
     fault: Fault | None = None
     observations: tuple[Observation, ...] = ()
+    predecessor: StepId | None = None  # cut off; its turns are the first ones of this step
 
 
 class Delivery(Struct, frozen=True, kw_only=True):

@@ -15,15 +15,18 @@ from .model import (
     JSON,
     Attempt,
     Delivery,
+    Fault,
     ModelInfo,
     ModelReply,
     ModelRequest,
     Observation,
+    PromptMakeup,
     Run,
     RunId,
     Step,
     StepId,
     StepKey,
+    StepStatus,
     ToolCall,
     ToolSpec,
     Turn,
@@ -118,6 +121,19 @@ class StoredStep(Struct, frozen=True, kw_only=True):
     observations: tuple[Observation, ...] = ()
 
 
+class CutOffStep(Struct, frozen=True, kw_only=True):
+    """A step that finished turns and came to no answer, as far as going on with it needs it."""
+
+    id: StepId
+    run_id: RunId
+    status: StepStatus
+    fault: Fault | None
+    spec: str
+    finished_at: float
+    turns: int  # how many are finished
+    observations: tuple[Observation, ...] = ()  # of all its turns but the last one, whose tools are run again
+
+
 class DeliveredStep(Struct, frozen=True, kw_only=True):
     """A delivery with the step that answered it: a line of a trace."""
 
@@ -130,6 +146,10 @@ class StoreReader(Protocol):
 
     def pool(self, key: StepKey) -> list[StoredStep]:
         """Completed steps of one key, by order of finishing."""
+        ...
+
+    def cut_off(self, key: StepKey) -> list[CutOffStep]:
+        """Steps of one key that nobody works on any more and nothing goes on with yet, by order of starting."""
         ...
 
     def run(self, run_id: RunId) -> Run | None: ...
@@ -154,9 +174,17 @@ class StoreReader(Protocol):
         """All steps that this run worked on, finished or not, in order of starting."""
         ...
 
-    def turns(self, step_id: StepId) -> list[Turn]: ...
+    def turns(self, step_id: StepId) -> list[Turn]:
+        """In order; those of the steps that it goes on with come first."""
+        ...
 
-    def tool_calls(self, step_id: StepId) -> list[ToolCall]: ...
+    def makeups(self, run_id: RunId) -> dict[StepId, PromptMakeup]:
+        """What the prompts of a run's steps were made of, the turns of each added up; of stored answers too."""
+        ...
+
+    def tool_calls(self, step_id: StepId) -> list[ToolCall]:
+        """In order, as `turns`; of calls that were made again when the step was gone on with, the later ones."""
+        ...
 
     def attempts(self, step_id: StepId) -> list[Attempt]: ...
 

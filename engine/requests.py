@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Annotated, Any, Protocol
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from .agents.prompts import PROMPTS_VERSION, default_system_text
 from .agents.tools.registry import ToolBox
+from .agents.tools.workspace import MAX_PATH_CHARS
+from .backends.estimate import text_tokens
 from .keys import canonical_spec, step_key
-from .model import StepKey, StepKind, StepSpec, ToolVersion
+from .model import FilePart, StepKey, StepKind, StepSpec, ToolVersion
 from .observe import canonical_arguments
 from .ports import Limits, Tool
+from .routing import ModelChoice
 
 
 class LimitParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,6 +30,13 @@ class LimitParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Limits(tokens=self.tokens, microusd=self.microusd, steps=self.steps, seconds=self.seconds)
 
 
+#: What a step with files needs.
+FILES_GRANT = "read"
+#: Of one step; the child tells its author the same.
+MAX_FILES = 100
+_FilePath = Annotated[str, Meta(min_length=1, max_length=MAX_PATH_CHARS)]
+
+
 class AgentParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `agent(...)` sends. The child checked it for its author, and is hostile: so it is checked again."""
 
@@ -35,6 +47,7 @@ class AgentParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     system: str | None = None
     tools: list[str] | None = None
     schema: Any = None
+    files: Annotated[list[_FilePath], Meta(max_length=MAX_FILES)] | None = None
     context: str | None = None
     effort: str | None = None
     temperature: float | None = None
@@ -70,6 +83,8 @@ class StepRequest(Struct, frozen=True, kw_only=True):
     key: StepKey
     label: str
     tools: tuple[Tool, ...] = ()
+    paths: tuple[str, ...] = ()  # of files that are to go along, as the script named them ...
+    files: tuple[FilePart, ...] = ()  # ... and what they are, which `with_files` adds
     max_tokens: int = 0
     max_turns: int = 0
     timeout_s: float = 0.0
@@ -78,6 +93,7 @@ class StepRequest(Struct, frozen=True, kw_only=True):
     horizon: float | None = None
     detail: bool = False
     phase: str | None = None
+    model_reason: str = ""  # who chose the model
 
 
 class Horizons(Struct, frozen=True, kw_only=True):
@@ -89,8 +105,13 @@ class Horizons(Struct, frozen=True, kw_only=True):
 
 
 class ResolveModel(Protocol):
-    def __call__(self, *, requested: str, phase_model: str, phase: str, label: str) -> str:
-        """The model of one step, from what the step, its phase and the configuration say. Raises SetupError."""
+    def __call__(
+        self, *, requested: str, phase_model: str, phase: str, label: str, prompt_tokens: Callable[[], int]
+    ) -> ModelChoice:
+        """The model of one step, from what the step, its phase and the configuration say. Raises SetupError.
+
+        `prompt_tokens` estimates the prompt; it is asked only where a rule depends on it.
+        """
         ...
 
 
@@ -116,16 +137,22 @@ class StepRequests:
         asked = self._agent.decode(params)
         phase = asked.phase or phase
         tools = self._tools.select(asked.tools or ())
-        model = self._resolve_model(
-            requested=asked.model or "", phase_model=phase_model, phase=phase, label=asked.label or ""
+        system = asked.system if asked.system is not None else default_system_text(tools, asked.schema)
+        choice = self._resolve_model(
+            requested=asked.model or "",
+            phase_model=phase_model,
+            phase=phase,
+            label=asked.label or "",
+            prompt_tokens=lambda: sum(map(text_tokens, (system, asked.context or "", asked.prompt))),
         )
         spec = StepSpec(
             kind=StepKind.AGENT,
             prompt=asked.prompt,
             prompts_version=PROMPTS_VERSION,
-            system=asked.system if asked.system is not None else default_system_text(tools, asked.schema),
+            system=system,
             context=asked.context or "",
-            model=model,
+            model=choice.model,
+            fallbacks=choice.fallbacks,
             effort=asked.effort,
             temperature=asked.temperature,
             max_tokens=asked.max_tokens,
@@ -143,6 +170,7 @@ class StepRequests:
             key=step_key(canonical),
             label=asked.label or first_words(asked.prompt),
             tools=tools,
+            paths=tuple(asked.files or ()),
             max_tokens=asked.max_tokens or defaults.max_tokens,
             max_turns=asked.max_turns or defaults.max_turns,
             timeout_s=asked.timeout or defaults.timeout_s,
@@ -151,6 +179,7 @@ class StepRequests:
             horizon=self._horizon(asked.cache, asked.ttl),
             detail=asked.detail,
             phase=asked.phase,
+            model_reason=choice.reason,
         )
 
     def tool(self, params: bytes) -> StepRequest:
@@ -182,6 +211,23 @@ class StepRequests:
         if ttl is not None:
             bounds.append(horizons.now - ttl)
         return max(bounds, default=None)
+
+
+def with_files(request: StepRequest, files: tuple[FilePart, ...]) -> StepRequest:
+    """The request for a step that these files go along with: part of its spec, and so of its key."""
+    attached = tuple((file.path, file.digest) for file in files)
+    return replace(_attaching(request, attached), files=files)
+
+
+def with_unread_files(request: StepRequest) -> StepRequest:
+    """The request for a step whose files cannot be had: they have no digest."""
+    return _attaching(request, tuple((path, "") for path in request.paths))
+
+
+def _attaching(request: StepRequest, files: tuple[tuple[str, str], ...]) -> StepRequest:
+    spec = replace(request.spec, files=files, grants=tuple(sorted({*request.spec.grants, FILES_GRANT})))
+    canonical = canonical_spec(spec)
+    return replace(request, spec=spec, canonical=canonical, key=step_key(canonical))
 
 
 def first_words(prompt: str, width: int = 40) -> str:

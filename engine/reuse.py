@@ -4,6 +4,9 @@ A stored result answers if its spec is the same, byte for byte, it is not yet us
 the horizon, and everything that it saw holds now. Results of one spec form a pool of samples: a call takes the one of
 its own place first, then the oldest, and never one that another waiting call stands at. So three identical voters keep
 their three answers, and items can be inserted, removed and reordered.
+
+A step that was cut off (by the death of its process, a cancellation, a time limit, a budget, an outage) answers
+nothing, but a call without an answer goes on where its finished turns left it, if all that they saw holds now.
 """
 
 from __future__ import annotations
@@ -13,11 +16,24 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from .model import Observation, StepId, StepKey
-from .ports import StoredStep
+from .errors import BudgetExceeded, ProviderError, RateLimited, Timeout
+from .model import Observation, StepId, StepKey, StepStatus
+from .ports import CutOffStep, StoredStep
 
 #: The first of some observations that does not hold now. They have been replayed: this only looks up.
 Changed = Callable[[Iterable[Observation]], Observation | None]
+
+
+#: What ended a step from outside: its conversation is as good as ever. With any other failure it begins anew.
+_FROM_OUTSIDE = frozenset(each.__name__ for each in (BudgetExceeded, ProviderError, RateLimited, Timeout))
+
+
+class Pools(Protocol):
+    """The part of a store's reader that reuse needs."""
+
+    def pool(self, key: StepKey) -> list[StoredStep]: ...
+
+    def cut_off(self, key: StepKey) -> list[CutOffStep]: ...
 
 
 class Asking(Protocol):
@@ -34,18 +50,20 @@ class Asking(Protocol):
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """`stored` answers the call, or it runs live; `reason` says why, for the trace."""
+    """`stored` answers the call, or it runs live, from the last turn of `cut_off` on; `reason` says why."""
 
     stored: StoredStep | None
     reason: str
+    cut_off: CutOffStep | None = None
 
 
 class _Pool:
     """The samples of one spec that this run may still use, by order of finishing."""
 
-    __slots__ = ("alive", "by_place", "changed", "ever")
+    __slots__ = ("alive", "by_place", "changed", "cut_off", "ever")
 
-    def __init__(self, samples: list[StoredStep]) -> None:
+    def __init__(self, samples: list[StoredStep], cut_off: list[CutOffStep]) -> None:
+        self.cut_off = cut_off
         self.ever = bool(samples)
         self.alive = {sample.id: sample for sample in samples}
         self.by_place: dict[str, list[StoredStep]] = {}
@@ -61,27 +79,30 @@ class _Pool:
 class Reuse:
     """The pools of one run. Each is read once: what this run itself finishes is never offered to it."""
 
-    def __init__(self, read_pool: Callable[[StepKey], list[StoredStep]]) -> None:
-        self._read_pool = read_pool
+    def __init__(self, pools: Pools) -> None:
+        self._read = pools
         self._pools: dict[str, _Pool] = {}  # by canonical spec: a key alone may collide
 
     def observations(self, call: Asking) -> list[tuple[Observation, ...]]:
         """What must be replayed before `decide` can judge the call's candidates."""
-        return [sample.observations for sample in self._pool(call).alive.values() if sample.observations]
+        pool = self._pool(call)
+        candidates: list[StoredStep | CutOffStep] = [*pool.alive.values(), *pool.cut_off]
+        return [each.observations for each in candidates if each.observations]
 
     def decide(self, calls: Sequence[Asking], changed: Changed) -> list[Decision]:
         """One decision a call, in their order; what is taken is never offered again."""
         own = [self._of_own_place(call, changed) for call in calls]
         return [
-            _hit(sample or self._oldest(call, changed)) or self._miss(call)
+            _hit(sample or self._oldest(call, changed)) or self._going_on(call, changed) or self._miss(call)
             for call, sample in zip(calls, own, strict=True)
         ]
 
     def _pool(self, call: Asking) -> _Pool:
         pool = self._pools.get(call.canonical)
         if pool is None:
-            samples = [sample for sample in self._read_pool(call.key) if sample.spec == call.canonical]
-            pool = self._pools[call.canonical] = _Pool(samples)
+            samples = [sample for sample in self._read.pool(call.key) if sample.spec == call.canonical]
+            cut_off = [step for step in self._read.cut_off(call.key) if step.spec == call.canonical and _intact(step)]
+            pool = self._pools[call.canonical] = _Pool(samples, cut_off)
         return pool
 
     def _of_own_place(self, call: Asking, changed: Changed) -> StoredStep | None:
@@ -107,6 +128,20 @@ class Reuse:
         pool.changed = (sample.id, observation)
         return None
 
+    def _going_on(self, call: Asking, changed: Changed) -> Decision | None:
+        """The first step that was cut off and still sees what it saw. Each is gone on with once."""
+        pool = self._pool(call)
+        for step in list(pool.cut_off):
+            if not _young(step, call):
+                continue
+            pool.cut_off.remove(step)  # taken, or untrue for the whole run
+            if changed(step.observations) is None:
+                turns = "1 turn" if step.turns == 1 else f"{step.turns} turns"
+                return Decision(
+                    stored=None, reason=f"live: goes on with {step.id}, cut off after {turns}", cut_off=step
+                )
+        return None
+
     def _miss(self, call: Asking) -> Decision:
         pool = self._pool(call)
         if not pool.ever:
@@ -121,7 +156,11 @@ class Reuse:
         return Decision(stored=None, reason=reason)
 
 
-def _young(sample: StoredStep, call: Asking) -> bool:
+def _intact(step: CutOffStep) -> bool:
+    return step.status is not StepStatus.FAILED or (step.fault is not None and step.fault.type in _FROM_OUTSIDE)
+
+
+def _young(sample: StoredStep | CutOffStep, call: Asking) -> bool:
     return call.horizon is None or sample.finished_at >= call.horizon
 
 

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import ConfigError
-from .nearest import did_you_mean
 
 if TYPE_CHECKING:
     from .config import Settings
 
-_RULE_KEYS = ("model", "phase", "label")
-_MAX_PATTERN = 200
+OFFLINE = "offline"
 
 
 class RoutingRule(NamedTuple):
-    """Steps whose phase and label match go to `model`. A pattern is literal but for `*`; an absent one matches all."""
+    """Steps that match all of it go to `model`. A pattern is literal but for `*`; what is absent matches all."""
 
     model: str
     phase: str | None = None
     label: str | None = None
+    prompt_tokens_over: int | None = None
 
-    def matches(self, phase: str, label: str) -> bool:
-        return (self.phase is None or star_match(self.phase, phase)) and (
-            self.label is None or star_match(self.label, label)
+    def matches(self, phase: str, label: str, prompt_tokens: Callable[[], int]) -> bool:
+        return (
+            (self.phase is None or star_match(self.phase, phase))
+            and (self.label is None or star_match(self.label, label))
+            and (self.prompt_tokens_over is None or prompt_tokens() > self.prompt_tokens_over)
         )
 
 
 class ModelChoice(NamedTuple):
-    """`model` is empty where nobody named one; `reason` goes into the trace."""
+    """`model` is empty where nobody named one; `reason` goes into the trace.
+
+    `fallbacks` are models that may answer where it fails, in order: no aliases, not itself, none twice.
+    """
 
     model: str
     reason: str
+    fallbacks: tuple[str, ...] = ()
 
 
 def model_name(value: object) -> str:
@@ -51,39 +57,6 @@ def refuse_address(name: str, where: str) -> None:
             f"{where}: the model `{name}` holds an address, which only your own config may name; "
             "define an alias for it there, and use the alias here"
         )
-
-
-def parse_routing(value: object) -> tuple[RoutingRule, ...]:
-    """The `routing` list of a config file. Raises ValueError."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise ValueError("a list of rules is needed, such as `[{phase: Review, model: smart}]`")
-    return tuple(_rule(number, rule) for number, rule in enumerate(value, start=1))
-
-
-def _rule(number: int, value: object) -> RoutingRule:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"rule {number} is no mapping; write `{{phase: Review, model: smart}}`")
-    for name in value:
-        if name not in _RULE_KEYS:
-            raise ValueError(f"rule {number} has the unknown key `{name}`; {did_you_mean(str(name), _RULE_KEYS)}")
-    if "model" not in value:
-        raise ValueError(f"rule {number} names no `model`")
-    if len(value) == 1:
-        raise ValueError(f"rule {number} matches every step; name a `phase` or a `label`, or set `model` instead")
-    return RoutingRule(
-        model=model_name(value["model"]),
-        phase=_pattern(number, "phase", value),
-        label=_pattern(number, "label", value),
-    )
-
-
-def _pattern(number: int, name: str, rule: Mapping[str, object]) -> str | None:
-    pattern = rule.get(name)
-    if pattern is None:
-        return None
-    if not isinstance(pattern, str) or not 0 < len(pattern) <= _MAX_PATTERN:
-        raise ValueError(f"`{name}` of rule {number} is not a text of 1 to {_MAX_PATTERN} characters")
-    return pattern
 
 
 def star_match(pattern: str, text: str) -> bool:
@@ -105,6 +78,11 @@ def star_match(pattern: str, text: str) -> bool:
 
 def resolve_alias(aliases: Mapping[str, str], name: str) -> str:
     """The model behind a name; the name itself where it is no alias. Raises ConfigError on a circle."""
+    return _names_of(aliases, name)[-1]
+
+
+def _names_of(aliases: Mapping[str, str], name: str) -> list[str]:
+    """What stands for one model: the name, the aliases that it leads over, and the model itself."""
     seen = [name]
     while (target := aliases.get(seen[-1])) is not None:
         if target in seen:
@@ -112,7 +90,21 @@ def resolve_alias(aliases: Mapping[str, str], name: str) -> str:
                 f"the alias `{name}` goes in a circle: {' -> '.join([*seen, target])}; name a model in it"
             )
         seen.append(target)
-    return seen[-1]
+    return seen
+
+
+def resolve_fallbacks(
+    aliases: Mapping[str, str], fallbacks: Mapping[str, tuple[str, ...]], name: str
+) -> tuple[str, ...]:
+    """The models that answer where the one behind `name` fails: of the name that was asked for, else of its model.
+
+    Only this one list counts: a fallback's own fallbacks are not asked, so that no two models can go in a circle.
+    """
+    names = _names_of(aliases, name)
+    listed = next((fallbacks[each] for each in names if each in fallbacks), ())
+    resolved = dict.fromkeys(resolve_alias(aliases, each) for each in listed)
+    resolved.pop(names[-1], None)  # an alias may come to stand for the very model that failed
+    return tuple(resolved)
 
 
 def resolve_model(
@@ -123,28 +115,45 @@ def resolve_model(
     meta_model: str = "",
     phase: str = "",
     label: str = "",
+    prompt_tokens: Callable[[], int] = lambda: 0,
 ) -> ModelChoice:
     """The model of one step, by precedence: agent(model=), phase, routing rule, --model, meta.model, config.
 
-    The first three names and `meta_model` come from a script: one that holds an address raises ConfigError.
+    `prompt_tokens` is asked at most once, and only where a rule depends on it. The first two names and `meta_model`
+    come from a script: one that holds an address raises ConfigError.
     """
-    for name, where in ((requested, "agent(model=)"), (phase_model, "phase(model=)"), (meta_model, 'meta["model"]')):
-        refuse_address(name, where)
-    name, reason = requested, "agent(model=)"
-    if not name:
-        name, reason = phase_model, f"phase {phase}"
-    if not name:
-        for number, rule in enumerate(settings.routing, start=1):
-            if rule.matches(phase, label):
-                name, reason = rule.model, f"routing rule {number}"
-                break
-    if not name and settings.model_by_flag:
-        name, reason = settings.model, "--model"
-    if not name:
-        name, reason = meta_model, 'meta["model"]'
-    if not name:
-        name, reason = settings.model, "config"
+    for named, where in ((requested, "agent(model=)"), (phase_model, "phase(model=)"), (meta_model, 'meta["model"]')):
+        refuse_address(named, where)
+    name, reason = _first_named(settings, requested, phase_model, meta_model, phase, label, prompt_tokens)
     if not name:
         return ModelChoice(model="", reason="no model is configured")
     model = resolve_alias(settings.aliases, name)
-    return ModelChoice(model=model, reason=reason if model == name else f"{reason}, alias {name}")
+    fallbacks: tuple[str, ...] = ()
+    if settings.fallbacks and model.partition("/")[0] != OFFLINE:
+        fallbacks = resolve_fallbacks(settings.aliases, settings.fallbacks, name)
+    return ModelChoice(model=model, reason=reason if model == name else f"{reason}, alias {name}", fallbacks=fallbacks)
+
+
+def _first_named(
+    settings: Settings,
+    requested: str,
+    phase_model: str,
+    meta_model: str,
+    phase: str,
+    label: str,
+    prompt_tokens: Callable[[], int],
+) -> tuple[str, str]:
+    """The first name by precedence, and who gave it."""
+    if requested:
+        return requested, "agent(model=)"
+    if phase_model:
+        return phase_model, "phase(model=)"
+    prompt_tokens = cache(prompt_tokens) if settings.routing else prompt_tokens
+    for number, rule in enumerate(settings.routing, start=1):
+        if rule.matches(phase, label, prompt_tokens):
+            return rule.model, f"routing rule {number}"
+    if settings.model_by_flag and settings.model:
+        return settings.model, "--model"
+    if meta_model:
+        return meta_model, 'meta["model"]'
+    return settings.model, "config"

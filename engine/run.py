@@ -11,10 +11,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .agents.schema_cache import SchemaCache
+from .attachments import Attachments
 from .budget import Budget, Margins
 from .ending import Ending, ending_of_script, fault_of, known_error
-from .errors import ExitCode, GrantNeeded, StoreError
+from .errors import ExitCode, StoreError
 from .events import RunFinished, RunStarted
+from .grants import DEFAULT_GRANTS, require_requested
 from .journal import Journal, Observers
 from .keys import content_digest, text_digest
 from .launch import RunReport
@@ -46,7 +48,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     concurrency: int
     defaults: StepDefaults
     permissions: tuple[str, ...] = ()  # requested by the workflow
-    granted: tuple[str, ...] = ("read",)
+    granted: tuple[str, ...] = DEFAULT_GRANTS
     continues: Run | None = None  # the run that a person named; else the latest unfinished one
     new: bool = False
     fresh: bool = False
@@ -65,6 +67,7 @@ class RunServices(Struct, frozen=True, kw_only=True):
     backend: ModelBackend
     requests: Callable[[StepDefaults, Horizons], StepRequests]
     replayer: Replayer
+    attachments: Attachments
     own: Callable[[RunId], AbstractContextManager[object]]  # holds the lock of a run while it lives
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]
@@ -103,7 +106,7 @@ async def execute(plan: RunPlan, services: RunServices, sinks: Sequence[EventSin
 
     Raises VibeErrors only for what is found before that, and StoreError at any time.
     """
-    _require_grants(plan)
+    require_requested(plan.filename, plan.permissions, plan.granted)
     wall_clock = services.wall_clock
     run_id = services.new_run_id()
     started_at = wall_clock()
@@ -148,20 +151,6 @@ async def execute(plan: RunPlan, services: RunServices, sinks: Sequence[EventSin
         return await _finish(run, ending, journal, services, observers)
 
 
-def _require_grants(plan: RunPlan) -> None:
-    missing = [wanted for wanted in plan.permissions if not _granted(wanted, plan.granted)]
-    if missing:
-        raise GrantNeeded(
-            f"{plan.filename}: the workflow asks for {', '.join(missing)}, which you have not granted; nothing ran. "
-            f"To grant it: --allow {','.join(missing)}"
-        )
-
-
-def _granted(wanted: str, granted: Sequence[str]) -> bool:
-    """A grant of a whole group holds for each of its members: `command` for `command:pytest`."""
-    return wanted in granted or wanted.partition(":")[0] in granted
-
-
 def _lineage(plan: RunPlan, services: RunServices, run_id: RunId, args_digest: str, started_at: float) -> _Lineage:
     """Go on with the latest run of the same file and arguments where it did not complete; else begin anew."""
     latest = plan.continues
@@ -199,6 +188,8 @@ async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: J
         budget=budget,
         checker=services.checker,
         schemas=SchemaCache(services.checker),
+        attachments=services.attachments,
+        finished_turns=services.store.reader.turns,
         wall_clock=services.wall_clock,
         jitter=services.jitter,
     )
@@ -222,7 +213,7 @@ async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: J
                     requests=services.requests(plan.defaults, horizons),
                     services=step_services,
                     journal=journal,
-                    reuse=Reuse(services.store.reader.pool) if services.store.reusable else None,
+                    reuse=Reuse(services.store.reader) if services.store.reusable else None,
                     replayer=services.replayer,
                     nursery=nursery,
                     concurrency=plan.concurrency,

@@ -1,8 +1,9 @@
 """The host side of the primitives: serves the calls of one script.
 
 A call becomes a spec; reuse finds a stored answer or the executor runs the step. Frames are handled in their order and
-without an await, so that the order of what a script sees is decided in one place. Only a replay of observations takes
-time: meanwhile the calls of that batch wait, and what comes in queues up behind them.
+without an await, so that the order of what a script sees is decided in one place. Only a look at the workspace takes
+time (digests of attached files, a replay of observations): meanwhile the calls of that batch wait, and what comes in
+queues up behind them.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import trio
 
 from .budget import NO_LIMITS, Budget
 from .budget import Scope as BudgetScope
+from .ending import traced_fault
 from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal, usage_json
 from .keys import canonical_json
-from .model import NO_USAGE, Fault, Observation, RunId, StepId, StepKey, StepStatus, Usage
+from .model import NO_USAGE, Fault, Observation, RunId, Step, StepId, StepKey, StepStatus, Usage
 from .observe import Replayer
-from .ports import AnswerSink, Executor, Limits, LimitsShape, StoredStep
-from .requests import StepRequest, StepRequests
+from .ports import AnswerSink, CutOffStep, Executor, Limits, LimitsShape, StoredStep
+from .requests import StepRequest, StepRequests, with_files, with_unread_files
 from .reuse import Decision, Reuse
 from .scopes import Scope, ScopeTree
 from .step import LiveStep, StepOutcome, StepServices, StepWork
@@ -38,9 +40,11 @@ class OpenCall:
     scope: Scope
     line: int
     request: StepRequest
-    place: str
+    trail: str  # of its branch, when it came
     requested_at: float
+    place: str = ""  # known with the key
     reason: str = ""
+    cut_off: CutOffStep | None = None  # the step that a live one goes on with
 
     @property
     def key(self) -> StepKey:
@@ -94,8 +98,8 @@ class Session:
         self._live_next: list[OpenCall] = []  # have no stored answer, and start when none is left to hand over
         self._places: dict[tuple[str, StepKey], int] = {}
         self._steps = 0
-        self._replaying = False
-        self._quiet_again: int | None = None  # an `idle` that came during a replay
+        self._looking = False
+        self._quiet_again: int | None = None  # an `idle` that came during a look at the workspace
         self._last_call = 0  # the latest that came
         self._stored_sent = 0  # stored answers given to the child so far
 
@@ -114,7 +118,7 @@ class Session:
                 request = self._requests.tool(params)
             else:
                 raise SandboxError(f"the script's process called {method!r}, which no script can")
-        except msgspec.ValidationError as error:
+        except msgspec.DecodeError as error:
             raise SandboxError(f"the script's process sent a call that no script makes: {error}") from error
         except StepFault as error:
             self._fault(call, error.to_fault(), NO_USAGE, steps=0)
@@ -124,9 +128,11 @@ class Session:
             scope=where,
             line=line,
             request=request,
-            place=self._place(where, request.key),
+            trail=where.branch.trail,
             requested_at=self._wall_clock(),
         )
+        if not request.paths:
+            self._place(opened)
         where.calls.add(call)
         self._open[call] = opened
         self._waiting.append(opened)
@@ -164,25 +170,25 @@ class Session:
         self._journal.log(message, self._tree[scope].phase, fields)
 
     def idle(self, taken: int) -> None:
-        if self._replaying:
+        if self._looking:
             self._quiet_again = taken
             return
         batch, self._waiting = self._still_open(self._waiting), []
-        unknown = self._unknown(batch)
-        if unknown:
-            self._replaying = True
-            self._nursery.start_soon(self._replay, batch, taken, self._last_call, unknown)
+        with_paths = [call for call in batch if call.request.paths]
+        if with_paths or self._unknown(batch):
+            self._looking = True
+            self._nursery.start_soon(self._look, batch, taken, self._last_call, with_paths)
         else:
             self._plan(batch, taken, self._last_call)
 
     # ------------------------------------------------------------ stored or live
 
-    def _place(self, scope: Scope, key: StepKey) -> str:
-        """Where this call stands: what its branch was answered so far, and the how-manieth call of the spec there."""
-        trail = scope.branch.trail
-        count = self._places.get((trail, key), 0)
-        self._places[trail, key] = count + 1
-        return f"{trail}.{count}"
+    def _place(self, call: OpenCall) -> None:
+        """Where a call stands: what its branch was answered so far, and the how-manieth call of the spec there."""
+        where = call.trail, call.key
+        count = self._places.get(where, 0)
+        self._places[where] = count + 1
+        call.place = f"{call.trail}.{count}"
 
     def _unknown(self, batch: Sequence[OpenCall]) -> list[tuple[Observation, ...]]:
         if self._reuse is None:
@@ -194,16 +200,58 @@ class Session:
             if not self._replayer.knows(observations)
         ]
 
-    async def _replay(
-        self, batch: list[OpenCall], taken: int, last_call: int, unknown: list[tuple[Observation, ...]]
-    ) -> None:
-        for observations in unknown:
+    async def _look(self, batch: list[OpenCall], taken: int, last_call: int, with_paths: Sequence[OpenCall]) -> None:
+        """Find out what a plan needs to know of the workspace; then plan."""
+        if with_paths:
+            failed = await self._attach(with_paths)
+            batch = [call for call in self._still_open(batch) if call.number not in failed]
+        for observations in self._unknown(batch):
             await self._replayer.holds(observations)
-        self._replaying = False
+        self._looking = False
         self._plan(self._still_open(batch), taken, last_call)
         if self._quiet_again is not None:
             taken, self._quiet_again = self._quiet_again, None
             self.idle(taken)
+
+    async def _attach(self, calls: Sequence[OpenCall]) -> set[int]:
+        """Complete calls that name files; those whose files cannot be had fail, and their numbers are returned."""
+        looked = await self._services.attachments.look([call.request.paths for call in calls])
+        failed: set[int] = set()
+        for call, found in zip(calls, looked, strict=True):
+            if isinstance(found, StepFault):
+                failed.add(call.number)
+                if call.number in self._open:
+                    self._fail(call, found)
+            else:
+                call.request = with_files(call.request, found)
+                self._place(call)
+        return failed
+
+    def _fail(self, call: OpenCall, error: StepFault) -> None:
+        """End a call as a step that failed before it began, so that the trace tells what was asked for."""
+        call.request = with_unread_files(call.request)
+        self._place(call)
+        now = self._wall_clock()
+        step = Step(
+            id=self._next_step_id(),
+            run_id=self._run_id,
+            key=call.key,
+            spec=call.canonical,
+            kind=call.request.spec.kind,
+            status=StepStatus.FAILED,
+            result=None,
+            usage=NO_USAGE,
+            started_at=now,
+            finished_at=now,
+            model=call.request.spec.model,
+            fault=error.to_fault(),
+        )
+        outcome = StepOutcome(step=step, records=(step,), counted=False)
+        self._journal.finished(call, outcome, partial(self._deliver, call, outcome))
+
+    def _next_step_id(self) -> StepId:
+        self._steps += 1
+        return StepId(f"{self._run_id}-{self._steps}")
 
     def _plan(self, batch: list[OpenCall], taken: int, last_call: int) -> None:
         """Answer what the store can, and let the child hand that over; start the others when nothing of it is left.
@@ -211,7 +259,7 @@ class Session:
         Live steps wait for that moment, or they would take samples from calls that a stored answer leads to.
         """
         for call, decision in zip(batch, self._decide(batch), strict=True):
-            call.reason = decision.reason
+            call.reason, call.cut_off = decision.reason, decision.cut_off
             if decision.stored is not None:
                 self._answer_stored(call, decision.stored)
             else:
@@ -255,21 +303,22 @@ class Session:
 
     def _start_live(self, call: OpenCall) -> None:
         request = call.request
-        self._steps += 1
         item = LiveStep(
             number=call.number,
-            id=StepId(f"{self._run_id}-{self._steps}"),
+            id=self._next_step_id(),
             key=request.key,
             spec=request.spec,
             canonical=request.canonical,
             label=request.label,
             phase=call.phase,
             tools=request.tools,
+            files=request.files,
             budget=self._budget_scope(call),
             max_tokens=request.max_tokens,
             max_turns=request.max_turns,
             timeout_s=request.timeout_s,
             retries=request.retries,
+            cut_off=call.cut_off,
         )
         self._executor.submit(call.number, item)
 
@@ -299,7 +348,8 @@ class Session:
                 value = _detail(value, step.usage, step.turns, step.model, step.id, cached=False)
             self._answer(call.number, value, step.usage, order=None)
         elif step.fault is not None:
-            self._fault(call.number, step.fault, step.usage, steps=1 if outcome.counted else 0)
+            fault = traced_fault(step.fault, call.number, call.request.label, call.phase, outcome)
+            self._fault(call.number, fault, step.usage, steps=1 if outcome.counted else 0)
 
     def _budget_scope(self, call: OpenCall) -> BudgetScope:
         limits = call.request.limits

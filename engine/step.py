@@ -5,7 +5,7 @@ A step commits each turn before its tools run; its answer, its last turn and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 from msgspec import Struct
@@ -14,6 +14,7 @@ from .agents.conversation import Shortening
 from .agents.loop import AgentRun, AgentTask
 from .agents.schema_cache import SchemaCache
 from .agents.tools.arguments import BadArguments
+from .attachments import Attachments
 from .attempts import Attempts
 from .budget import Budget, Scope
 from .errors import SetupError, StepFault, Timeout
@@ -22,7 +23,10 @@ from .journal import Journal
 from .keys import canonical_json
 from .metering import MeteredBackend
 from .model import (
+    NO_USAGE,
+    Attempt,
     Fault,
+    FilePart,
     Observation,
     RunId,
     Step,
@@ -33,9 +37,10 @@ from .model import (
     StepStatus,
     ToolCall,
     Turn,
+    Usage,
 )
 from .observe import observation_of
-from .ports import Checker, Record, Tool
+from .ports import Checker, CutOffStep, Record, Tool
 from .time_limit import TimeLimit
 
 
@@ -50,11 +55,13 @@ class LiveStep(Struct, frozen=True, kw_only=True):
     label: str
     phase: str
     tools: tuple[Tool, ...]
+    files: tuple[FilePart, ...] = ()
     budget: Scope
     max_tokens: int
     max_turns: int
     timeout_s: float
     retries: int
+    cut_off: CutOffStep | None = None  # whose turns are the first ones of this step
 
 
 class StepOutcome(Struct, frozen=True, kw_only=True):
@@ -62,8 +69,13 @@ class StepOutcome(Struct, frozen=True, kw_only=True):
 
     step: Step
     records: tuple[Record, ...]
+    paid: Usage = NO_USAGE  # by this run: a step that went on with another one used more
     events: tuple[Event, ...] = ()
     counted: bool = True  # False: the budget turned it away before it became a step
+
+    @property
+    def attempts(self) -> int:
+        return max(sum(isinstance(record, Attempt) for record in self.records), 1)
 
 
 class StepServices(Struct, frozen=True, kw_only=True):
@@ -75,6 +87,8 @@ class StepServices(Struct, frozen=True, kw_only=True):
     budget: Budget
     checker: Checker
     schemas: SchemaCache
+    attachments: Attachments
+    finished_turns: Callable[[StepId], Sequence[Turn]]  # of a step that was cut off
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]  # uniform in [0, 1)
 
@@ -90,6 +104,8 @@ class StepWork:
         self._started_at = services.wall_clock()
         self._turns = 0
         self._agent: AgentRun | None = None
+        self._gone_on_with: StepId | None = None
+        self._earlier = NO_USAGE  # of the step that this one goes on with
         self._stored_running = False
         self._counted = False
 
@@ -126,6 +142,12 @@ class StepWork:
         return self._outcome(StepStatus.COMPLETED, canonical_json(result.data).decode(), None, (), observed)
 
     async def _run_agent(self) -> StepOutcome:
+        if not self._item.files:
+            return await self._answer({})
+        async with self._services.attachments.held(self._item.files) as contents:
+            return await self._answer(contents)
+
+    async def _answer(self, contents: Mapping[str, bytes]) -> StepOutcome:
         item, services = self._item, self._services
         spec = item.spec
         schema = await services.schemas.prepare(spec.schema) if spec.schema is not None else None
@@ -138,6 +160,8 @@ class StepWork:
             prompt=spec.prompt,
             schema=schema,
             tools=item.tools,
+            files=item.files,
+            contents=contents,
             max_tokens=item.max_tokens,
             max_turns=item.max_turns,
             temperature=spec.temperature,
@@ -155,10 +179,19 @@ class StepWork:
             info=info,
         )
         self._agent = run
+        if item.cut_off is not None:
+            self._go_on(run, item.cut_off)
         outcome = await self._attempts.answer(run)
         self._turns = outcome.turns
         answer = canonical_json(outcome.answer).decode()
         return self._outcome(StepStatus.COMPLETED, answer, None, (outcome.last_turn,), outcome.observations)
+
+    def _go_on(self, run: AgentRun, cut_off: CutOffStep) -> None:
+        """Take over finished turns. They count with their recorded usage, as a stored step does; nobody pays again."""
+        turns = self._services.finished_turns(cut_off.id)
+        run.go_on(turns, cut_off.observations)
+        self._services.budget.book_stored(self._item.budget, run.usage, steps=0)
+        self._gone_on_with, self._earlier, self._turns = cut_off.id, run.usage, run.turns
 
     # ------------------------------------------------------------ records
 
@@ -203,7 +236,8 @@ class StepWork:
             self._turns = self._agent.turns
         step = self._step(status, result, fault, observations)
         records: tuple[Record, ...] = (step, *turns, *self._attempts.rows(status, fault))
-        return StepOutcome(step=step, records=records, events=events, counted=self._counted)
+        paid = self._attempts.meter.used
+        return StepOutcome(step=step, records=records, paid=paid, events=events, counted=self._counted)
 
     def _step(
         self, status: StepStatus, result: str | None, fault: Fault | None, observations: tuple[Observation, ...]
@@ -217,13 +251,14 @@ class StepWork:
             kind=item.spec.kind,
             status=status,
             result=result,
-            usage=self._attempts.meter.used,
+            usage=self._earlier + self._attempts.meter.used,
             started_at=self._started_at,
             finished_at=self._services.wall_clock(),
             turns=self._turns,
             model=self._attempts.model,
             fault=fault,
             observations=observations,
+            predecessor=self._gone_on_with,
         )
 
     def _turn_event(self, turn: Turn) -> TurnFinished:

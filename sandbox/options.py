@@ -14,6 +14,9 @@ from .script_errors import misuse
 Check: TypeAlias = Callable[[Any], Any]
 
 _MAX_BUDGET = 1 << 53
+#: Of one step; the engine checks the same.
+MAX_FILES = 100
+MAX_PATH_CHARS = 4_096
 _UNITS = ("tokens", "usd", "steps", "seconds")
 _AMOUNT = r"\s*(\$?)\s*(\d[\d_,]*(?:\.\d+)?|\.\d+)\s*([kKmM]?)\s*"
 _AGE = r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*"
@@ -67,6 +70,18 @@ def _whole(low: int, high: int) -> Check:
 def _tools(value: Any) -> Any:
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) and name for name in value):
         raise ValueError('a list of names of tools or groups, such as ["read"]')
+    return list(value)
+
+
+def _files(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError('a list of paths, such as ["docs/plan.pdf"]')
+    if not isinstance(value, list | tuple) or not all(isinstance(path, str) and path for path in value):
+        raise ValueError('a list of paths in the project, such as ["docs/plan.pdf"]')
+    if len(value) > MAX_FILES:
+        raise ValueError(f"at most {MAX_FILES} paths")
+    if any(len(path) > MAX_PATH_CHARS for path in value):
+        raise ValueError(f"paths of at most {MAX_PATH_CHARS:,} characters")
     return list(value)
 
 
@@ -127,6 +142,7 @@ AGENT_OPTIONS: dict[str, Check] = {
     "system": _text,
     "tools": _tools,
     "schema": _schema,
+    "files": _files,
     "context": _text,
     "effort": _name,
     "temperature": _number(0, 2, "a number"),
@@ -149,7 +165,7 @@ FAN_OUT_OPTIONS: dict[str, Check] = {
 PHASE_OPTIONS: dict[str, Check] = {"budget": budget_limits, "model": _name}
 
 #: Parts of the language that this version does not have.
-LATER = frozenset({"profile", "isolation", "merge", "gate", "gate_retries", "files"})
+LATER = frozenset({"profile", "isolation", "merge", "gate", "gate_retries"})
 
 
 def _one_of(value: Any, names: tuple[str, ...]) -> Any:

@@ -13,6 +13,7 @@ from .names import NOT_YET, PRIMITIVES
 from .policy_base import PolicyBase, located
 
 _SCRIPT: Final = "vibe_workflows.script"
+_PATTERNS: Final = "vibe_workflows.patterns"
 
 
 class ImportPolicy(PolicyBase):
@@ -66,6 +67,8 @@ class ImportPolicy(PolicyBase):
         path = f"{module}.{name}"
         if module == _SCRIPT and name in NOT_YET:
             self.error(alias, problems.NOT_IN_THIS_VERSION.format(name=name))
+        elif module == _PATTERNS and not self._may_have(module, name):
+            self.error(alias, problems.NOT_IN_THIS_VERSION.format(name=path))
         elif module == "vibe_workflows":
             if name in PRIMITIVES - NOT_YET:
                 self.error(alias, problems.FROM_SCRIPT.format(name=name))

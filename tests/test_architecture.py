@@ -25,6 +25,7 @@ def _packages_on_disk() -> dict[str, str]:
                 relative = Path(folder).relative_to(ROOT).as_posix()
                 found["vibe_workflows." + relative.replace("/", ".")] = relative
     found["vibe_workflows.script"] = found.pop("vibe_workflows.sandbox.script")
+    found["vibe_workflows.patterns"] = found.pop("vibe_workflows.sandbox.script_patterns")
     return found
 
 
@@ -42,10 +43,11 @@ def test_every_package_is_mapped_to_its_folder() -> None:
 
 def test_type_checkers_see_the_rooms_through_links() -> None:
     links = ROOT / ".typing" / "vibe_workflows"
-    assert {each.name for each in links.iterdir()} == {*ROOMS, "script"}
+    assert {each.name for each in links.iterdir()} == {*ROOMS, "script", "patterns"}
     for room in ROOMS:
         assert (links / room).resolve() == ROOT / room
     assert (links / "script").resolve() == ROOT / "sandbox" / "script"
+    assert (links / "patterns").resolve() == ROOT / "sandbox" / "script_patterns"
 
 
 def test_rooms_import_only_whom_they_may() -> None:

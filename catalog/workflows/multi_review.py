@@ -5,6 +5,7 @@ and the majority decides. A finding that too few of them could judge is reported
 failed is named: neither is ever counted as a "no".
 """
 
+from vibe_workflows.patterns import majority
 from vibe_workflows.script import AgentError, agent, log, parallel, phase
 
 meta = {
@@ -89,6 +90,7 @@ VERDICT = {
 }
 
 SEVERITIES = ("critical", "high", "medium", "low")
+DECISIONS = {"yes": "confirmed", "no": "refuted", "unverified": "unverified"}
 
 
 async def main(args):
@@ -194,17 +196,17 @@ async def verify(args, findings):
     ]
 
 
+def stands(ballot):
+    """Whether the finding stands, by one ballot; a sceptic who could not tell abstains."""
+    return {"holds": True, "refuted": False, "cannot_tell": None}[ballot["verdict"]]
+
+
 def decided(finding, ballots, votes):
     """A majority of those who could tell decides; too few of them, or a draw, leave the finding unverified."""
-    cast = [ballot for ballot in ballots if ballot is not None and ballot["verdict"] != "cannot_tell"]
-    holds = [ballot for ballot in cast if ballot["verdict"] == "holds"]
-    against = len(cast) - len(holds)
-    if len(cast) < votes // 2 + 1 or len(holds) == against:
-        verdict, side = "unverified", cast
-    elif len(holds) > against:
-        verdict, side = "confirmed", holds
-    else:
-        verdict, side = "refuted", [ballot for ballot in cast if ballot["verdict"] == "refuted"]
+    verdict = DECISIONS[majority(ballots, stands, quorum=votes // 2 + 1)]
+    holds = [ballot for ballot in ballots if ballot is not None and ballot["verdict"] == "holds"]
+    against = [ballot for ballot in ballots if ballot is not None and ballot["verdict"] == "refuted"]
+    side = {"confirmed": holds, "refuted": against, "unverified": holds + against}[verdict]
     severity = finding["severity"]
     if verdict == "confirmed":  # the middle of what those who confirmed it saw
         seen = sorted(SEVERITIES.index(ballot["severity"]) for ballot in holds)
@@ -212,7 +214,11 @@ def decided(finding, ballots, votes):
     return finding | {
         "verdict": verdict,
         "severity": severity,
-        "votes": {"holds": len(holds), "refuted": against, "abstained": votes - len(cast)},
+        "votes": {
+            "holds": len(holds),
+            "refuted": len(against),
+            "abstained": votes - len(holds) - len(against),
+        },
         "reasons": [ballot["reason"] for ballot in side],
     }
 

@@ -16,6 +16,15 @@ def tokens(count: int) -> str:
     return f"{count / 1_000_000:.1f}M"
 
 
+def byte_size(count: int) -> str:
+    """812 bytes, 12.3 kB, 4.0 MB."""
+    if count < 1000:
+        return f"{count} byte" if count == 1 else f"{count} bytes"
+    if count < 999_950:
+        return f"{count / 1000:.1f} kB"
+    return f"{count / 1_000_000:.1f} MB"
+
+
 def money(microusd: int | None) -> str:
     """$0.03; $0.0004 below a cent; $? where no price is known."""
     if microusd is None:

@@ -11,8 +11,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from . import figures
+from .faults import told
 from .paint import Style
-from .progress import DoneStep, PhaseState, Progress, RunningStep
+from .progress import DoneStep, ModelState, PhaseState, Progress, RunningStep
 from .sanitize import cell_width, fit, one_line, pad
 from .words import status_mark, status_style, status_word
 
@@ -20,6 +21,7 @@ _TOKENS, _COST, _TIME = 7, 9, 7
 _RIGHT = _TOKENS + _COST + _TIME
 _LABEL = 28
 _SMALLEST = 4
+_MODELS = 3  # lines about models that are slowed or down
 
 
 class Span(NamedTuple):
@@ -32,7 +34,10 @@ Line = tuple[Span, ...]
 
 def frame(progress: Progress, *, width: int, height: int, now: float) -> list[Line]:
     """The picture as of `now`: phases with their steps, oldest first, and the line of totals last."""
+    models = list(_models(progress, width=width, now=now))
     left = max(height, _SMALLEST) - 1
+    models = models[: max(left - 2, 0)]  # a phase and one of its steps come first
+    left -= len(models)
     newest = list(islice(reversed(progress.phases.values()), left))
     folded = len(progress.phases) - len(newest)
     if folded:
@@ -47,7 +52,7 @@ def frame(progress: Progress, *, width: int, height: int, now: float) -> list[Li
     lines = [line for block in reversed(blocks) for line in block]
     if folded:
         lines.insert(0, (Span(f"  {figures.count(folded, 'earlier phase')}", Style.FAINT),))
-    return [*lines, _totals(progress, width=width, now=now)]
+    return [*lines, *models, _totals(progress, width=width, now=now)]
 
 
 def _header(phase: PhaseState, *, width: int, now: float, open_: bool) -> Line:
@@ -83,10 +88,9 @@ def _steps(phase: PhaseState, *, room: int, width: int, now: float) -> Iterator[
         if len(chosen) == room:
             break
         chosen.setdefault(step.number, step)
-    hidden = phase.done + len(phase.running) - len(chosen)
+    hidden = phase.done + len(phase.running) - sum(map(_weight, chosen.values()))
     if hidden and len(chosen) == room:
-        chosen.popitem()
-        hidden += 1
+        hidden += _weight(chosen.popitem()[1])
     if hidden:
         yield (Span(f"    {hidden:,} more", Style.FAINT),)
     for number in sorted(chosen):
@@ -95,14 +99,21 @@ def _steps(phase: PhaseState, *, room: int, width: int, now: float) -> Iterator[
 
 
 def _by_weight(phase: PhaseState) -> Iterable[RunningStep | DoneStep]:
-    yield from reversed(phase.failures)
+    yield from reversed(phase.failures.values())
     yield from phase.running.values()
     yield from reversed(phase.recent)
 
 
+def _weight(step: RunningStep | DoneStep) -> int:
+    """How many steps its line stands for."""
+    return step.alike if isinstance(step, DoneStep) else 1
+
+
 def _running(step: RunningStep, *, width: int, now: float) -> Line:
     if step.retry:
-        doing = Span(f"  again after: {one_line(step.retry)}", Style.WARN)
+        left = step.retry_at - now
+        when = f"waits {figures.duration(left)}" if left > 0 else "tried again"
+        doing = Span(f"  {when}: {one_line(told(step.retry, step.model), width)}", Style.WARN)
     else:
         turn = f"turn {step.turns + 1}" if step.turns else ""
         doing = Span("  " + " ".join(part for part in (turn, *step.tools) if part), Style.FAINT)
@@ -116,6 +127,8 @@ def _running(step: RunningStep, *, width: int, now: float) -> Line:
 
 
 def _done(step: DoneStep, *, width: int) -> Line:
+    if step.alike > 1:
+        return _alike(step, width=width)
     if step.error:
         note = Span(f"  {one_line(step.error)}", Style.BAD)
     else:
@@ -127,6 +140,43 @@ def _done(step: DoneStep, *, width: int) -> Line:
         seconds=None if step.stored else step.duration_s,
         width=width,
     )
+
+
+def _alike(step: DoneStep, *, width: int) -> Line:
+    """All steps that failed because of one error."""
+    mark = Span(f"    {status_mark(step.status)} ", status_style(step.status))
+    count = Span(figures.count(step.alike, "step"))
+    room = width - cell_width(mark.text) - cell_width(count.text)
+    error = f"  {one_line(step.error) or status_word(step.status)}"
+    return mark, count, Span(pad(fit(error, room), room), Style.BAD)
+
+
+def _models(progress: Progress, *, width: int, now: float) -> Iterator[Line]:
+    """A line for each model that is slowed or down; of many the last ones are counted."""
+    ailing = [state for state in progress.models.values() if state.ails(now)]
+    shown = ailing if len(ailing) <= _MODELS else ailing[: _MODELS - 1]
+    for state in shown:
+        mark = Span("! ", Style.WARN)
+        yield (
+            mark,
+            Span(
+                fit(_trouble(state, width=width, now=now), width - 2),
+                Style.BAD if state.down is not None else Style.WARN,
+            ),
+        )
+    if len(ailing) > len(shown):
+        yield (Span(f"! {len(ailing) - len(shown):,} more models are slowed or down", Style.WARN),)
+
+
+def _trouble(state: ModelState, *, width: int, now: float) -> str:
+    name = one_line(state.model, _LABEL)
+    down = state.down
+    if down is None:
+        assert state.slowed is not None
+        return f"{name} is rate limited: {figures.count(state.slowed.at_once, 'call')} at a time"
+    left = down.at + down.wait_s - now
+    again = f"asked again in {figures.duration(left)}" if left > 0 else "asked again now"
+    return f"{name} is down, {again}: {one_line(told(down.error, down.model), width)}"
 
 
 def _name(number: int, label: str, model: str, status: str, *, stored: bool) -> list[Span]:

@@ -1,11 +1,14 @@
 """Progress as plain lines on stderr: no terminal, NO_COLOR, or --quiet (warnings and errors only).
 
-Live steps get a line each when they end; steps from the store are counted, since a rerun may have thousands.
+Live steps get a line each when they end; steps from the store are counted, since a rerun may have thousands, and so are
+steps that fail, or are tried again, for a reason that was told already.
 """
 
 from __future__ import annotations
 
 from typing import assert_never
+
+import msgspec
 
 from vibe_workflows.engine.events import (
     ContextShortened,
@@ -27,9 +30,27 @@ from vibe_workflows.engine.events import (
 from vibe_workflows.engine.model import StepStatus
 
 from . import figures
+from .faults import LONGEST_ERROR, alike, error_text
+from .happenings import fell_back, model_line, shortened
 from .sanitize import one_line
 from .stream import Output
 from .words import OFFLINE_NOTICE, log_line, status_word
+
+_LONGEST_LABEL = 100
+
+
+#: Different errors that are folded; more of them get a line each.
+_MOST_FOLDED = 64
+
+#: Errors that end the run, and that all steps at work may meet at once: told when nothing more of them can come.
+_ENDING = frozenset({"SetupError", "ModelMissing"})
+
+
+class _Alike(msgspec.Struct):
+    """Steps that failed, or were tried again, because of alike errors."""
+
+    first: StepFinished | StepRetried
+    more: int = 0
 
 
 class PlainProgress:
@@ -40,6 +61,10 @@ class PlainProgress:
         self._quiet = quiet
         self._phase = ""
         self._stored = 0
+        self._cancelled = 0
+        self._failed: dict[tuple[str, str], _Alike] = {}
+        self._retried: dict[str, _Alike] = {}
+        self._held: list[_Alike] = []  # those of _failed that are not told yet
 
     def handle(self, event: Event) -> None:
         match event:
@@ -52,26 +77,20 @@ class PlainProgress:
             case StepFinished():
                 self._finished(event)
             case StepRetried():
-                self._say(f"  #{event.number} tried again in {figures.duration(event.wait_s)}: {event.error}")
+                self._again(event)
             case StepFellBack():
-                self._say(f"  #{event.number} goes on with {event.model}: {event.error}")
+                self._say("  " + fell_back(event))
             case ContextShortened():
-                self._say(
-                    f"  #{event.number} shortened {figures.count(event.outputs, 'old tool output')}, to fit the model"
-                )
-            case ModelSlowed():
-                self._say(f"  {event.model} is rate limited: {figures.count(event.at_once, 'call')} at a time")
+                self._say("  " + shortened(event))
+            case ModelSlowed() | ModelUp():
+                self._say("  " + model_line(event))
             case ModelDown():
-                self._loud(
-                    f"warning: {event.model} is down ({figures.count(event.failures, 'failure')} in a row: "
-                    f"{event.error}); asked again in {figures.duration(event.wait_s)}"
-                )
-            case ModelUp():
-                self._say(f"  {event.model} answers again")
+                self._loud("warning: " + model_line(event))
             case Logged():
-                self._flush_stored()
+                self._flush()
                 self._say("  " + log_line(event))
             case Warned():
+                self._flush()
                 self._loud(f"warning: {event.message}")
             case RunFinished():
                 self.close()
@@ -81,12 +100,20 @@ class PlainProgress:
                 assert_never(event)
 
     def close(self) -> None:
-        """Tell of the stored steps that were not told of yet."""
-        self._flush_stored()
+        """Tell of what was only counted so far."""
+        self._flush()
+        for each in self._failed.values():
+            if each.more and self._quiet:  # otherwise the last lines of the run tell how many they were
+                self._loud(f"  {figures.count(each.more, 'more step')} failed: {_error(each.first)}")
+        for each in self._retried.values():
+            if each.more:
+                self._say(f"  {each.more:,} more retries: {_error(each.first)}")
+        self._failed.clear()
+        self._retried.clear()
 
     def _enter(self, phase: str) -> None:
         if phase != self._phase:
-            self._flush_stored()
+            self._flush()
             self._phase = phase
             if phase:
                 self._say(f"{phase}")
@@ -95,22 +122,58 @@ class PlainProgress:
         self._enter(event.phase)
         if event.stored:
             self._stored += 1
-            return
-        self._flush_stored()
-        parts = [f"  #{event.number}", event.label, status_word(event.status)]
-        if event.tokens:
-            parts.append(f"{figures.tokens(event.tokens)} tokens {figures.money(event.cost_microusd)}")
-        parts.append(figures.duration(event.duration_s))
-        line = " ".join(part for part in parts if part)
-        if event.status in (StepStatus.FAILED, StepStatus.TIMED_OUT):
-            self._loud(f"{line}: {event.error}")
+        elif event.status == StepStatus.CANCELLED:
+            self._cancelled += 1
+        elif event.status in (StepStatus.FAILED, StepStatus.TIMED_OUT):
+            self._fail(event)
         else:
-            self._say(line)
+            self._flush()
+            self._say(_step(event))
 
-    def _flush_stored(self) -> None:
+    def _fail(self, event: StepFinished) -> None:
+        key = (event.error_type, alike(event.error, event.label))
+        known = self._failed.get(key)
+        if known is not None:
+            known.more += 1
+            return
+        if len(self._failed) < _MOST_FOLDED:
+            self._failed[key] = new = _Alike(event)
+            if event.error_type in _ENDING:
+                self._held.append(new)
+                return
+        self._flush()
+        self._loud(f"{_step(event)}: {_error(event)}")
+
+    def _again(self, event: StepRetried) -> None:
+        key = alike(event.error)
+        known = self._retried.get(key)
+        if known is not None:
+            known.more += 1
+            return
+        if len(self._retried) < _MOST_FOLDED:
+            self._retried[key] = _Alike(event)
+        self._say(f"  #{event.number} tried again in {figures.duration(event.wait_s)}: {_error(event)}")
+
+    def _flush(self) -> None:
+        """Tell of what came before, and was kept back to be counted."""
         if self._stored:
             count, self._stored = self._stored, 0
             self._say(f"  {figures.count(count, 'step')} from the store")
+        if self._held:
+            held, self._held = self._held, []
+            for each in held:
+                self._tell(each)
+        if self._cancelled:
+            count, self._cancelled = self._cancelled, 0
+            self._say(f"  {figures.count(count, 'step')} cancelled")
+
+    def _tell(self, held: _Alike) -> None:
+        assert isinstance(held.first, StepFinished)
+        if held.more:
+            self._loud(f"  {figures.count(held.more + 1, 'step')} failed: {_error(held.first)}")
+        else:
+            self._loud(f"{_step(held.first)}: {_error(held.first)}")
+        held.more = 0
 
     def _say(self, text: str) -> None:
         if not self._quiet:
@@ -119,6 +182,19 @@ class PlainProgress:
     def _loud(self, text: str) -> None:
         indent = text[: len(text) - len(text.lstrip(" "))]
         self._output.line(indent + one_line(text))
+
+
+def _step(event: StepFinished) -> str:
+    parts = [f"  #{event.number}", one_line(event.label, _LONGEST_LABEL), status_word(event.status)]
+    if event.tokens:
+        parts.append(f"{figures.tokens(event.tokens)} tokens {figures.money(event.cost_microusd)}")
+    parts.append(figures.duration(event.duration_s))
+    return " ".join(part for part in parts if part)
+
+
+def _error(event: StepFinished | StepRetried) -> str:
+    """Type, kind and message, as far as the event has them."""
+    return error_text(event) if isinstance(event, StepFinished) else one_line(event.error, LONGEST_ERROR)
 
 
 def _continues(event: RunStarted) -> str:

@@ -30,8 +30,16 @@ from vibe_workflows.engine.events import (
 )
 from vibe_workflows.engine.model import StepStatus
 
-#: Finished steps of a phase that stay visible one by one.
+from .faults import alike, error_text
+
+#: Finished steps of a phase that stay visible one by one, and different errors of a phase.
 KEPT = 12
+
+#: Models that are kept while they are slowed or down: more are never of use to a reader.
+_MOST_MODELS = 16
+
+#: Nothing tells that a rate limit is over: without another one for this long, a model counts as well again.
+_SLOW_S = 60.0
 
 
 class RunningStep(msgspec.Struct, kw_only=True):
@@ -43,10 +51,11 @@ class RunningStep(msgspec.Struct, kw_only=True):
     tokens: int = 0
     microusd: int | None = 0
     tools: tuple[str, ...] = ()
-    retry: str = ""  # why it is tried again, while it waits for that
+    retry: str = ""  # why it is tried again, until its next turn
+    retry_at: float = 0.0
 
 
-class DoneStep(msgspec.Struct, frozen=True, kw_only=True):
+class DoneStep(msgspec.Struct, kw_only=True):
     number: int
     label: str
     model: str
@@ -55,7 +64,19 @@ class DoneStep(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     microusd: int | None
     duration_s: float
-    error: str
+    error: str  # with its type
+    alike: int = 1  # steps that failed so
+
+
+class ModelState(msgspec.Struct):
+    """A model that is slowed, or down."""
+
+    model: str
+    slowed: ModelSlowed | None = None
+    down: ModelDown | None = None
+
+    def ails(self, now: float) -> bool:
+        return self.down is not None or (self.slowed is not None and now - self.slowed.at < _SLOW_S)
 
 
 class PhaseState(msgspec.Struct):
@@ -70,7 +91,7 @@ class PhaseState(msgspec.Struct):
     microusd: int | None = 0
     running: dict[int, RunningStep] = {}
     recent: deque[DoneStep] = msgspec.field(default_factory=lambda: deque(maxlen=KEPT))
-    failures: deque[DoneStep] = msgspec.field(default_factory=lambda: deque(maxlen=KEPT))
+    failures: dict[tuple[str, str], DoneStep] = {}  # the first of each error, the latest different ones
 
     @property
     def done(self) -> int:
@@ -92,6 +113,7 @@ class Progress:
         self.stored = 0
         self.failed = 0
         self.running: dict[int, RunningStep] = {}
+        self.models: dict[str, ModelState] = {}  # that are slowed or down
         self.tokens = 0  # of live steps, those under way included
         self.microusd: int | None = 0
         self.finished = False
@@ -110,19 +132,33 @@ class Progress:
             case StepRetried():
                 step = self.running.get(event.number)
                 if step is not None:
-                    step.retry = event.error
+                    step.retry, step.retry_at = event.error, event.at + event.wait_s
             case StepFellBack():
                 step = self.running.get(event.number)
                 if step is not None:
-                    step.model = event.model
+                    step.model, step.retry = event.model, ""
             case StepFinished():
                 self._finish(event)
             case RunFinished():
                 self.finished = True
-            case Logged() | Warned() | ContextShortened() | ModelSlowed() | ModelDown() | ModelUp():
+            case ModelSlowed():
+                self._model(event.model).slowed = event
+            case ModelDown():
+                self._model(event.model).down = event
+            case ModelUp():
+                self._model(event.model).down = None
+            case Logged() | Warned() | ContextShortened():
                 pass
             case _:
                 assert_never(event)
+
+    def _model(self, name: str) -> ModelState:
+        state = self.models.get(name)
+        if state is None:
+            if len(self.models) >= _MOST_MODELS:
+                del self.models[next(iter(self.models))]
+            state = self.models[name] = ModelState(name)
+        return state
 
     def _phase(self, title: str, at: float) -> PhaseState:
         phase = self.phases.get(title)
@@ -163,10 +199,10 @@ class Progress:
             tokens=event.tokens,
             microusd=event.cost_microusd,
             duration_s=event.duration_s,
-            error=event.error,
+            error=error_text(event),
         )
-        self._count(phase, done)
-        phase.recent.append(done)
+        if self._count(phase, done):
+            phase.recent.append(done)
 
     def _settle(self, event: StepFinished, running: RunningStep | None) -> None:
         """A step's own figures win over the sum of its turns, which may lack one that failed."""
@@ -177,12 +213,14 @@ class Progress:
         else:
             self.microusd += event.cost_microusd - seen
 
-    def _count(self, phase: PhaseState, done: DoneStep) -> None:
+    def _count(self, phase: PhaseState, done: DoneStep) -> bool:
+        """Whether the step is one of those that are shown for being the latest."""
         if done.status in (StepStatus.FAILED, StepStatus.TIMED_OUT):
             self.failed += 1
             phase.failed += 1
-            phase.failures.append(done)
-        elif done.status in (StepStatus.CANCELLED, StepStatus.SKIPPED):
+            _fold(phase.failures, done)
+            return False
+        if done.status in (StepStatus.CANCELLED, StepStatus.SKIPPED):
             phase.dropped += 1
         elif done.stored:
             self.stored += 1
@@ -190,6 +228,19 @@ class Progress:
         else:
             self.live += 1
             phase.live += 1
+        return True
+
+
+def _fold(failures: dict[tuple[str, str], DoneStep], done: DoneStep) -> None:
+    """Count a failure with those of the same error."""
+    key = (done.status, alike(done.error))
+    known = failures.get(key)
+    if known is not None:
+        known.alike += 1
+        return
+    if len(failures) >= KEPT:
+        del failures[next(iter(failures))]
+    failures[key] = done
 
 
 def _add(total: int | None, more: int | None) -> int | None:

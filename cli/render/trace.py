@@ -1,32 +1,36 @@
-"""A past run as text: its phases and steps, or one step with its prompt, turns and tool calls."""
+"""A past run as text: its phases and steps, what went wrong, and what it used."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import wrap
 
 import msgspec
 
-from vibe_workflows.engine.events import Logged
+from vibe_workflows.engine.events import Event, Logged, PhaseStarted, StepFellBack
 from vibe_workflows.engine.model import (
-    Attempt,
     DeliveryMode,
-    Fault,
+    PromptMakeup,
     Run,
+    RunStatus,
     Step,
+    StepId,
     StepStatus,
-    ToolCall,
-    Turn,
     Usage,
 )
 from vibe_workflows.engine.ports import DeliveredStep
 
 from . import figures
+from .faults import LONGEST_ERROR, alike, fault_line, origin_line, origin_of
+from .happenings import attempts, model_lines, step_lines, warning_lines
 from .paint import Style, paint
-from .sanitize import clean, fit, one_line
+from .sanitize import clean, one_line
 from .tables import Cell, Column, table
+from .usage import hit_rate, makeup_line, makeup_sum, rate_style, rate_text, usage_line
 from .words import status_mark, status_style, status_word, summary
 
+_INDENT = " " * 5
 _COLUMNS = (
     Column(title=""),
     Column(title="#", right=True),
@@ -54,25 +58,26 @@ class RunTrace(msgspec.Struct, frozen=True, kw_only=True):
     run: Run
     answered: Sequence[DeliveredStep]
     unanswered: Sequence[OpenStep]
-    warnings: Sequence[str]
-    log: Sequence[Logged]
-    phases: Sequence[str]  # in order, those without steps too
+    events: Sequence[Event]
+    makeups: Mapping[StepId, PromptMakeup]
+
+    @property
+    def log(self) -> list[Logged]:
+        return [event for event in self.events if isinstance(event, Logged)]
+
+    @property
+    def phases(self) -> list[str]:
+        """In order, those without steps too."""
+        return list(dict.fromkeys(event.title for event in self.events if isinstance(event, PhaseStarted)))
+
+    @property
+    def steps(self) -> list[Step]:
+        return [*(each.step for each in self.answered), *(each.step for each in self.unanswered)]
 
 
-class StepTrace(msgspec.Struct, frozen=True, kw_only=True):
-    number: int
-    label: str
-    phase: str
-    line: int
-    stored: bool
-    reason: str
-    step: Step
-    attempts: Sequence[Attempt]
-    turns: Sequence[Turn]
-    tool_calls: Sequence[ToolCall]
+class StepRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a run, answered or not."""
 
-
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     label: str
     phase: str
@@ -81,32 +86,40 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     step: Step
 
 
-# ---------------------------------------------------------------- a run
+def rows_of(trace: RunTrace) -> Iterator[StepRow]:
+    for answered in trace.answered:
+        delivery = answered.delivery
+        yield StepRow(
+            number=delivery.number,
+            label=delivery.label,
+            phase=delivery.phase,
+            status=delivery.status.value,
+            stored=delivery.mode is DeliveryMode.STORED,
+            step=answered.step,
+        )
+    for opened in trace.unanswered:
+        yield StepRow(
+            number=opened.number,
+            label=opened.label,
+            phase=opened.phase,
+            status=opened.step.status.value,
+            stored=False,
+            step=opened.step,
+        )
 
 
 def run_text(trace: RunTrace, *, width: int | None, colour: bool, now: float) -> str:
-    """The run, its phases and steps with what each cost, and the line of totals."""
-    run = trace.run
-    parts = [_head(run, colour=colour, now=now), ""]
-    rows = list(_rows(trace))
-    titles, *lines = _steps(rows, width=width, colour=colour)
-    parts += [titles] if rows else []
-    by_phase: dict[str, list[str]] = {title: [] for title in trace.phases}
-    for row, line in zip(rows, lines, strict=True):
-        by_phase.setdefault(row.phase, []).append(line)
-        if row.step.fault is not None:
-            by_phase[row.phase].append(paint(_reason(row, width), Style.BAD, colour=colour))
-    for title, of_phase in by_phase.items():
-        parts += [paint(one_line(title), Style.TITLE, colour=colour)] if title else []
-        parts += of_phase or ["   no steps"]
-    parts += [""] if by_phase else []
-    parts += [paint(f"warning: {one_line(text)}", Style.WARN, colour=colour) for text in trace.warnings]
-    if trace.log:
-        parts.append(f"{figures.count(len(trace.log), 'line')} logged; `vibe trace {run.id} --json` has them")
-    if run.fault is not None:
-        parts.append(paint(f"error: {clean(run.fault.message)}", Style.BAD, colour=colour))
-    parts.append(_sum(run))
-    return "\n".join(parts)
+    """The run, its phases and steps with what each used, what went wrong, and the totals."""
+    parts = [_head(trace.run, colour=colour, now=now), "", *_tree(trace, width=width, colour=colour)]
+    for lines, name, style in (
+        (warning_lines(trace.events), "warning: ", Style.WARN),
+        (model_lines(trace.events), "model: ", Style.WARN),
+        (step_lines(trace.events), "", Style.WARN),
+    ):
+        parts += [paint(name + line, style, colour=colour) for line in lines]
+    if log := trace.log:
+        parts.append(f"{figures.count(len(log), 'line')} logged; `vibe trace {trace.run.id} --json` has them")
+    return "\n".join([*parts, *_fault(trace.run, colour=colour), *_totals(trace, colour=colour)])
 
 
 def _head(run: Run, *, colour: bool, now: float) -> str:
@@ -123,38 +136,73 @@ def _head(run: Run, *, colour: bool, now: float) -> str:
     return "  ".join(facts) + f"\n{one_line(run.path)}" + arguments
 
 
-def _rows(trace: RunTrace) -> Iterator[_Row]:
-    for answered in trace.answered:
-        delivery = answered.delivery
-        yield _Row(
-            number=delivery.number,
-            label=delivery.label,
-            phase=delivery.phase,
-            status=delivery.status.value,
-            stored=delivery.mode is DeliveryMode.STORED,
-            step=answered.step,
-        )
-    for opened in trace.unanswered:
-        yield _Row(
-            number=opened.number,
-            label=opened.label,
-            phase=opened.phase,
-            status=opened.step.status.value,
-            stored=False,
-            step=opened.step,
-        )
+# ---------------------------------------------------------------- phases and steps
 
 
-def _steps(rows: Sequence[_Row], *, width: int | None, colour: bool) -> list[str]:
+def _tree(trace: RunTrace, *, width: int | None, colour: bool) -> list[str]:
+    rows = list(rows_of(trace))
+    fallbacks = {event.step: event.model for event in trace.events if isinstance(event, StepFellBack)}
+    titles, *lines = _table(rows, fallbacks, width=width, colour=colour)
+    tried = attempts(trace.events)
+    by_phase: dict[str, list[tuple[StepRow, str]]] = {title: [] for title in trace.phases}
+    for row, line in zip(rows, lines, strict=True):
+        by_phase.setdefault(row.phase, []).append((row, line))
+    parts = [titles] if rows else []
+    for title, of_phase in by_phase.items():
+        parts += [paint(one_line(title), Style.TITLE, colour=colour)] if title else []
+        reasons = _reasons([row for row, _ in of_phase], tried)
+        for at, (_, line) in enumerate(of_phase):
+            parts.append(line)
+            if at in reasons:
+                parts += [paint(text, Style.BAD, colour=colour) for text in _folded(reasons[at], width)]
+        parts += [] if of_phase else ["   no steps"]
+    return [*parts, ""] if by_phase else parts
+
+
+def _reasons(rows: Sequence[StepRow], tried: Mapping[str, int]) -> dict[int, str]:
+    """Why steps of a phase failed, by the row below which it stands: once for all that failed alike."""
+    folded: dict[tuple[str, str, str], list[int]] = {}
+    for at, row in enumerate(rows):
+        fault = row.step.fault
+        if fault is not None:
+            folded.setdefault((fault.type, fault.kind, alike(fault.message, row.label)), []).append(at)
+    reasons = {}
+    for places in folded.values():
+        first = rows[places[0]]
+        assert first.step.fault is not None
+        reason = fault_line(first.step.fault, first.label)
+        count = tried.get(first.step.id, 1)
+        if len(places) > 1:
+            reason = f"{figures.count(len(places), 'step')}: {reason}"
+        elif count > 1:
+            reason = f"tried {count} times: {reason}"
+        reasons[places[-1]] = reason
+    return reasons
+
+
+def _folded(reason: str, width: int | None) -> list[str]:
+    """The line below a step that failed: whole where nobody looks at columns, else on a few lines."""
+    if width is None:
+        return [_INDENT + reason]
+    return wrap(
+        one_line(reason, LONGEST_ERROR),
+        max(width, 40),
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+        break_on_hyphens=False,
+    )
+
+
+def _table(rows: Sequence[StepRow], fallbacks: Mapping[str, str], *, width: int | None, colour: bool) -> list[str]:
     """The line of titles, and one for each row; aligned over all phases."""
     cells = [
         (
             Cell(status_mark(row.status, stored=row.stored), status_style(row.status, stored=row.stored)),
             str(row.number),
-            row.label or str(_spec(row.step).get("tool") or row.step.kind.value),
-            Cell(row.step.model, Style.FAINT),
+            row.label or tool_name(row.step) or row.step.kind.value,
+            Cell(fallbacks.get(row.step.id, row.step.model), Style.FAINT),
             str(row.step.turns or ""),
-            *_usage_cells(row.step.usage),
+            *_usage_cells(row.step),
             Cell("store", Style.STORED) if row.stored else _time(row.step),
         )
         for row in rows
@@ -162,13 +210,28 @@ def _steps(rows: Sequence[_Row], *, width: int | None, colour: bool) -> list[str
     return table(_COLUMNS, cells, width=width, colour=colour).split("\n")
 
 
-def _usage_cells(usage: Usage) -> tuple[str, str, str, str]:
+def tool_name(step: Step) -> str:
+    """Of a step without a model; else empty."""
+    try:
+        spec = json.loads(step.spec)
+    except ValueError:
+        return ""
+    return str(spec.get("tool") or "") if isinstance(spec, dict) else ""
+
+
+def _usage_cells(step: Step) -> tuple[str, str, Cell, str]:
+    usage = step.usage
     if not usage.tokens:
-        return "", "", "", ""
+        return "", "", Cell(""), ""
+    about = "~" if usage.estimated else ""
+    rate = hit_rate(usage)
+    cached = Cell("")
+    if rate is not None:
+        cached = Cell(rate_text(rate), rate_style(rate, usage.input_tokens / max(step.turns, 1)))
     return (
-        figures.tokens(usage.input_tokens),
-        figures.tokens(usage.output_tokens),
-        figures.tokens(usage.cached_tokens) if usage.cached_tokens else "",
+        about + figures.tokens(usage.input_tokens),
+        about + figures.tokens(usage.output_tokens),
+        cached,
         figures.money(usage.cost_microusd),
     )
 
@@ -179,145 +242,43 @@ def _time(step: Step) -> str:
     return figures.duration(step.finished_at - step.started_at)
 
 
-def _reason(row: _Row, width: int | None) -> str:
-    assert row.step.fault is not None
-    line = f"     {row.step.fault.type}: {one_line(row.step.fault.message)}"
-    return line if width is None else fit(line, width)
+# ---------------------------------------------------------------- how it ended
 
 
-def _sum(run: Run) -> str:
-    line = summary(
-        stored=run.stored_steps,
-        live=run.live_steps,
-        paid_microusd=run.paid.cost_microusd,
-        paid_tokens=run.paid.tokens,
-        oldest_stored_s=None,
-        hint=False,
-    )
-    usage = run.usage
-    if not usage.tokens:
-        return line
-    cached = f" ({usage.cached_tokens / usage.input_tokens:.0%} cached)" if usage.cached_tokens else ""
-    return (
-        f"{line}; {figures.tokens(usage.input_tokens)} tokens in{cached}, {figures.tokens(usage.output_tokens)} out, "
-        f"worth {figures.money(usage.cost_microusd)}"
-    )
-
-
-# ---------------------------------------------------------------- a step
-
-
-def step_text(trace: StepTrace, *, colour: bool) -> str:
-    """One step: its prompt, then every turn with its tool calls, then its answer."""
-    step = trace.step
-    parts = [_step_head(trace, colour=colour)]
-    spec = _spec(step)
-    for name in ("system", "context", "prompt", "tool", "arguments", "schema"):
-        if name in spec:
-            parts += [_title(name, colour), _shown(spec[name])]
-    calls: dict[int, list[ToolCall]] = {}
-    for call in trace.tool_calls:
-        calls.setdefault(call.turn, []).append(call)
-    for turn in trace.turns:
-        parts += _turn(turn, calls.pop(turn.number, []), colour=colour)
-    for left in calls.values():
-        parts += [line for call in left for line in _call(call, colour=colour)]
-    if step.result is not None:
-        parts += [_title("result", colour), _shown(_parsed(step.result))]
-    if step.fault is not None:
-        parts += [_title("error", colour), paint(_fault(step.fault), Style.BAD, colour=colour)]
-    return "\n".join(parts)
-
-
-def _step_head(trace: StepTrace, *, colour: bool) -> str:
-    step = trace.step
-    status = "from the store" if trace.stored else status_word(step.status.value)
-    facts = [
-        f"step #{trace.number}",
-        one_line(trace.label),
-        one_line(trace.phase),
-        paint(status, status_style(step.status.value, stored=trace.stored), colour=colour),
-        one_line(step.model),
-        f"line {trace.line}" if trace.line else "",
-    ]
-    lines = ["  ".join(fact for fact in facts if fact), _usage_line(step.usage)]
-    if trace.reason:
-        lines.append(f"reuse: {one_line(trace.reason)}")
-    if trace.stored:
-        lines.append(f"answered first in run {step.run_id}")
-    lines += [
-        f"attempt {attempt.number}: {status_word(attempt.status.value)}"
-        + (f", {_fault(attempt.fault)}" if attempt.fault is not None else "")
-        for attempt in trace.attempts
-        if len(trace.attempts) > 1
-    ]
-    return "\n".join(lines)
-
-
-def _usage_line(usage: Usage) -> str:
-    if not usage.tokens:
-        return "no tokens used"
-    cached = f" ({figures.tokens(usage.cached_tokens)} cached)" if usage.cached_tokens else ""
-    reasoning = f" ({figures.tokens(usage.reasoning_tokens)} reasoning)" if usage.reasoning_tokens else ""
-    estimated = ", estimated" if usage.estimated else ""
-    read = f"{figures.tokens(usage.input_tokens)} tokens in{cached}"
-    written = f"{figures.tokens(usage.output_tokens)} out{reasoning}"
-    return f"{read}, {written}, {figures.money(usage.cost_microusd)}{estimated}"
-
-
-def _turn(turn: Turn, calls: Sequence[ToolCall], *, colour: bool) -> list[str]:
-    took = figures.duration(turn.finished_at - turn.started_at)
-    head = f"turn {turn.number}  {one_line(turn.model)}  {turn.outcome}  {_usage_line(turn.usage)}  {took}"
-    parts = ["", paint(head, Style.TITLE, colour=colour)]
-    if turn.number > 1:
-        # What the first turn was given is the prompt above, and tool outputs stand with their calls.
-        parts += [f"> {line}" for line in _spoken(_parsed(turn.input), but="tool")]
-    parts += _spoken([_parsed(turn.output)])
-    if turn.error:
-        parts.append(paint(clean(turn.error), Style.BAD, colour=colour))
-    return parts + [line for call in calls for line in _call(call, colour=colour)]
-
-
-def _call(call: ToolCall, *, colour: bool) -> list[str]:
-    took = figures.duration(call.finished_at - call.started_at)
-    style = Style.LIVE if call.outcome == "ok" else Style.BAD
-    head = paint(f"  {one_line(call.name)} {one_line(call.arguments)}", style, colour=colour)
-    body = "\n".join(f"    {line}" for line in clean(call.output).splitlines())
-    return [f"{head}  {call.outcome}  {took}", body] if body else [f"{head}  {call.outcome}  {took}"]
-
-
-def _spoken(messages: object, *, but: str = "") -> list[str]:
-    """The text of messages; one that has none is left out."""
-    lines: list[str] = []
-    for message in messages if isinstance(messages, list) else [messages]:
-        if isinstance(message, dict):
-            text = message.get("text") or message.get("content")
-            if message.get("role") != but and isinstance(text, str) and text:
-                lines += clean(text).splitlines()
-        elif isinstance(message, str):
-            lines += clean(message).splitlines()
+def _fault(run: Run, *, colour: bool) -> list[str]:
+    """The error of the run, where it came from, and what to do next."""
+    lines = []
+    look = ""
+    if run.fault is not None:
+        lines.append(paint(f"error: {clean(run.fault.message)}", Style.BAD, colour=colour))
+        origin = origin_of(run.fault)
+        if origin is not None:
+            lines.append(f"  {origin_line(origin)}")
+            look = f"To look: `vibe trace {run.id} --step {origin.number}`; to"
+    if run.status not in (RunStatus.COMPLETED, RunStatus.RUNNING, RunStatus.PENDING):
+        larger = " --budget LIMIT" if run.status is RunStatus.BUDGET_EXCEEDED else ""
+        lines.append(f"everything finished is kept. {look or 'To'} go on: `vibe resume {run.id}{larger}`")
     return lines
 
 
-def _title(name: str, colour: bool) -> str:
-    return "\n" + paint(name, Style.TITLE, colour=colour)
-
-
-def _shown(value: object) -> str:
-    return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def _fault(fault: Fault) -> str:
-    return clean(f"{fault.type}: {fault.message}")
-
-
-def _spec(step: Step) -> dict[str, object]:
-    parsed = _parsed(step.spec)
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _parsed(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+def _totals(trace: RunTrace, *, colour: bool) -> list[str]:
+    run = trace.run
+    usage: Usage = run.usage
+    lines = []
+    if usage.tokens:
+        calls = sum(step.turns for step in trace.steps)
+        lines.append(usage_line(usage, calls=calls, colour=colour, cost="worth "))
+        lines += filter(None, [makeup_line(makeup_sum(list(trace.makeups.values())), "prompts")])
+    failed = sum(step.status in (StepStatus.FAILED, StepStatus.TIMED_OUT) for step in trace.steps)
+    lines.append(
+        summary(
+            stored=run.stored_steps,
+            live=run.live_steps,
+            failed=failed,
+            paid_microusd=run.paid.cost_microusd,
+            paid_tokens=run.paid.tokens,
+            oldest_stored_s=None,
+            hint=False,
+        )
+    )
+    return lines

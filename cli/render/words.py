@@ -58,6 +58,7 @@ def summary(
     *,
     stored: int,
     live: int,
+    failed: int = 0,
     paid_microusd: int | None,
     paid_tokens: int,
     oldest_stored_s: float | None,
@@ -69,5 +70,6 @@ def summary(
         paid = f"{figures.tokens(paid_tokens)} tokens paid, price unknown"
     else:
         paid = f"{figures.money(paid_microusd)} paid"
-    line = f"{figures.count(stored + live, 'step')}: {stored:,} from the store{oldest}, {live:,} live, {paid}"
+    lost = f" ({failed:,} failed)" if failed else ""
+    line = f"{figures.count(stored + live, 'step')}: {stored:,} from the store{oldest}, {live:,} live{lost}, {paid}"
     return f"{line}; --fresh runs all" if stored and hint else line

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from ..backends.estimate import TOKENS_PER_REQUEST, data_tokens, tool_tokens
 from ..errors import ContextTooLong
-from ..model import Message, ModelInfo, ModelRequest, PromptMakeup, Shortened, Usage
+from ..model import Message, ModelInfo, ModelRequest, PromptMakeup, Shortened, Turn, Usage
 from .conversation import Conversation, Shortening, opening
 from .outputs import turn_chars
 from .prompts import SUBMIT_TOOL
@@ -30,6 +30,18 @@ class AgentContext:
         """Send what there is to another model from now on."""
         self._conversation.use_model(model)
         self._ask(model, info)
+
+    def go_on(self, turns: Sequence[Turn]) -> None:
+        """Take up the conversation of finished turns, with what they tell of the model's window."""
+        self._conversation = Conversation.of_turns(turns, self.model)
+        self._ask(self.model, self._info)
+        for turn in turns:
+            made = turn.makeup
+            if turn.model != self.model:
+                self._window = ContextWindow(self._info, self._task.max_tokens)
+            elif made.conversation:
+                size = made.system + made.tools + made.context + made.conversation + TOKENS_PER_REQUEST
+                self._window.counted(size, turn.usage)
 
     def _ask(self, model: str, info: ModelInfo) -> None:
         self.model = model

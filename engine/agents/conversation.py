@@ -26,7 +26,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..backends.estimate import files_tokens, message_tokens, text_tokens
-from ..model import FilePart, Message, ModelReply, PromptMakeup, Role, Shortened, ToolRequest
+from ..model import FilePart, Message, ModelReply, PromptMakeup, Role, Shortened, ToolRequest, Turn
 from .outputs import shortened
 
 
@@ -93,6 +93,22 @@ class Conversation:
     def requested(self, tool: str) -> bool:
         """Whether a reply that is shown to models asks for this tool."""
         return any(request.name == tool for message in self._messages for request in message.tool_requests)
+
+    @classmethod
+    def of_turns(cls, turns: Sequence[Turn], model: str) -> Conversation:
+        """As it stood after finished turns, for `model` to go on; the last answer is part of it where it counts."""
+        first, *_ = turns
+        conversation = cls(_read(first.input))
+        for turn in turns:
+            if turn is not first:
+                conversation.add(_read(turn.input))
+            for place in turn.shortened:
+                conversation._put(place.message, replace(conversation._messages[place.message], text=place.text))
+            conversation.sent()
+            if turn.counts:
+                conversation.reply(msgspec.json.decode(turn.output, type=Message), turn.model)
+        conversation.use_model(model)
+        return conversation
 
     def pending_input(self) -> str:
         """JSON of the messages that the next turn adds."""
@@ -183,6 +199,10 @@ def assistant_message(reply: ModelReply, turn: int) -> Message:
         tool_requests=tuple(requests),
         thinking=tuple([_encodable_block(block) for block in reply.thinking]),
     )
+
+
+def _read(text: str) -> list[Message]:
+    return msgspec.json.decode(text, type=list[Message])
 
 
 def messages_json(messages: Iterable[Message]) -> str:

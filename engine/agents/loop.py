@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, assert_never
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -101,6 +102,24 @@ class AgentRun:
     @property
     def observations(self) -> tuple[Observation, ...]:
         return tuple(self._observations)
+
+    def go_on(self, turns: Sequence[Turn], observations: Sequence[Observation]) -> None:
+        """Take up a conversation where finished turns left it; the tools of the last one are run again.
+
+        `observations` are those of all turns before it, and hold. To be called once, before `advance`.
+        """
+        *before, last = turns
+        self._turns = last.number
+        self._observations = dict.fromkeys(observations)
+        self._usage = sum((turn.usage for turn in turns), NO_USAGE)
+        self._repairs = sum(turn.counts and bool(turn.error) for turn in before if turn.model == self.model)
+        self._context.go_on([*before, replace(last, outcome="open")])
+        if last.counts:
+            message = msgspec.json.decode(last.output, type=Message)
+            asked = [request.name for request in message.tool_requests]
+            submits = self._context.submits or (self._task.schema is not None and prompts.SUBMIT_TOOL in asked)
+            finish = FinishReason(last.outcome)
+            self._open = _Open(turn=last, finish=finish, message=message, submits=submits, recorded=True)
 
     @property
     def unrecorded(self) -> Turn | None:

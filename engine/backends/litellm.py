@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import trio
 from msgspec import Struct, field
 
+from ..errors import SetupError
 from ..model import ModelInfo, ModelReply, ModelRequest
+from ..nearest import nearest
 from .estimate import request_tokens
 
 if TYPE_CHECKING:
@@ -77,7 +79,16 @@ class LitellmBackend:
 
 def _load(settings: LitellmSettings, now: Callable[[], float]) -> LitellmClient:
     from .litellm_client import LitellmClient
+    from .litellm_setup import providers
 
+    known = providers() if settings.api_bases else frozenset()
+    for provider in settings.api_bases:
+        if provider not in known:  # left alone, it would send prompts to the real provider
+            near = nearest(provider, known)
+            raise SetupError(
+                f"api_bases: no provider is called `{provider}`; "
+                + (f"did you mean `{near}`?" if near else "docs.litellm.ai lists them")
+            )
     return LitellmClient(settings, now=now)
 
 

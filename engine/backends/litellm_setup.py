@@ -69,3 +69,8 @@ def masked(text: str) -> str:
 def openai_base() -> str | None:
     """The address that litellm takes for `openai/...` from the environment."""
     return os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
+
+
+def providers() -> frozenset[str]:
+    """Every provider that a model's name can begin with."""
+    return frozenset(str(getattr(each, "value", each)) for each in litellm.provider_list)

@@ -13,8 +13,21 @@ from msgspec.structs import replace
 
 from ..errors import StoreError
 from ..events import Event
-from ..model import Attempt, Observation, Run, RunId, RunStatus, Step, StepId, StepKey, ToolCall, Turn
-from ..ports import DeliveredStep, StoredStep
+from ..model import (
+    Attempt,
+    Observation,
+    PromptMakeup,
+    Run,
+    RunId,
+    RunStatus,
+    Step,
+    StepId,
+    StepKey,
+    StepStatus,
+    ToolCall,
+    Turn,
+)
+from ..ports import CutOffStep, DeliveredStep, StoredStep
 from . import rows, tables
 from .blobs import BlobReader, plain
 from .failures import store_error
@@ -32,6 +45,11 @@ _DELIVERIES = (
     f"SELECT {tables.DELIVERIES.names}, {tables.STEPS.names} FROM deliveries "  # noqa: S608
     "JOIN steps ON steps.id = deliveries.step_id WHERE deliveries.run_id = ? ORDER BY deliveries.seq"
 )
+_MAKEUPS = """
+SELECT step_id, sum(system_tokens), sum(tools_tokens), sum(context_tokens), sum(conversation_tokens) FROM turns
+WHERE step_id IN (SELECT step_id FROM deliveries WHERE run_id = ?1 UNION SELECT id FROM steps WHERE run_id = ?1)
+GROUP BY step_id
+"""
 
 
 class StoreNotReady(StoreError):
@@ -106,6 +124,33 @@ class SqliteReader:
             for row in self._execute(tables.POOL, (key,)).fetchall()
         ]
 
+    @_reading
+    def cut_off(self, key: StepKey) -> list[CutOffStep]:
+        found = [rows.cut_off_step_of(row, self._text) for row in self._execute(tables.CUT_OFF, (key,)).fetchall()]
+        return [
+            replace(step, observations=self._looks(step.id))
+            for step in found
+            if step.status is not StepStatus.RUNNING or not self._locks.is_owned(step.run_id)
+        ]
+
+    def _looks(self, step_id: StepId) -> tuple[Observation, ...]:
+        """What a step that was cut off saw, each thing once, without the calls of its last turn."""
+        seen: dict[Observation, None] = {}
+        for link, turns in self._links(step_id):
+            found = self._execute(tables.LOOKS, (link, turns)).fetchall()
+            seen.update((rows.observation_of(row, self._text), None) for row in found)
+        return tuple(seen)
+
+    def _links(self, step_id: StepId) -> list[tuple[StepId, int]]:
+        """The steps that a step goes on with, the first one first, then itself; each with its last turn's number."""
+        links: list[tuple[StepId, int]] = []
+        link: StepId | None = step_id
+        while link is not None and link not in (each for each, _ in links):
+            row = self._execute(tables.LINK, (link,)).fetchone()
+            links.insert(0, (link, (row[1] or 0) if row else 0))
+            link = row[0] if row else None
+        return links
+
     # ------------------------------------------------------------ runs
 
     @_reading
@@ -159,11 +204,26 @@ class SqliteReader:
 
     @_reading
     def turns(self, step_id: StepId) -> list[Turn]:
-        return [rows.turn_of(row, self._text) for row in self._of_step(tables.TURNS, step_id)]
+        return [
+            rows.turn_of(row, self._text)
+            for link, _ in self._links(step_id)
+            for row in self._of_step(tables.TURNS, link)
+        ]
+
+    @_reading
+    def makeups(self, run_id: RunId) -> dict[StepId, PromptMakeup]:
+        return {
+            StepId(step): PromptMakeup(system=system, tools=tools, context=context, conversation=conversation)
+            for step, system, tools, context, conversation in self._execute(_MAKEUPS, (run_id,)).fetchall()
+        }
 
     @_reading
     def tool_calls(self, step_id: StepId) -> list[ToolCall]:
-        return [rows.tool_call_of(row, self._text) for row in self._of_step(tables.TOOL_CALLS, step_id)]
+        calls: list[ToolCall] = []
+        for link, last_turn in self._links(step_id):
+            made = [rows.tool_call_of(row, self._text) for row in self._of_step(tables.TOOL_CALLS, link)]
+            calls += [call for call in made if link == step_id or call.turn < last_turn]
+        return calls
 
     @_reading
     def attempts(self, step_id: StepId) -> list[Attempt]:

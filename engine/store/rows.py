@@ -30,7 +30,7 @@ from ..model import (
     Turn,
     Usage,
 )
-from ..ports import RunEvent, Source, StoredStep
+from ..ports import CutOffStep, RunEvent, Source, StoredStep
 from .blobs import Cell, plain
 
 #: A long text becomes the digest of a blob, and comes back.
@@ -166,6 +166,7 @@ def step_row(step: Step, put: Put) -> Row:
         plain(step.model),
         len(step.observations),
         *_usage_cells(step.usage),
+        step.predecessor,
     )
 
 
@@ -185,6 +186,7 @@ def step_of(row: Row, text: Text, observations: tuple[Observation, ...]) -> Step
         model=row[11],
         usage=_usage(row[13:20]),
         observations=observations,
+        predecessor=None if row[20] is None else StepId(row[20]),
     )
 
 
@@ -202,6 +204,20 @@ def stored_step_of(row: Row, text: Text, observations: tuple[Observation, ...]) 
         model=model,
         turns=turns,
         observations=observations,
+    )
+
+
+def cut_off_step_of(row: Row, text: Text) -> CutOffStep:
+    """From a row of `tables.CUT_OFF`, without what it saw."""
+    id_, run_id, status, fault, spec, _started_at, finished_at, _predecessor, last_turn = row
+    return CutOffStep(
+        id=StepId(id_),
+        run_id=RunId(run_id),
+        status=_STEP_STATUS[status],
+        fault=_fault(fault, text),
+        spec=text(spec),
+        finished_at=finished_at,
+        turns=last_turn,
     )
 
 

@@ -55,7 +55,7 @@ STEPS = Table(
     ("id",),
     (
         *("id", "run_id", "key", "spec", "kind", "status", "result", "fault", "started_at", "finished_at", "turns"),
-        *("model", "observed", *_USAGE),
+        *("model", "observed", *_USAGE, "predecessor"),
     ),
     {
         # Inside the transaction, so that the order of finishing is one for all processes; kept when written again.
@@ -101,6 +101,24 @@ DELIVERIES = Table(
 INSERT_EVENT = "INSERT INTO events (run_id, kind, at, data) VALUES (?, ?, ?, ?)"
 
 UPDATE_PLACE = "UPDATE steps SET place = ?1 WHERE id = ?2 AND place <> ?1"
+
+#: Steps without an answer that may be gone on with, unless another one has done so already.
+CUT_OFF = """
+SELECT id, run_id, status, fault, spec, started_at, finished_at, predecessor,
+       max(turns, coalesce((SELECT max(number) FROM turns WHERE step_id = steps.id), 0)) AS last_turn
+FROM steps
+WHERE key = ? AND status IN ('running', 'cancelled', 'timed_out', 'failed') AND last_turn > 0
+  AND NOT EXISTS (SELECT 1 FROM steps AS successor WHERE successor.predecessor = steps.id)
+ORDER BY started_at, id
+"""
+
+LINK = "SELECT predecessor, (SELECT max(number) FROM turns WHERE step_id = ?1) FROM steps WHERE id = ?1"
+
+#: What the turns of a step saw, but for the last one, whose tools are run again.
+LOOKS = """
+SELECT observed_tool, observed_arguments, observed_digest FROM tool_calls
+WHERE step_id = ? AND turn < ? AND observed_tool IS NOT NULL ORDER BY turn, number
+"""
 
 POOL = """
 SELECT id, finished_seq, finished_at, spec, result, place, model, turns, observed, input_tokens, output_tokens,

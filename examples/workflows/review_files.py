@@ -7,6 +7,7 @@ is "unverified", never "refuted". Change one file and run again: only the steps 
     vibe run examples/workflows/review_files.py --pattern "src/**/*.py" --max-files 10
 """
 
+from vibe_workflows.patterns import majority
 from vibe_workflows.script import AgentError, agent, log, parallel, phase, pipeline, tool
 
 meta = {
@@ -140,12 +141,9 @@ async def judged(path, findings, votes):
 
 def count(ballots, votes):
     """The verdict of a majority of all sceptics; fewer answers than that, or a draw, decide nothing."""
-    cast = [ballot for ballot in ballots if ballot is not None]
-    holds = [ballot for ballot in cast if ballot["holds"]]
-    against = len(cast) - len(holds)
-    quorum = votes // 2 + 1
-    if len(cast) < quorum or len(holds) == against:
-        verdict = "unverified"
-    else:
-        verdict = "confirmed" if len(holds) > against else "refuted"
-    return {"verdict": verdict, "votes": {"holds": len(holds), "against": against, "abstained": votes - len(cast)}}
+    verdict = majority(ballots, lambda ballot: ballot["holds"], quorum=votes // 2 + 1)
+    cast = [ballot["holds"] for ballot in ballots if ballot is not None]
+    return {
+        "verdict": {"yes": "confirmed", "no": "refuted", "unverified": "unverified"}[verdict],
+        "votes": {"holds": cast.count(True), "against": cast.count(False), "abstained": votes - len(cast)},
+    }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from . import algorithms, containers, data, dates, hints, math_, places, text
+from . import algorithms, containers, data, dates, hints, math_, patterns, places, text
 from .module import Module, Readable, members
 
 _FACADES: Final = (algorithms.FACADE, containers.FACADE, data.FACADE, dates.FACADE, hints.FACADE, math_.FACADE)
-_ALL: Final = (*_FACADES, places.FACADE, text.FACADE)
+_ALL: Final = (*_FACADES, patterns.FACADE, places.FACADE, text.FACADE)
 
 #: The types that the built-in facades give out.
 TYPES: Final[tuple[Readable, ...]] = tuple(readable for facade in _ALL for readable in facade.types)

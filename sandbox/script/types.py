@@ -40,6 +40,8 @@ class AgentOptions(TypedDict, total=False):
     """System text, instead of the built-in one."""
     tools: list[str] | None
     """Names of tools, or groups such as "read"; none by default."""
+    files: list[str] | None
+    """Paths in the project of images (png, jpg, gif, webp), PDFs and UTF-8 text to send along: 20 MB in all."""
     context: str | None
     """Text that many steps share: sent first and unchanged, so that the provider can cache it."""
     effort: str | None

@@ -198,9 +198,10 @@ def _modules() -> dict[str, Any]:
 
 @_switch("facade.module")
 def _facade_module() -> None:
-    """Scripts hold the real modules."""
+    """Scripts hold the real modules, of those that there are in the child."""
     for name in _modules():
-        _modules()[name] = importlib.import_module(name)
+        if not name.startswith("vibe_workflows"):
+            _modules()[name] = importlib.import_module(name)
 
 
 @_switch("facade.read_only")

@@ -3,117 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
-import trio
 
-from tests.support.command import Command, CommandHere
+from tests.support.command import CommandHere
+from tests.support.past_runs import USAGE, a_run, a_step, delivered, fill
 from vibe_workflows.engine.events import Logged, PhaseStarted, StepStarted, Warned
-from vibe_workflows.engine.island import open_island
-from vibe_workflows.engine.model import (
-    Attempt,
-    Delivery,
-    DeliveryMode,
-    Fault,
-    LineageId,
-    Run,
-    RunId,
-    RunStatus,
-    Step,
-    StepId,
-    StepKey,
-    StepKind,
-    StepStatus,
-    ToolCall,
-    Turn,
-    Usage,
-)
+from vibe_workflows.engine.model import Attempt, Fault, RunStatus, StepStatus, ToolCall, Turn
 from vibe_workflows.engine.ports import Record, RunEvent
-from vibe_workflows.engine.store.origin import StoreOrigins
-from vibe_workflows.engine.store.sqlite import open_store
-
-USAGE = Usage(input_tokens=12_000, output_tokens=345, cached_tokens=6_000, cost_microusd=30_000)
-
-
-def a_run(run_id: str, *, started_at: float = 1_000.0, status: RunStatus = RunStatus.COMPLETED, **more: Any) -> Run:
-    fields: dict[str, Any] = {
-        "id": RunId(run_id),
-        "lineage": LineageId(run_id),
-        "parent": None,
-        "workflow": "review",
-        "path": "/project/review.py",
-        "source_digest": "d",
-        "args": '{"path":"src"}',
-        "args_digest": "a",
-        "status": status,
-        "started_at": started_at,
-        "finished_at": started_at + 60,
-        "now": started_at,
-        "horizon": None,
-        "seed": "s",
-        "model": "gpt",
-        "offline": False,
-        "sandbox_level": "strong",
-        "version": "1",
-        "result": '"done"',
-        "usage": USAGE,
-        "paid": USAGE,
-        "live_steps": 1,
-        "stored_steps": 1,
-    }
-    return Run(**{**fields, **more})
-
-
-def a_step(run: str, number: int, *, status: StepStatus = StepStatus.COMPLETED, fault: Fault | None = None) -> Step:
-    return Step(
-        id=StepId(f"{run}-{number}"),
-        run_id=RunId(run),
-        key=StepKey(f"s1:{number}"),
-        spec=json.dumps({"kind": "agent", "prompt": f"Look at {number}.\nClosely.", "system": "Be brief."}),
-        kind=StepKind.AGENT,
-        status=status,
-        result=None if fault is not None else '"an answer"',
-        usage=USAGE,
-        started_at=1_000.0,
-        finished_at=1_002.5,
-        turns=2,
-        model="gpt-4o",
-        fault=fault,
-    )
-
-
-def delivered(run: str, number: int, step: Step, *, stored: bool = False, phase: str = "Review") -> Delivery:
-    return Delivery(
-        run_id=RunId(run),
-        number=number,
-        step_id=step.id,
-        mode=DeliveryMode.STORED if stored else DeliveryMode.LIVE,
-        status=StepStatus.CACHED if stored else step.status,
-        place=f"p{number}",
-        label=f"review:{number}",
-        phase=phase,
-        scope=0,
-        line=14,
-        requested_at=1_000.0,
-        delivered_at=1_003.0,
-        reason="nothing that it depends on has changed" if stored else "",
-    )
-
-
-def fill(command: Command, records: Sequence[Record]) -> None:
-    """A store in the project that this user made, with these records."""
-    path = command.project / ".vibe" / "vibe.db"
-    path.parent.mkdir(exist_ok=True)
-    origins = StoreOrigins(Path(command.home) / ".local" / "state" / "vibe")
-
-    async def write() -> None:
-        async with open_island() as island, open_store(path, island, origins=origins) as store:
-            await store.commit(records)
-
-    trio.run(write)
 
 
 def one_run() -> list[Record]:
@@ -211,19 +108,20 @@ def test_a_trace_is_a_tree_of_phases_and_steps_with_what_each_cost(filled: Comma
     assert lines[4:] == [
         "# step model turns in out cached cost time",
         "Review",
-        "= 1 review:1 gpt-4o 2 12.0k 345 6.0k $0.03 store",
-        "✓ 2 review:2 gpt-4o 2 12.0k 345 6.0k $0.03 2.5s",
+        "= 1 review:1 gpt-4o 2 12.0k 345 50% $0.03 store",
+        "✓ 2 review:2 gpt-4o 2 12.0k 345 50% $0.03 2.5s",
         "Merge",
-        "✗ 3 review:3 gpt-4o 2 12.0k 345 6.0k $0.03 2.5s",
+        "✗ 3 review:3 gpt-4o 2 12.0k 345 50% $0.03 2.5s",
         "RateLimited: the provider said no",
-        "▸ 4 review:4 gpt-4o 2 12.0k 345 6.0k $0.03",
+        "▸ 4 review:4 gpt-4o 2 12.0k 345 50% $0.03",
         "Never",
         "no steps",
         "",
         "warning: 1 of 3 failed: rate limited",
         "1 line logged; `vibe trace aa11 --json` has them",
         "error: review.py:9: too many requests",
-        "2 steps: 1 from the store, 1 live, $0.03 paid; 12.0k tokens in (50% cached), 345 out, worth $0.03",
+        "12.0k tokens in (50% from cache), 345 out, worth $0.03",
+        "2 steps: 1 from the store, 1 live (1 failed), $0.03 paid",
     ]
 
 
@@ -248,9 +146,9 @@ def test_a_stored_step_says_where_its_answer_came_from_and_why(filled: CommandHe
 
 def test_a_failed_step_shows_every_attempt(filled: CommandHere) -> None:
     text = filled("trace", "--step", "3").stdout
-    assert "attempt 1: failed, RateLimited: the provider said no" in text
-    assert "attempt 2: failed" in text
-    assert text.rstrip().endswith("RateLimited: the provider said no")
+    waited = "failed after 1.0s, 1.0s, RateLimited: the provider said no; then waited 1.0s"
+    assert f"attempts 1 to 2: {waited}" in text
+    assert "error\nRateLimited: the provider said no\n" in text
 
 
 def test_no_text_of_a_script_model_or_tool_reaches_the_terminal_raw(filled: CommandHere) -> None:

@@ -13,11 +13,16 @@ from vibe_workflows.cli.render.progress import Progress
 from vibe_workflows.cli.render.sanitize import cell_width
 from vibe_workflows.cli.render.stream import Output
 from vibe_workflows.engine.events import (
+    ContextShortened,
     Event,
     Logged,
+    ModelDown,
+    ModelSlowed,
+    ModelUp,
     PhaseStarted,
     RunFinished,
     RunStarted,
+    StepFellBack,
     StepFinished,
     StepRetried,
     StepStarted,
@@ -35,7 +40,13 @@ def started(number: int, phase: str = "Review", at: float = 1.0) -> StepStarted:
 
 
 def finished(
-    number: int, phase: str = "Review", *, status: str = "completed", stored: bool = False, error: str = ""
+    number: int,
+    phase: str = "Review",
+    *,
+    status: str = "completed",
+    stored: bool = False,
+    error: str = "",
+    error_type: str = "",
 ) -> StepFinished:
     return StepFinished(
         at=3.0,
@@ -50,7 +61,12 @@ def finished(
         cost_microusd=20_000,
         duration_s=2.0,
         error=error,
+        error_type=error_type,
     )
+
+
+def failed(number: int, error: str, error_type: str = "RateLimited") -> StepFinished:
+    return finished(number, status="failed", error=error, error_type=error_type)
 
 
 def ended(status: str = "completed") -> RunFinished:
@@ -136,6 +152,93 @@ def test_retries_logs_and_continuations_are_told() -> None:
     ]
 
 
+def test_steps_that_all_meet_the_error_that_ends_the_run_are_one_line() -> None:
+    setup = [failed(number, "no key", "SetupError") for number in range(1, 17)]
+    dropped = [finished(number, status="cancelled") for number in range(17, 40)]
+    assert lines_of(BEGUN, *setup, *dropped, ended())[2:] == [
+        "  16 steps failed: SetupError: no key",
+        "  23 steps cancelled",
+    ]
+    alone = lines_of(BEGUN, failed(1, "no key", "SetupError"), finished(2), ended())
+    assert alone[2] == "  #1 step:1 failed 1.5k tokens $0.02 2.0s: SetupError: no key", "told before what came later"
+    assert alone[3].startswith("  #2")
+
+
+def test_an_error_is_told_at_once_and_again_only_as_a_number() -> None:
+    several = [failed(1, "step:1: too many"), finished(2), failed(3, "step:3: too many"), failed(4, "other")]
+    told = [
+        "  #1 step:1 failed 1.5k tokens $0.02 2.0s: RateLimited: too many",
+        "  #4 step:4 failed 1.5k tokens $0.02 2.0s: RateLimited: other",
+    ]
+    assert [line for line in lines_of(BEGUN, *several) if "failed" in line] == told
+    assert lines_of(BEGUN, *several, quiet=True) == [*told, "  1 more step failed: RateLimited: too many"]
+
+
+def test_errors_are_alike_where_only_numbers_and_the_own_label_differ() -> None:
+    waits = [
+        failed(number, f"gpt is down for {number} s, the last of {number:,} tries; 1,{number} left")
+        for number in range(20)
+    ]
+    assert len([line for line in lines_of(BEGUN, *waits) if "failed" in line]) == 1
+    assert picture(BEGUN, *waits)[1].startswith("    ✗ 20 steps  RateLimited: gpt is down for 0 s, the last")
+    for names in (("a1.py", "a2.py"), ("flow.py:3:", "flow.py:4:"), ("gpt-4", "gpt-5"), ("v1.0", "v2.0")):
+        errors = [failed(number, f"{name} is wrong") for number, name in enumerate(names)]
+        assert len([line for line in lines_of(BEGUN, *errors) if "failed" in line]) == 2, names
+
+
+def test_errors_that_all_differ_are_told_one_by_one_in_bounded_memory() -> None:
+    stream = io.BytesIO()
+    view = PlainProgress(Output(stream), quiet=True)
+    for number in range(1_000):
+        view.handle(failed(number, f"error{number}"))
+    assert len(stream.getvalue().splitlines()) == 1_000
+    assert len(view._failed) <= 64
+
+
+def test_retries_because_of_one_error_are_told_once_and_counted() -> None:
+    retried = [
+        StepRetried(at=1.0, number=number, step=f"s{number}", attempt=1, wait_s=2.0, error="429") for number in range(9)
+    ]
+    assert lines_of(*retried, ended()) == ["  #0 tried again in 2.0s: 429", "  8 more retries: 429"]
+
+
+def test_models_fallbacks_and_shortened_contexts_are_told() -> None:
+    assert lines_of(
+        ModelSlowed(at=1.0, model="gpt", at_once=1),
+        ModelDown(at=2.0, model="gpt", failures=5, wait_s=30.0, error="503"),
+        StepFellBack(at=3.0, number=1, step="s1", failed="gpt", model="sure", error="503"),
+        ContextShortened(at=4.0, number=1, step="s1", turn=3, outputs=2, characters=9_000),
+        ModelUp(at=5.0, model="gpt"),
+    ) == [
+        "  gpt is rate limited: 1 call at a time",
+        "warning: gpt is down, asked again in 30s (5 failures in a row): 503",
+        "  #1 goes on with sure in place of gpt: 503",
+        "  #1 turn 3: 2 old tool outputs shortened to fit the context, 9,000 characters left out",
+        "  gpt answers again",
+    ]
+
+
+HOSTILE = "\x1b[2J\u202eevil\r\nwarning: forged \x1b]0;t\x07" + "long " * 2_000
+HOSTILE_EVENTS: tuple[Event, ...] = (
+    ModelSlowed(at=1.0, model=HOSTILE, at_once=1),
+    ModelDown(at=2.0, model=HOSTILE, failures=5, wait_s=30.0, error=HOSTILE),
+    StepFellBack(at=3.0, number=1, step="s1", failed=HOSTILE, model=HOSTILE, error=HOSTILE),
+    StepRetried(at=4.0, number=1, step="s1", attempt=1, wait_s=2.0, error=HOSTILE),
+    failed(2, HOSTILE, HOSTILE),
+    failed(3, HOSTILE, HOSTILE),
+)
+
+
+def test_hostile_names_and_errors_are_cleaned_and_cut_in_lines_and_in_the_picture() -> None:
+    lines = lines_of(BEGUN, *HOSTILE_EVENTS, quiet=True) + lines_of(BEGUN, *HOSTILE_EVENTS)
+    shown = picture(BEGUN, started(1), *HOSTILE_EVENTS)
+    for line in (*lines, *shown):
+        assert line.isprintable(), line
+        assert not line.startswith("warning: forged")
+    assert max(map(len, lines)) < 800
+    assert max(map(cell_width, shown)) <= 80
+
+
 def test_an_offline_run_says_so_before_anything_else() -> None:
     begun = RunStarted(at=0.0, run="r1", workflow="review", lineage="l1", offline=True)
     assert lines_of(begun)[0].startswith("offline: no model is configured")
@@ -184,10 +287,11 @@ def test_an_unknown_price_makes_the_sum_unknown_and_no_zero() -> None:
 
 
 def test_a_step_that_is_tried_again_says_why_until_its_next_turn() -> None:
-    retried = StepRetried(at=2.0, number=1, step="s1", attempt=2, wait_s=1.0, error="rate limited")
+    retried = StepRetried(at=2.0, number=1, step="s1", attempt=1, wait_s=8.0, error="rate limited")
     turn = TurnFinished(at=3.0, number=1, step="s1", turn=1)
-    assert "again after: rate limited" in picture(BEGUN, started(1), retried)[1]
-    assert "again after" not in picture(BEGUN, started(1), retried, turn)[1]
+    assert "waits 3.0s: rate limited" in picture(BEGUN, started(1), retried, now=7.0)[1]
+    assert "tried again: rate limited" in picture(BEGUN, started(1), retried, now=10.0)[1]
+    assert "rate limited" not in picture(BEGUN, started(1), retried, turn)[1]
 
 
 @pytest.mark.parametrize("height", [4, 10, 24])
@@ -208,6 +312,51 @@ def test_a_run_of_thousands_of_steps_folds_into_the_terminal(width: int, height:
         assert "60 running" in shown[-1]
 
 
+def test_alike_failures_are_one_row_with_their_number() -> None:
+    events: list[Event] = [
+        started(100),
+        *(failed(number, f"step:{number}: no key") for number in range(40)),
+        finished(41),
+    ]
+    assert picture(BEGUN, *events)[1:] == [
+        "    ✗ 40 steps  RateLimited: no key                                            ".ljust(80),
+        "    ✓ #41 step:41  gpt                                      1.5k    $0.02   2.0s",
+        "    ▸ #100 step:100  gpt                                                    4.0s",
+        "41 steps: 0 stored, 1 live, 40 failed, 1 running           61.5k    $0.82   5.0s",
+    ]
+
+
+def test_a_model_in_trouble_stands_at_the_bottom_until_it_is_well_again() -> None:
+    slowed = ModelSlowed(at=10.0, model="gpt", at_once=3)
+    down = ModelDown(at=10.0, model="gpt", failures=5, wait_s=30.0, error="gpt: 503")
+    well = ModelUp(at=20.0, model="gpt")
+    assert picture(BEGUN, started(1), slowed, now=12.0)[-2] == "! gpt is rate limited: 3 calls at a time"
+    assert picture(BEGUN, started(1), slowed, down, now=12.0)[-2] == "! gpt is down, asked again in 28s: 503"
+    assert picture(BEGUN, started(1), slowed, down, now=50.0)[-2] == "! gpt is down, asked again now: 503"
+    assert picture(BEGUN, started(1), slowed, down, well, now=21.0)[-2] == "! gpt is rate limited: 3 calls at a time"
+    for gone in (picture(BEGUN, started(1), down, well), picture(BEGUN, started(1), slowed, down, well, now=70.0)):
+        assert not any(line.startswith("!") for line in gone)
+
+
+def test_models_in_trouble_take_three_lines_at_most_and_leave_room_for_a_step() -> None:
+    slowed: list[Event] = [ModelSlowed(at=1.0, model=f"model-{number}", at_once=1) for number in range(500)]
+    shown = picture(BEGUN, started(1), *slowed)
+    assert [line.startswith("!") for line in shown] == [False, False, True, True, True, False]
+    assert shown[-2] == "! 14 more models are slowed or down"
+    for height in (1, 4, 5):
+        small = picture(BEGUN, started(1), *slowed, height=height)
+        assert len(small) <= max(height, 4)
+        assert any("step:1" in line for line in small)
+
+
+def test_a_step_shows_the_model_that_goes_on_with_it() -> None:
+    retried = StepRetried(at=2.0, number=1, step="s1", attempt=1, wait_s=8.0, error="rate limited")
+    fell = StepFellBack(at=2.0, number=1, step="s1", failed="gpt", model="sure", error="503")
+    row = picture(BEGUN, started(1), retried, fell)[1]
+    assert "sure" in row
+    assert "rate limited" not in row
+
+
 def test_of_many_steps_failures_and_running_ones_are_shown_and_the_rest_is_counted() -> None:
     events = [finished(number) for number in range(100)]
     events[3] = finished(3, status="failed", error="boom")
@@ -225,8 +374,10 @@ def test_the_state_of_a_long_run_stays_small() -> None:
     progress = Progress()
     for number in range(20_000):
         progress.apply(started(number))
-        progress.apply(finished(number, status="failed" if number % 2 else "completed", error="x"))
+        progress.apply(finished(number, status="failed" if number % 2 else "completed", error=f"x{number}"))
+        progress.apply(ModelSlowed(at=1.0, model=f"model {number}", at_once=1))
     (phase,) = progress.phases.values()
+    assert len(progress.models) < 20
     assert len(phase.recent) + len(phase.failures) + len(phase.running) + len(progress.running) < 30
     assert (progress.live, progress.failed) == (10_000, 10_000)
 

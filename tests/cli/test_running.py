@@ -15,7 +15,7 @@ from vibe_workflows.sandbox import launcher
 from vibe_workflows.sandbox.forker import Child, Forker
 from vibe_workflows.sandbox.launcher import Zygote, start_zygote
 
-DOCUMENT = ["run", "status", "result", "error", "usage", "paid", "cached", "offline"]
+DOCUMENT = ["run", "status", "result", "error", "failures", "failed_steps", "usage", "paid", "cached", "offline"]
 SPIN = '"""Never ends by itself."""\nlog("spinning")\nwhile True:\n    pass\n'
 
 
@@ -137,6 +137,11 @@ def test_a_missing_grant_ends_the_run_before_its_first_step(here: CommandHere) -
     done = here("run", "flow.py")
     assert done.returncode == 6
     assert "--allow write" in done.stderr
+    told = here("run", "flow.py", "--json")
+    assert told.returncode == 6
+    document = json.loads(told.stdout)
+    assert (document["run"], document["status"], document["error"]["type"]) == (None, "failed", "GrantNeeded")
+    assert not (here.project / ".vibe").exists(), "a run that is refused leaves no store behind"
     assert here("run", "flow.py", "--allow", "write").returncode == 0
 
 

@@ -13,10 +13,13 @@ from tests.support.model_calls import TEST_MODEL, ask, open_litellm
 from tests.support.model_server import ModelServer
 from tests.support.model_server_plugin import model_server as model_server
 from vibe_workflows.engine.backends.offline import OfflineBackend
+from vibe_workflows.engine.backends.priced import PricedBackend
+from vibe_workflows.engine.backends.remembering import RememberingBackend
 from vibe_workflows.engine.backends.router import BackendRouter
 from vibe_workflows.engine.backends.scripted import ScriptedBackend
 from vibe_workflows.engine.model import FinishReason, ModelInfo, ModelRequest
 from vibe_workflows.engine.ports import ModelBackend
+from vibe_workflows.engine.prices import ModelPrice
 
 # pytest undoes the filters that litellm sets for what pydantic says of its types.
 pytestmark = pytest.mark.filterwarnings("ignore:.*(`ReadOnly` qualifier|attribute on the instance is deprecated)")
@@ -43,7 +46,9 @@ async def _scripted() -> AsyncIterator[tuple[ModelBackend, str]]:
 @asynccontextmanager
 async def _routed() -> AsyncIterator[tuple[ModelBackend, str]]:
     async with _scripted() as (backend, _):
-        yield BackendRouter({"x": backend}, OfflineBackend()), "x/model"
+        routed = BackendRouter({"x": backend}, OfflineBackend())
+        price = ModelPrice(input=1, output=1, cached=1, cache_write=1)
+        yield RememberingBackend(PricedBackend(routed, {"x/model": price})), "x/model"  # as a run has it
 
 
 @pytest.fixture(params=["offline", "scripted", "router", TEST_MODEL, "deepseek/test", "anthropic/claude-sonnet-4-5"])

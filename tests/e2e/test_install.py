@@ -12,6 +12,10 @@ import pytest
 
 from tests.e2e.conftest import ROOT, Machine
 
+_IMPORTS = (
+    "import vibe_workflows.cli.main as m, vibe_workflows.script as s, vibe_workflows.patterns as p; "
+    "print(m.__file__, s.__file__, p.__file__, p.majority(['y', 'n', 'y'], 'y'.__eq__))"
+)
 SHIPPED = ("catalog", "cli", "engine", "sandbox", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -41,7 +45,7 @@ def test_an_installed_wheel_runs_workflows_from_any_folder(wheel: Path, machine:
         [
             sys.executable,
             "-c",
-            "import vibe_workflows.cli.main as m, vibe_workflows.script as s; print(m.__file__, s.__file__)",
+            _IMPORTS,
         ],
         cwd=machine.project,
         env=machine.environ,
@@ -49,7 +53,8 @@ def test_an_installed_wheel_runs_workflows_from_any_folder(wheel: Path, machine:
         text=True,
         check=True,
     )
-    assert where.stdout.count(str(wheel)) == 2
+    assert where.stdout.count(str(wheel)) == 3
+    assert where.stdout.endswith(" yes\n")
     # A user's own folders of the same names are nobody's business.
     for name in ("engine", "sandbox", "cli", "catalog", "vibe_workflows"):
         machine.write(f"{name}/__init__.py", "raise RuntimeError('the user's own code ran')")
@@ -64,6 +69,7 @@ def test_an_installed_wheel_runs_workflows_from_any_folder(wheel: Path, machine:
 def test_a_wheel_ships_types_migrations_the_guide_and_no_tests(wheel: Path) -> None:
     shipped = {path.relative_to(wheel).as_posix() for path in wheel.rglob("*") if path.is_file()}
     assert "vibe_workflows/script/py.typed" in shipped
+    assert "vibe_workflows/patterns/py.typed" in shipped
     assert "vibe_workflows/engine/store/migrations/0001.sql" in shipped
     assert "vibe_workflows/cli/guide.md" in shipped
     assert "vibe_workflows/catalog/workflows/multi_review.py" in shipped

@@ -97,6 +97,39 @@ def test_after_kill_9_in_a_fan_out_no_finished_step_is_called_again(online: Mach
     _require_integrity(online.project / ".vibe/vibe.db")
 
 
+def test_after_kill_9_in_the_middle_of_a_conversation_no_finished_turn_is_asked_for_again(
+    online: Machine, model_server: ModelServer
+) -> None:
+    def read_on(request: SeenRequest) -> Behaviour | None:
+        turn = sum(each["role"] == "assistant" for each in request.body["messages"])
+        if turn == 6:
+            return Answer(text="read it all")
+        call = Call(name="read_file", arguments=json.dumps({"path": f"data/{turn}.txt"}), id=f"c{turn}")
+        return Answer(calls=(call,), finish="tool_calls")
+
+    for number in range(6):
+        online.write(f"data/{number}.txt", f"value {number}\n")
+    online.write("long.py", 'async def main(args):\n    return await agent("Read on", tools=["read"])\n')
+    model_server.handler = lambda request: read_on(request) if len(model_server.requests) < 4 else Hang()
+    process = online.start("run", "long.py")
+    model_server.wait_requests(4)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+    model_server.handler = read_on
+    again = online.vibe("run", "long.py", "--json")
+    assert again.code == 0, again.err
+    assert again.document["result"] == "read it all"
+    asked = [json.dumps(request.body["messages"]) for request in model_server.requests]
+    assert len(asked) == 4 + 4
+    assert asked[4] == asked[3], "the turn that was under way is asked for again, in the same words"
+    assert len(set(asked)) == 7
+    step = json.loads(online.vibe("trace", "--json", "--step", "1").out)
+    assert [turn["number"] for turn in step["turns"]] == list(range(1, 8))
+    assert "goes on with" in step["reason"]
+    _require_integrity(online.project / ".vibe/vibe.db")
+
+
 def test_after_failures_in_two_stages_the_rerun_makes_those_calls_and_what_they_kept_from_happening(
     online: Machine, model_server: ModelServer
 ) -> None:

@@ -6,80 +6,33 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 import trio
 
+from tests.support.whole_runs import RunProject, body, new_project, prompt_of
 from vibe_workflows.cli import wiring
 from vibe_workflows.engine.backends.estimate import request_tokens
-from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
-from vibe_workflows.engine.errors import ContextTooLong, ExitCode, RateLimited, Refused
+from vibe_workflows.engine.errors import ContextTooLong, ExitCode, ProviderError, RateLimited, Refused
 from vibe_workflows.engine.events import ContextShortened, Event, StepFinished, StepRetried, TurnFinished, Warned
-from vibe_workflows.engine.launch import RunReport, RunRequest
-from vibe_workflows.engine.model import FinishReason, ModelReply, ModelRequest, Role, RunStatus, ToolRequest, Usage
-
-
-@dataclass
-class Seen:
-    events: list[Event] = field(default_factory=list)
-
-    def handle(self, event: Event) -> None:
-        self.events.append(event)
-
-    def of(self, kind: type[Event]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-
-@dataclass
-class Project:
-    folder: Path
-    backend: ScriptedBackend = field(default_factory=lambda: ScriptedBackend(lambda _request: "ok"))
-    seen: Seen = field(default_factory=Seen)
-
-    def run(self, source: str, answer: Script | None = None, **wanted: Any) -> RunReport:
-        flags = {"model": "scripted", "max_usd": "none", **wanted.pop("flags", {})}
-        (self.folder / "flow.py").write_text(source)
-        if answer is not None:
-            self.backend = ScriptedBackend(answer)
-        self.backend.requests.clear()
-        self.seen = Seen()
-        return wiring.run_workflow(
-            wiring.load(flags), RunRequest(target="flow.py", **wanted), [self.seen], backend=self.backend
-        )
-
-    def result(self, source: str, answer: Script | None = None, **wanted: Any) -> Any:
-        report = self.run(source, answer, **wanted)
-        assert report.exit_code is ExitCode.DONE, report.error
-        assert report.result is not None
-        return json.loads(report.result)
-
-    @property
-    def prompts(self) -> list[str]:
-        return [prompt_of(request) for request in self.backend.requests]
-
-
-def prompt_of(request: ModelRequest) -> str:
-    return next(message.text for message in request.messages if message.role is Role.USER)
+from vibe_workflows.engine.launch import RunRequest
+from vibe_workflows.engine.model import (
+    FAILED_STEP,
+    FinishReason,
+    ModelReply,
+    ModelRequest,
+    Role,
+    RunStatus,
+    ToolRequest,
+    Usage,
+)
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    folder = tmp_path / "project"
-    (tmp_path / "home").mkdir()
-    folder.mkdir()
-    (folder / "vibe.yaml").write_text("concurrency: 16\n")
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("CI", "VIBE_MODEL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    return Project(folder)
-
-
-def main(*lines: str) -> str:
-    return "async def main(args):\n" + "".join(f"    {line}\n" for line in lines)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunProject:
+    return new_project(tmp_path, monkeypatch)
 
 
 def after(order: list[str]) -> Callable[[ModelRequest], Any]:
@@ -97,8 +50,8 @@ def after(order: list[str]) -> Callable[[ModelRequest], Any]:
     return answer
 
 
-def test_a_rerun_hands_answers_over_in_the_order_in_which_they_first_came(project: Project) -> None:
-    source = main(
+def test_a_rerun_hands_answers_over_in_the_order_in_which_they_first_came(project: RunProject) -> None:
+    source = body(
         "came = []",
         "async def ask(name):",
         "    came.append(await agent(name))",
@@ -114,9 +67,9 @@ def test_a_rerun_hands_answers_over_in_the_order_in_which_they_first_came(projec
     assert again == first
 
 
-def test_three_identical_voters_are_three_samples_and_keep_their_answers(project: Project) -> None:
+def test_three_identical_voters_are_three_samples_and_keep_their_answers(project: RunProject) -> None:
     votes = iter(["yes", "no", "maybe"])
-    source = main("return await parallel(agent('vote') for _ in range(3))")
+    source = body("return await parallel(agent('vote') for _ in range(3))")
     first = project.result(source, lambda _request: next(votes))
     assert sorted(first) == ["maybe", "no", "yes"]
     assert project.result(source, lambda _request: "never") == first
@@ -125,8 +78,8 @@ def test_three_identical_voters_are_three_samples_and_keep_their_answers(project
     assert four == [*first, "new"]
 
 
-def test_identical_steps_behind_different_answers_keep_their_own_samples_when_items_move(project: Project) -> None:
-    source = main(
+def test_identical_steps_behind_different_answers_keep_their_own_samples_when_items_move(project: RunProject) -> None:
+    source = body(
         "async def item(name):",
         "    seen = await agent(name)",
         "    vote = await agent('vote')",
@@ -147,9 +100,9 @@ def test_identical_steps_behind_different_answers_keep_their_own_samples_when_it
     assert "x" in project.prompts
 
 
-def test_a_rate_limit_is_waited_for_inside_of_an_attempt_and_its_wait_is_told(project: Project) -> None:
+def test_a_rate_limit_is_waited_for_inside_of_an_attempt_and_its_wait_is_told(project: RunProject) -> None:
     replies: Iterator[str | Exception] = iter([RateLimited("slow down", retry_after_s=0.0), "fine"])
-    assert project.result(main("return await agent('hello')"), lambda _request: next(replies)) == "fine"
+    assert project.result(body("return await agent('hello')"), lambda _request: next(replies)) == "fine"
     (retried,) = project.seen.of(StepRetried)
     assert (retried.attempt, retried.error) == (1, "slow down")
     reader = wiring.open_reader(wiring.load({}))
@@ -159,8 +112,40 @@ def test_a_rate_limit_is_waited_for_inside_of_an_attempt_and_its_wait_is_told(pr
     assert [(attempt.status.value, attempt.model) for attempt in attempts] == [("completed", "scripted")]
 
 
-def test_a_failure_is_an_error_with_its_type_and_is_tried_again_on_the_rerun(project: Project) -> None:
-    source = main(
+def test_the_error_of_a_run_says_which_step_it_came_from_and_what_came_of_its_attempts(project: RunProject) -> None:
+    def out_of_order(_request: ModelRequest) -> NoReturn:
+        raise ProviderError("out of order", retryable=True)
+
+    source = body(
+        "phase('Ask')",
+        "try:",
+        "    await parallel([agent('a', retries=1, label='first')])",
+        "except ProviderError as error:",
+        "    raise error",
+    )
+    report = project.run(source, out_of_order)
+    assert report.error is not None
+    assert report.error.fields == {
+        FAILED_STEP: {
+            "step": f"{report.run.id}-1",
+            "number": 1,
+            "label": "first",
+            "phase": "Ask",
+            "attempts": 2,
+            "kinds": ["provider_error", "provider_error"],
+        }
+    }
+    (finished,) = project.seen.of(StepFinished)
+    assert (finished.error_type, finished.error_kind, finished.attempts) == ("ProviderError", "provider_error", 2)
+    reader = wiring.open_reader(wiring.load({}))
+    (delivered,) = reader.deliveries(report.run.id)
+    reader.close()
+    assert delivered.step.fault is not None
+    assert delivered.step.fault.fields == {}, "a step knows who it is"
+
+
+def test_a_failure_is_an_error_with_its_type_and_is_tried_again_on_the_rerun(project: RunProject) -> None:
+    source = body(
         "try:", "    return await agent('hello')", "except Refused as error:", "    return [error.kind, error.message]"
     )
     assert project.result(source, lambda _request: Refused("no")) == ["refused", "no"]
@@ -168,23 +153,23 @@ def test_a_failure_is_an_error_with_its_type_and_is_tried_again_on_the_rerun(pro
     assert project.result(source, lambda _request: "never") == "yes"
 
 
-def test_a_cut_off_answer_is_truncated_and_never_stored_as_an_answer(project: Project) -> None:
+def test_a_cut_off_answer_is_truncated_and_never_stored_as_an_answer(project: RunProject) -> None:
     def cut_off(_request: ModelRequest) -> ModelReply:
         return ModelReply(text="half an ans", finish=FinishReason.LENGTH, usage=Usage(output_tokens=4))
 
-    report = project.run(main("return await agent('hello')"), cut_off)
+    report = project.run(body("return await agent('hello')"), cut_off)
     assert report.run.status is RunStatus.FAILED
     assert report.error is not None
     assert report.error.type == "Truncated"
     assert report.error.message.startswith("flow.py:2:")
-    assert project.result(main("return await agent('hello')"), lambda _request: "whole") == "whole"
+    assert project.result(body("return await agent('hello')"), lambda _request: "whole") == "whole"
 
 
-def test_a_step_that_takes_too_long_times_out_with_its_type(project: Project) -> None:
+def test_a_step_that_takes_too_long_times_out_with_its_type(project: RunProject) -> None:
     async def never(_request: ModelRequest) -> NoReturn:
         await trio.sleep_forever()
 
-    source = main(
+    source = body(
         "try:", "    return await agent('hello', timeout=0.05)", "except Timeout as error:", "    return error.kind"
     )
     assert project.result(source, never) == "timeout"
@@ -192,14 +177,14 @@ def test_a_step_that_takes_too_long_times_out_with_its_type(project: Project) ->
     assert finished.status == "timed_out"
 
 
-def test_a_token_budget_holds_under_concurrency_and_what_was_done_is_kept(project: Project) -> None:
+def test_a_token_budget_holds_under_concurrency_and_what_was_done_is_kept(project: RunProject) -> None:
     def answer(request: ModelRequest) -> ModelReply:
         assert request.max_tokens <= 100
         return ModelReply(
             text="y" * 40, finish=FinishReason.STOP, usage=Usage(input_tokens=20, output_tokens=80, cost_microusd=0)
         )
 
-    source = main("return await parallel(agent(f'item {n}', max_tokens=100, system='s') for n in range(40))")
+    source = body("return await parallel(agent(f'item {n}', max_tokens=100, system='s') for n in range(40))")
     report = project.run(source, answer, flags={"budget": "2000"})
     assert report.exit_code is ExitCode.BUDGET
     assert report.run.status is RunStatus.BUDGET_EXCEEDED
@@ -210,8 +195,8 @@ def test_a_token_budget_holds_under_concurrency_and_what_was_done_is_kept(projec
     assert len(project.prompts) == 40 - paid
 
 
-def test_a_budget_scope_of_the_script_is_hard_and_can_be_caught(project: Project) -> None:
-    source = main(
+def test_a_budget_scope_of_the_script_is_hard_and_can_be_caught(project: RunProject) -> None:
+    source = body(
         "done = 0",
         "try:",
         "    with budget(steps=3):",
@@ -224,8 +209,8 @@ def test_a_budget_scope_of_the_script_is_hard_and_can_be_caught(project: Project
     assert project.result(source) == [3, 1, 0, 3, "ok"]
 
 
-def test_a_loop_on_remaining_takes_the_same_turns_on_a_rerun(project: Project) -> None:
-    source = main(
+def test_a_loop_on_remaining_takes_the_same_turns_on_a_rerun(project: RunProject) -> None:
+    source = body(
         "rounds = 0",
         "while budget.remaining() > 400:",
         "    await agent(f'round {rounds}', max_tokens=50)",
@@ -242,27 +227,27 @@ def test_a_loop_on_remaining_takes_the_same_turns_on_a_rerun(project: Project) -
     assert project.prompts == []
 
 
-def test_a_comment_a_label_or_a_phase_changes_nothing_and_a_salt_does(project: Project) -> None:
-    project.result(main("return await agent('hello')"))
+def test_a_comment_a_label_or_a_phase_changes_nothing_and_a_salt_does(project: RunProject) -> None:
+    project.result(body("return await agent('hello')"))
     for source in (
-        "# a comment\n" + main("return await agent('hello', label='named')"),
-        main("phase('One')", "return await agent('hello', timeout=5, retries=1)"),
+        "# a comment\n" + body("return await agent('hello', label='named')"),
+        body("phase('One')", "return await agent('hello', timeout=5, retries=1)"),
     ):
         project.result(source)
         assert project.prompts == []
-    project.result(main("return await agent('hello', cache='v2')"))
+    project.result(body("return await agent('hello', cache='v2')"))
     assert project.prompts == ["hello"]
 
 
-def test_fresh_ignores_what_is_stored_and_stores_anew(project: Project) -> None:
-    source = main("return await agent('hello')")
+def test_fresh_ignores_what_is_stored_and_stores_anew(project: RunProject) -> None:
+    source = body("return await agent('hello')")
     assert project.result(source, lambda _request: "old") == "old"
     assert project.result(source, lambda _request: "new", fresh=True) == "new"
-    assert project.result(main("return await agent('hello', cache=False)"), lambda _request: "newer") == "newer"
+    assert project.result(body("return await agent('hello', cache=False)"), lambda _request: "newer") == "newer"
 
 
-def test_an_answer_in_a_schema_is_repaired_twice_and_then_a_mismatch(project: Project) -> None:
-    source = main("return await agent('count', schema={'type': 'integer', 'minimum': 3})")
+def test_an_answer_in_a_schema_is_repaired_twice_and_then_a_mismatch(project: RunProject) -> None:
+    source = body("return await agent('count', schema={'type': 'integer', 'minimum': 3})")
     replies = iter(['{"value": 1}', '{"value": 2}', '{"value": 3}'])
     assert project.result(source, lambda _request: next(replies)) == 3
     assert len(project.prompts) == 3
@@ -273,7 +258,7 @@ def test_an_answer_in_a_schema_is_repaired_twice_and_then_a_mismatch(project: Pr
     assert report.error.fields["corrections"] == 2
 
 
-def test_a_context_that_overflows_is_shortened_and_the_run_tells_of_it(project: Project) -> None:
+def test_a_context_that_overflows_is_shortened_and_the_run_tells_of_it(project: RunProject) -> None:
     for name in ("a", "b", "c"):
         (project.folder / f"{name}.txt").write_text(f"{name} is a word\n" * 300)
 
@@ -286,7 +271,7 @@ def test_a_context_that_overflows_is_shortened_and_the_run_tells_of_it(project: 
         look = ToolRequest(id="", name="read_file", arguments=f'{{"path":"{"abc"[read]}.txt"}}')
         return ModelReply(text="", finish=FinishReason.TOOL_CALLS, usage=None, tool_requests=(look,))
 
-    assert project.result(main("return await agent('read', tools=['read'])"), answer) == "done"
+    assert project.result(body("return await agent('read', tools=['read'])"), answer) == "done"
     (event,) = project.seen.of(ContextShortened)
     assert (event.turn, event.outputs) == (4, 2)
     assert event.characters > 8_000
@@ -299,22 +284,22 @@ def test_a_context_that_overflows_is_shortened_and_the_run_tells_of_it(project: 
     assert rows == [(1, 1, 1), (2, 1, 1), (3, 1, 1), (4, 0, 1)]
 
 
-def test_a_wrong_schema_is_a_setup_error_before_any_call(project: Project) -> None:
-    report = project.run(main("return await parallel(agent('x', schema={'type': 'nonsense'}) for _ in range(3))"))
+def test_a_wrong_schema_is_a_setup_error_before_any_call(project: RunProject) -> None:
+    report = project.run(body("return await parallel(agent('x', schema={'type': 'nonsense'}) for _ in range(3))"))
     assert report.exit_code is ExitCode.USAGE
     assert report.error is not None
     assert report.error.type == "SetupError"
     assert project.prompts == []
 
 
-def test_detail_tells_how_a_step_came_by_its_answer(project: Project) -> None:
-    source = main("r = await agent('hello', detail=True)", "return [r.value, r.cached, r.turns, r.usage['tokens'] > 0]")
+def test_detail_tells_how_a_step_came_by_its_answer(project: RunProject) -> None:
+    source = body("r = await agent('hello', detail=True)", "return [r.value, r.cached, r.turns, r.usage['tokens'] > 0]")
     assert project.result(source) == ["ok", False, 1, True]
     assert project.result(source) == ["ok", True, 1, True]
 
 
-def test_random_and_now_are_the_same_for_a_run_that_is_gone_on_with(project: Project) -> None:
-    source = main(
+def test_random_and_now_are_the_same_for_a_run_that_is_gone_on_with(project: RunProject) -> None:
+    source = body(
         "values = [random.random(), str(now())]",
         "await parallel(agent(f'{random.random()}') for _ in range(2))",
         "await agent('last')",
@@ -329,9 +314,9 @@ def test_random_and_now_are_the_same_for_a_run_that_is_gone_on_with(project: Pro
     assert other[0] != values[0]
 
 
-def test_a_tool_step_gives_structured_json_and_is_verified_by_looking_again(project: Project) -> None:
+def test_a_tool_step_gives_structured_json_and_is_verified_by_looking_again(project: RunProject) -> None:
     (project.folder / "a.txt").write_text("one\ntwo TODO\n")
-    source = main("found = await tool('grep', pattern='TODO')", "return [m['path'] for m in found['matches']]")
+    source = body("found = await tool('grep', pattern='TODO')", "return [m['path'] for m in found['matches']]")
     assert project.result(source) == ["a.txt", "flow.py"]
     project.result(source)
     (finished,) = project.seen.of(StepFinished)
@@ -340,51 +325,51 @@ def test_a_tool_step_gives_structured_json_and_is_verified_by_looking_again(proj
     assert project.result(source) == ["a.txt", "b.txt", "flow.py"]
 
 
-def test_a_tool_that_fails_is_raised_by_its_type(project: Project) -> None:
-    source = main(
+def test_a_tool_that_fails_is_raised_by_its_type(project: RunProject) -> None:
+    source = body(
         "try:", "    await tool('read_file', path='none.txt')", "except ToolFailed as error:", "    return error.kind"
     )
     assert project.result(source) == "tool_failed"
-    source = main(
+    source = body(
         "try:", "    await tool('read_file', path='../x')", "except ToolDenied as error:", "    return error.kind"
     )
     assert project.result(source) == "tool_denied"
 
 
-def test_usage_that_a_provider_leaves_out_is_estimated_and_marked(project: Project) -> None:
+def test_usage_that_a_provider_leaves_out_is_estimated_and_marked(project: RunProject) -> None:
     def silent(_request: ModelRequest) -> ModelReply:
         return ModelReply(text="y" * 350, finish=FinishReason.STOP, usage=None)
 
-    report = project.run(main("return await agent('hello')"), silent)
+    report = project.run(body("return await agent('hello')"), silent)
     assert report.run.usage.estimated
     assert report.run.usage.output_tokens == 100
 
 
-def test_usage_that_no_provider_can_mean_is_estimated(project: Project) -> None:
+def test_usage_that_no_provider_can_mean_is_estimated(project: RunProject) -> None:
     def absurd(_request: ModelRequest) -> ModelReply:
         return ModelReply(text="y" * 350, finish=FinishReason.STOP, usage=Usage(input_tokens=2**70, output_tokens=-5))
 
-    report = project.run(main("return await agent('hello')"), absurd)
+    report = project.run(body("return await agent('hello')"), absurd)
     assert report.exit_code is ExitCode.DONE
     assert report.run.usage.estimated
     assert 0 < report.run.usage.tokens < 1_000
 
 
-def test_usage_above_what_was_reserved_is_booked_and_told(project: Project) -> None:
+def test_usage_above_what_was_reserved_is_booked_and_told(project: RunProject) -> None:
     def greedy(_request: ModelRequest) -> ModelReply:
         return ModelReply(text="y", finish=FinishReason.STOP, usage=Usage(input_tokens=5_000, output_tokens=5_000))
 
-    report = project.run(main("return await agent('hello', max_tokens=100)"), greedy, flags={"budget": "2000"})
+    report = project.run(body("return await agent('hello', max_tokens=100)"), greedy, flags={"budget": "2000"})
     assert report.run.usage.tokens == 10_000
     assert any("overdrawn" in warned.message for warned in project.seen.of(Warned))
 
 
-def test_an_observer_that_raises_is_switched_off_and_the_run_goes_on(project: Project) -> None:
+def test_an_observer_that_raises_is_switched_off_and_the_run_goes_on(project: RunProject) -> None:
     class Broken:
         def handle(self, event: Event) -> None:
             raise RuntimeError("no screen")
 
-    (project.folder / "flow.py").write_text(main("return await agent('hello')"))
+    (project.folder / "flow.py").write_text(body("return await agent('hello')"))
     report = wiring.run_workflow(
         wiring.load({"model": "scripted"}), RunRequest(target="flow.py"), [Broken()], backend=project.backend
     )
@@ -392,8 +377,8 @@ def test_an_observer_that_raises_is_switched_off_and_the_run_goes_on(project: Pr
     assert any("Broken was switched off" in note for note in report.notes)
 
 
-def test_the_conversation_of_a_step_is_in_the_trace(project: Project) -> None:
-    project.result(main("return await agent('hello', system='Be kind.')"))
+def test_the_conversation_of_a_step_is_in_the_trace(project: RunProject) -> None:
+    project.result(body("return await agent('hello', system='Be kind.')"))
     reader = wiring.open_reader(wiring.load({}))
     (delivered,) = reader.deliveries(reader.runs(1)[0].id)
     (turn,) = reader.turns(delivered.step.id)

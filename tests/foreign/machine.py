@@ -158,6 +158,7 @@ def _install(wheels: Path, tree: Path) -> None:
     for name in ("catalog", "cli", "engine", "sandbox"):
         shutil.copytree(ROOT / name, site / "vibe_workflows" / name, ignore=sources)
     shutil.move(site / "vibe_workflows/sandbox/script", site / "vibe_workflows/script")
+    shutil.move(site / "vibe_workflows/sandbox/script_patterns", site / "vibe_workflows/patterns")
     for name in ("attacks", "foreign", "support"):
         shutil.copytree(ROOT / "tests" / name, site / "tests" / name, ignore=sources)
     shutil.copytree(ROOT / "examples", tree / "examples")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vibe_workflows.engine.keys import step_key
 from vibe_workflows.engine.model import NO_USAGE, Observation, StepId, StepKey
-from vibe_workflows.engine.ports import StoredStep
+from vibe_workflows.engine.ports import CutOffStep, StoredStep
 from vibe_workflows.engine.reuse import Reuse
 
 
@@ -42,8 +42,22 @@ def _sample(number: int, canonical: str, place: str, saw: str | None = None) -> 
     )
 
 
+@dataclass(frozen=True)
+class Stored:
+    """The part of a store that reuse reads."""
+
+    samples: list[StoredStep]
+    steps: list[CutOffStep] = field(default_factory=list)
+
+    def pool(self, key: StepKey) -> list[StoredStep]:
+        return [each for each in self.samples if step_key(each.spec[:1]) == key]
+
+    def cut_off(self, key: StepKey) -> list[CutOffStep]:
+        return [each for each in self.steps if step_key(each.spec[:1]) == key]
+
+
 def _reuse(samples: list[StoredStep]) -> Reuse:
-    return Reuse(lambda key: [each for each in samples if step_key(each.spec[:1]) == key])
+    return Reuse(Stored(samples))
 
 
 def _nothing_changed(observations: Iterable[Observation]) -> Observation | None:

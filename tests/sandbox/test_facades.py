@@ -114,6 +114,10 @@ WORKS = [
         "typing.cast(typing.List[int], 5), typing.TYPE_CHECKING, typing.Optional[str] | None, None | typing.TypeVar('T')",
         "(5, False, Optional, T)",
     ),
+    (
+        "vibe_workflows.patterns.majority([1, 2, None], lambda n: n > 1, 1), vibe_workflows.patterns.majority([5], bool)",
+        "('unverified', 'yes')",
+    ),
 ]
 
 
@@ -124,7 +128,7 @@ def test_the_functions_of_the_modules_work(expression: str, result: str) -> None
 
 IMPORTS = (
     "import bisect, collections, copy, datetime, difflib, fnmatch, functools, hashlib, heapq, itertools, json, math",
-    "import operator, pathlib, re, statistics, string, textwrap, typing, urllib.parse",
+    "import operator, pathlib, re, statistics, string, textwrap, typing, urllib.parse, vibe_workflows.patterns",
 )
 
 
@@ -144,7 +148,7 @@ def test_the_modules_are_those_of_the_language_and_no_others() -> None:
             "itertools",
         ),
         *("json", "math", "operator", "pathlib", "re", "statistics", "string", "textwrap", "typing"),
-        *("urllib", "urllib.parse"),
+        *("urllib", "urllib.parse", "vibe_workflows.patterns"),
     }
 
 

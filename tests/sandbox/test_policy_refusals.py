@@ -60,8 +60,9 @@ REFUSED = [
     ("from math import *", f"1:18: name what you import: `*` {NA}"),
     ("from . import review", "1:1: a workflow is one file: relative imports are not available"),
     ("from vibe_workflows.script import race", "1:35: `race` is not available in this version"),
-    ("import vibe_workflows.patterns", "1:8: `vibe_workflows.patterns` is not available in this version"),
-    ("from vibe_workflows import patterns", "1:28: `vibe_workflows.patterns` is not available in this version"),
+    ("import vibe_workflows.engine", "1:8: `vibe_workflows.engine` is not available in this version"),
+    ("from vibe_workflows import engine", "1:28: `vibe_workflows.engine` is not available in this version"),
+    ("from vibe_workflows.patterns import dedup", "1:37: `vibe_workflows.patterns.dedup` is not available in this ver"),
     ("import json as _getattr_", "1:8: `_getattr_`: names that begin with `_` are not available in workflow scripts;"),
     # members of modules
     ("await asyncio.gather(a, b)", f"1:7: `asyncio.gather` {NA}; use await parallel([...])"),

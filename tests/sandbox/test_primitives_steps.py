@@ -29,7 +29,8 @@ def test_only_given_options_are_sent(child: ForkServer) -> None:
     await agent("plain", label=None, profile=None)
     await agent(
         "full", label="l", phase="P", model="fast", system="s", tools=["read", "grep"], schema={"type": "object"},
-        context="c", effort="high", temperature=0.5, max_tokens=100, max_turns=3, timeout=60, retries=0,
+        files=("a.png", "b.pdf"), context="c", effort="high", temperature=0.5, max_tokens=100, max_turns=3, timeout=60,
+        retries=0,
         budget={"tokens": 10, "usd": 0.5, "steps": 1, "seconds": 2}, cache=False, ttl="24h", detail=False, profile=None,
     )
     await tool("grep", pattern="TODO", name="x", limit=None)
@@ -44,6 +45,7 @@ def test_only_given_options_are_sent(child: ForkServer) -> None:
         "system": "s",
         "tools": ["read", "grep"],
         "schema": {"type": "object"},
+        "files": ["a.png", "b.pdf"],
         "context": "c",
         "effort": "high",
         "temperature": 0.5,
@@ -85,7 +87,12 @@ def test_budgets_are_understood_in_all_their_spellings(child: ForkServer, given:
         ('agent("x", modle="y")', "agent has no option 'modle'; did you mean 'model'?"),
         ('agent("x", zzz=1)', "agent has no option 'zzz'; it takes label, phase, model, "),
         ('agent("x", isolation="worktree")', "agent: isolation= is not available in this version"),
-        ('agent("x", files=["a.py"])', "agent: files= is not available in this version"),
+        ('agent("x", files="a.py")', "agent: files takes a list of paths, such as"),
+        ('agent("x", files=["a.py", 1])', "agent: files takes a list of paths in the project, such as"),
+        ('agent("x", files=[""])', "agent: files takes a list of paths in the project, such as"),
+        ('agent("x", files={"a.py": 1})', "agent: files takes a list of paths in the project, such as"),
+        ('agent("x", files=["a"] * 101)', "agent: files takes at most 100 paths"),
+        ('agent("x", files=["a" * 4097])', "agent: files takes paths of at most 4,096 characters"),
         ('agent("x", tools="read")', 'agent: tools takes a list of names of tools or groups, such as ["read"], not'),
         ('agent("x", schema="object")', "agent: schema takes a JSON Schema as a dict"),
         ('agent("x", schema={"type": {1}})', "agent['schema']['type'] is a set; only JSON values can be passed on"),

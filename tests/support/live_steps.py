@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import trio
 
 from vibe_workflows.engine.agents.schema_cache import SchemaCache
+from vibe_workflows.engine.agents.tools.workspace import Workspace
+from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
 from vibe_workflows.engine.budget import Budget, Margins
 from vibe_workflows.engine.budget import Scope as BudgetScope
@@ -78,7 +81,9 @@ class Steps:
             backend=self.metered,
             budget=self.budget,
             checker=checker,
+            attachments=Attachments(Workspace(Path("."), checker), trio.current_time),
             schemas=SchemaCache(checker),
+            finished_turns=lambda step: (),
             wall_clock=trio.current_time,
             jitter=jitter,
         )

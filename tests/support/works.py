@@ -24,6 +24,7 @@ from vibe_workflows.catalog.metadata import Metadata
 from vibe_workflows.cli.models import model_resolver
 from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
+from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.backends.litellm import LitellmBackend, LitellmSettings
 from vibe_workflows.engine.backends.router import BackendRouter
 from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
@@ -211,7 +212,8 @@ async def open_works(
         routes = {"played": ScriptedBackend(played, name="played")}
         backend = WatchedBackend(BackendRouter(routes, LitellmBackend(island, settings)), moments)
         stack.push_async_callback(_close, backend)
-        tools = [WatchedTool(each, moments) for each in read_tools(Workspace(folder, checker))]
+        workspace = Workspace(folder, checker)
+        tools = [WatchedTool(each, moments) for each in read_tools(workspace)]
         box = ToolBox(tools)
         resolver = model_resolver(
             load_settings(cwd=folder, environ={"HOME": str(folder), "VIBE_MODEL": TEST_MODEL}, flags={}),
@@ -228,6 +230,7 @@ async def open_works(
             backend=backend,
             requests=requests,
             replayer=Replayer(tools),
+            attachments=Attachments(workspace, trio.current_time),
             own=RunLocks(path).hold,
             wall_clock=time.time,
             jitter=random.random,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from ...errors import SetupError
+from ...grants import DEFAULT_GRANTS, require_tool
 from ...nearest import nearest
 from ...ports import Tool
 from .glob import Glob
@@ -39,28 +40,33 @@ def read_tools(workspace: Workspace) -> tuple[Tool, ...]:
 
 
 class ToolBox:
-    """The tools of one workspace."""
+    """The tools of one workspace, as far as `granted` lets a run use them."""
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
+    def __init__(self, tools: Iterable[Tool], granted: Sequence[str] = DEFAULT_GRANTS) -> None:
         self._tools = {tool.spec.name: tool for tool in tools}
+        self._granted = granted
 
     @property
     def by_name(self) -> Mapping[str, Tool]:
         return MappingProxyType(self._tools)
 
     def get(self, name: str) -> Tool:
-        """The tool of that name. Raises SetupError with the nearest name."""
+        """The tool of that name. Raises SetupError with the nearest name, ToolDenied where its grant is missing."""
         tool = self._tools.get(name)
         if tool is None:
             raise SetupError(self._unknown(name))
+        require_tool(tool, self._granted)
         return tool
 
     def select(self, names: Sequence[str]) -> tuple[Tool, ...]:
-        """The tools that names and groups stand for: each once, and in an order that does not depend on theirs."""
+        """The tools that names and groups stand for: each once, and in an order that does not depend on theirs.
+
+        Raises as `get`.
+        """
         chosen: set[str] = set()
         for name in names:
             members = [tool.spec.name for tool in self._tools.values() if tool.group == name] if name in GROUPS else []
-            chosen.update(members or [self.get(name).spec.name])
+            chosen.update(self.get(member).spec.name for member in members or [name])
         return tuple(tool for name, tool in self._tools.items() if name in chosen)
 
     def _unknown(self, name: str) -> str:

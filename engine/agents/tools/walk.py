@@ -153,7 +153,7 @@ def _followed(workspace: Workspace, entry: Entry) -> Entry:
         return entry
     try:
         place = workspace.locate(entry.path)
-    except ToolDenied:
+    except (ToolDenied, ToolFailed):
         return entry
     if workspace.is_file(place):
         return Entry(path=entry.path, kind=EntryKind.FILE)

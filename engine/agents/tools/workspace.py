@@ -24,6 +24,8 @@ from .secrets import refusal
 #: Files up to this size are read in place, larger ones in a thread.
 INLINE_BYTES = 256 * 1024
 
+MAX_PATH_CHARS = 4_096
+
 _FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIST_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK a FIFO would block, and without O_NOCTTY a terminal would become ours.
@@ -53,8 +55,10 @@ class Workspace:
     def locate(self, path: str) -> Place:
         """Resolve `path`. Raises ToolDenied where it is absolute, has `..`, leads out of the root or is secret.
 
-        Nothing is said about whether it exists.
+        Nothing is said about whether it exists. Raises ToolFailed where it is longer than any path can be.
         """
+        if len(path) > MAX_PATH_CHARS:  # an error that repeats it would be as long
+            raise ToolFailed(f"{visible(path[:40])}…: too long: a path has at most {MAX_PATH_CHARS:,} characters")
         shown = visible(path) or "."
         if "\0" in path:
             raise ToolDenied(f"{shown}: a path holds no NUL character")
@@ -85,10 +89,10 @@ class Workspace:
 
     async def read_small(self, place: Place, *, limit: int) -> bytes | None:
         """As `read`, but None where the file is larger than `limit` bytes."""
-        with self._open_file(place) as (file, size), _told(place, "no such file"):
-            if size > limit:
+        with self.open_file(place) as (file, found), _told(place, "no such file"):
+            if found.st_size > limit:
                 return None
-            if size <= INLINE_BYTES:
+            if found.st_size <= INLINE_BYTES:
                 data = _drain(file, limit)
             else:
                 data = await trio.to_thread.run_sync(_drain, file, limit)
@@ -126,8 +130,16 @@ class Workspace:
         finally:
             os.close(folder)
 
+    def stat_file(self, place: Place) -> os.stat_result:
+        """Of the regular file that lies there. Raises as `read`."""
+        with _told(place, "no such file"), self._open_parent(place) as (parent, name):
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        self._refuse_irregular(place, found)
+        return found
+
     @contextmanager
-    def _open_file(self, place: Place) -> Iterator[tuple[int, int]]:
+    def open_file(self, place: Place) -> Iterator[tuple[int, os.stat_result]]:
+        """A descriptor of a regular file, and what it is. Raises as `read`."""
         with _told(place, "no such file"), self._open_parent(place) as (parent, name):
             # Looked at before it is opened: opening a device may already do something.
             self._refuse_irregular(place, os.stat(name, dir_fd=parent, follow_symlinks=False))
@@ -135,7 +147,7 @@ class Workspace:
         try:
             now = os.fstat(file)
             self._refuse_irregular(place, now)
-            yield file, now.st_size
+            yield file, now
         finally:
             os.close(file)
 

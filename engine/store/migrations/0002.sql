@@ -9,6 +9,11 @@ ALTER TABLE turns ADD COLUMN conversation_tokens INTEGER NOT NULL DEFAULT 0;
 -- JSON array of the old tool outputs that were shortened before this turn; NULL where none were.
 ALTER TABLE turns ADD COLUMN shortened ANY;
 
+-- The step that this one goes on with: it was cut off, and its turns are the first ones of this step.
+ALTER TABLE steps ADD COLUMN predecessor TEXT;
+CREATE INDEX steps_cut_off ON steps (key) WHERE status IN ('running', 'cancelled', 'timed_out', 'failed');
+CREATE INDEX steps_by_predecessor ON steps (predecessor) WHERE predecessor IS NOT NULL;
+
 -- Which rule chose the model of the step.
 ALTER TABLE deliveries ADD COLUMN model_reason TEXT NOT NULL DEFAULT '';
 

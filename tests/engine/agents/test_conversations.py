@@ -10,7 +10,7 @@ from typing import TypedDict
 import msgspec
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.support.agents import USAGE, Bench, read_messages, sent_at, transcript
@@ -137,7 +137,7 @@ async def _to_the_end(
     bench: Bench, settings: Settings, scope: Callable[[], trio.CancelScope] = trio.CancelScope
 ) -> AgentOutcome | None:
     """Attempts until an answer, an error that neither a retry nor another model mends, or the last reply."""
-    run = await bench.start()
+    run = bench.run or await bench.start()
     switches = list(settings["switches"])
     while True:
         try:
@@ -288,3 +288,51 @@ def test_a_run_cancelled_at_any_edge_goes_on_without_asking_again(
     assert bench.shortened == whole.shortened
     assert (outcome and outcome.answer) == (expected and expected.answer)
     assert sorted(bench.calls) == sorted(whole.calls)
+
+
+@given(replies=CONVERSATIONS, settings=SETTINGS, at=st.integers(1, 12))
+def test_a_conversation_taken_up_from_its_rows_asks_what_the_uninterrupted_one_would_have_asked(
+    project: Project, replies: list[ModelReply | Exception], settings: Settings, at: int
+) -> None:
+    """Killed when turn `at` was durable, before its tools ran; the successor knows nothing but the rows.
+
+    What was turned away as too long is in no row: it would ask that once more.
+    """
+    settings = {**settings, "limit": None, "switches": []}
+    assume(not any(isinstance(reply, ContextTooLong) for reply in replies))
+    killed = _bench(project, replies, settings)
+
+    async def die(event: str) -> None:
+        if event == "turn" and len(killed.turns) == at:
+            raise OutOfReplies
+
+    killed.at = die
+    trio.run(_to_the_end, killed, settings)
+    assume(len(killed.turns) == at and killed.replied[-1] is not None)
+    # With one of these the step would have failed by its model, and begun anew.
+    assume(killed.turns[at].outcome not in ("length", "content_filter", "schema_mismatch"))
+
+    whole = _bench(project, replies, settings)
+    expected = trio.run(_to_the_end, whole, settings)
+    successor = _bench(project, [*replies, OutOfReplies()][len(killed.seen) :], settings)
+
+    async def go_on() -> AgentOutcome | None:
+        run = await successor.start()
+        looks = [call.observation for _, call in sorted(killed.calls.items()) if call.turn < at and call.observation]
+        run.go_on([killed.turns[number] for number in range(1, at + 1)], list(dict.fromkeys(looks)))
+        return await _to_the_end(successor, settings)
+
+    outcome = trio.run(go_on)
+    # An error after the cut is one of the killed run, where the step would have been tried again from the same place.
+    assert [each.messages for each in killed.seen + successor.seen] == [each.messages for each in whole.seen]
+    assert killed.shortened + successor.shortened == whole.shortened
+    assert (outcome and outcome.answer) == (expected and expected.answer)
+    if outcome is not None:
+        assert expected is not None
+        assert (outcome.turns, outcome.usage, outcome.observations) == (
+            expected.turns,
+            expected.usage,
+            expected.observations,
+        )
+    assert {**killed.turns, **successor.turns}.keys() == whole.turns.keys()
+    assert {**killed.calls, **successor.calls}.keys() == whole.calls.keys()

@@ -18,6 +18,7 @@ from tests.support.model_calls import TEST_MODEL, ask, open_litellm
 from tests.support.model_server import ModelServer
 from vibe_workflows.engine.backends.litellm import LitellmBackend
 from vibe_workflows.engine.errors import (
+    ContextTooLong,
     ProviderError,
     RateLimited,
     SetupError,
@@ -259,3 +260,13 @@ def test_no_provider_gets_more_than_one_request_a_call(
         await _failures(model_server, [Fail(status=500)], model)
 
     scenario()
+
+
+@trio_test
+async def test_a_prompt_that_is_too_long_is_known_by_its_words_with_every_provider(
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", TEST_KEY)  # which litellm reads like any other bad request
+    words = "This model's maximum context length is 9 tokens"
+    [error] = await _failures(model_server, [Fail(status=400, message=words)], "openrouter/test")
+    assert type(error) is ContextTooLong

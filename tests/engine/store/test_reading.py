@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,19 @@ from tests.engine.store.making import RUN, a_delivery, a_run, a_step, with_store
 from tests.engine.store.processes import ROOT
 from vibe_workflows.engine.errors import StoreError
 from vibe_workflows.engine.events import Logged
-from vibe_workflows.engine.model import Observation, Run, RunId, RunStatus, StepKey
+from vibe_workflows.engine.model import (
+    Observation,
+    PromptMakeup,
+    Run,
+    RunId,
+    RunStatus,
+    Step,
+    StepId,
+    StepKey,
+    StepStatus,
+    ToolCall,
+    Turn,
+)
 from vibe_workflows.engine.ports import RunEvent
 from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.reader import open_reader
@@ -78,6 +91,42 @@ def test_a_step_written_again_with_fewer_observations_has_only_those(path: Path)
         assert store.reader.pool(StepKey("s1:key"))[0].observations == two
         await store.commit([a_step("s1", observations=two[:1])])
         assert store.reader.pool(StepKey("s1:key"))[0].observations == two[:1]
+
+    with_store(path, body)
+
+
+def test_the_makeup_of_prompts_is_added_up_for_each_step_that_a_run_worked_on_or_was_answered_by(path: Path) -> None:
+    def turn(step: str, number: int, **makeup: int) -> Turn:
+        return Turn(
+            step_id=StepId(step),
+            number=number,
+            attempt=1,
+            model="m",
+            input="[]",
+            output="{}",
+            outcome="stop",
+            started_at=1.0,
+            finished_at=2.0,
+            makeup=PromptMakeup(**makeup),
+        )
+
+    async def body(store: SqliteStore) -> None:
+        await store.commit(
+            [
+                a_step("own"),
+                a_step("stored", run_id=RunId("earlier")),
+                a_step("strange", run_id=RunId("earlier")),
+                a_delivery(1, "stored"),
+                turn("own", 1, system=1, tools=2, context=3, conversation=4),
+                turn("own", 2, system=10, conversation=40),
+                turn("stored", 1, context=7),
+                turn("strange", 1, context=9),
+            ]
+        )
+        assert store.reader.makeups(RUN) == {
+            "own": PromptMakeup(system=11, tools=2, context=3, conversation=44),
+            "stored": PromptMakeup(context=7),
+        }
 
     with_store(path, body)
 
@@ -182,3 +231,89 @@ def test_a_planted_lock_file_is_neither_followed_nor_waited_for(path: Path, tmp_
     with pytest.raises(StoreError), locks.hold(RunId("link")):
         pass
     assert not (tmp_path / "target").exists()
+
+
+def a_turn(step_id: str, number: int) -> Turn:
+    return Turn(
+        step_id=StepId(step_id),
+        number=number,
+        attempt=1,
+        model="m",
+        input="[]",
+        output="{}",
+        outcome="tool_calls",
+        started_at=1.0,
+        finished_at=2.0,
+    )
+
+
+def a_look(step_id: str, turn: int, path: str) -> ToolCall:
+    return ToolCall(
+        step_id=StepId(step_id),
+        turn=turn,
+        number=1,
+        call_id="c",
+        name="read_file",
+        arguments="{}",
+        output=step_id,
+        outcome="ok",
+        started_at=1.0,
+        finished_at=2.0,
+        observation=Observation(tool="read_file", arguments=path, digest=step_id),
+    )
+
+
+def cut_off(id_: str, status: StepStatus = StepStatus.RUNNING, **changes: Any) -> Step:
+    return a_step(id_, status=status, result=None, **changes)
+
+
+def test_a_step_that_somebody_works_on_is_not_offered_to_be_gone_on_with(path: Path) -> None:
+    async def body(store: SqliteStore) -> None:
+        await store.commit([a_run("alive", status=RunStatus.RUNNING), cut_off("s", run_id=RunId("alive"))])
+        await store.commit([a_turn("s", 1)])
+        with RunLocks(path).hold(RunId("alive")):
+            assert store.reader.cut_off(StepKey("s1:key")) == []
+        assert [step.id for step in store.reader.cut_off(StepKey("s1:key"))] == ["s"]
+
+    with_store(path, body)
+
+
+def test_only_steps_with_finished_turns_and_without_an_answer_or_a_successor_are_offered(path: Path) -> None:
+    async def body(store: SqliteStore) -> None:
+        for id_, status in (
+            ("none", StepStatus.RUNNING),
+            ("late", StepStatus.TIMED_OUT),
+            ("lost", StepStatus.CANCELLED),
+        ):
+            await store.commit([cut_off(id_, status)])
+        await store.commit([a_step("answered"), a_turn("answered", 1), a_turn("late", 1), a_turn("lost", 1)])
+        assert [step.id for step in store.reader.cut_off(StepKey("s1:key"))] == ["late", "lost"]
+        # One that was gone on with stays out, also where its successor made no turn of its own and is offered instead.
+        await store.commit([cut_off("next", StepStatus.CANCELLED, predecessor=StepId("late"), turns=1)])
+        assert [(step.id, step.turns) for step in store.reader.cut_off(StepKey("s1:key"))] == [("lost", 1), ("next", 1)]
+
+    with_store(path, body)
+
+
+def test_a_step_that_goes_on_with_others_tells_their_turns_and_what_they_saw_as_its_own(path: Path) -> None:
+    async def body(store: SqliteStore) -> None:
+        await store.commit([cut_off("one"), a_turn("one", 1), a_look("one", 1, "a"), a_turn("one", 2)])
+        # The tools of the second turn ran twice: before the cut, and again by the successor.
+        await store.commit([a_look("one", 2, "b"), cut_off("two", predecessor=StepId("one"), turns=2)])
+        await store.commit([a_look("two", 2, "b"), a_turn("two", 3), a_look("two", 3, "c")])
+        reader = store.reader
+        assert [(turn.step_id, turn.number) for turn in reader.turns(StepId("two"))] == [
+            ("one", 1),
+            ("one", 2),
+            ("two", 3),
+        ]
+        assert [(call.turn, call.output) for call in reader.tool_calls(StepId("two"))] == [
+            (1, "one"),
+            (2, "two"),
+            (3, "two"),
+        ]
+        (offered,) = reader.cut_off(StepKey("s1:key"))
+        assert offered.turns == 3
+        assert [(seen.arguments, seen.digest) for seen in offered.observations] == [("a", "one"), ("b", "two")]
+
+    with_store(path, body)

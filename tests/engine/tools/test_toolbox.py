@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.projects import Project
-from vibe_workflows.engine.errors import SetupError
+from vibe_workflows.engine.agents.tools.registry import ToolBox
+from vibe_workflows.engine.errors import SetupError, ToolDenied
+from vibe_workflows.engine.ports import Tool
 
 
 @pytest.fixture
@@ -39,3 +41,18 @@ def test_an_unknown_tool_is_a_setup_error_that_names_the_nearest(project: Projec
         project.tools.select(["read", name])
     with pytest.raises(SetupError, match=message):
         project.tools.get(name)
+
+
+@pytest.mark.parametrize("granted", [(), ("write",), ("reads",), ("write:read",)])
+def test_a_tool_whose_grant_is_missing_is_denied_by_name_and_by_group(
+    project: Project, granted: tuple[str, ...]
+) -> None:
+    tools = ToolBox(project.tools.by_name.values(), granted)
+    for use in (lambda: tools.get("grep"), lambda: tools.select(["grep"]), lambda: tools.select(["read"])):
+        with pytest.raises(ToolDenied, match=r"needs the grant `read`.*--allow read"):
+            use()
+
+
+def test_a_grant_of_a_part_lets_the_tools_of_its_group_be_used(project: Project) -> None:
+    everything: list[Tool] = list(project.tools.by_name.values())
+    assert ToolBox(everything, ["read:src"]).select(["read"]) == tuple(everything)

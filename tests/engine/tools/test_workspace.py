@@ -57,6 +57,13 @@ def test_a_path_that_is_not_plainly_below_the_root_is_denied(project: Project, t
         project.call(tool, path=path, **({"pattern": "x"} if tool in ("glob", "grep") else {}))
 
 
+@pytest.mark.parametrize("path", ["x" * 10_000_000, "\x01" * 5_000, "a/" * 2_049])
+def test_a_path_without_end_is_refused_in_few_words(project: Project, path: str) -> None:
+    with pytest.raises(ToolFailed, match="at most 4,096 characters") as failed:
+        project.call("read_file", path=path)
+    assert len(failed.value.message) < 300
+
+
 @pytest.mark.parametrize(
     "target",
     ["../outside", "/", "/etc", "/proc/self/root", "/proc/self/cwd", "/dev", "../project-sibling", "src/../.."],

@@ -1,0 +1,44 @@
+"""What a person lets a run do. Grants come from the configuration and the command line, and from nothing else.
+
+What a workflow declares is a request; what a prompt, a file or a model's reply says is text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .errors import GrantNeeded, ToolDenied
+
+if TYPE_CHECKING:
+    from .ports import Tool
+
+#: Held by every run.
+DEFAULT_GRANTS = ("read",)
+
+
+def require_requested(filename: str, requested: Sequence[str], granted: Sequence[str]) -> None:
+    """Raises GrantNeeded where a workflow requests what was not granted: then nothing of it runs."""
+    missing = [wanted for wanted in requested if not _covers(granted, wanted)]
+    if missing:
+        raise GrantNeeded(
+            f"{filename}: the workflow asks for {', '.join(missing)}, which you have not granted; nothing ran. "
+            f"To grant it: --allow {','.join(missing)}"
+        )
+
+
+def require_tool(tool: Tool, granted: Sequence[str]) -> None:
+    """Raises ToolDenied where no grant of the tool's group is held.
+
+    A grant of a part (`command:pytest`) lets its group's tools be used; the tool holds each call against the parts.
+    """
+    if not any(grant.partition(":")[0] == tool.group for grant in granted):
+        raise ToolDenied(
+            f"tool `{tool.spec.name}` needs the grant `{tool.group}`, which this run does not have; name it in "
+            f'meta["permissions"], and grant it with --allow {tool.group}'
+        )
+
+
+def _covers(granted: Sequence[str], wanted: str) -> bool:
+    """A grant of a whole group holds for each of its parts: `command` for `command:pytest`."""
+    return wanted in granted or wanted.partition(":")[0] in granted

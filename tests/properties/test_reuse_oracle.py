@@ -1,0 +1,279 @@
+"""Reuse against an oracle: never a stale answer, never a needless model call, whatever was edited in between."""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.support.reuse_world import CONTENTS, OPS, PATHS, Call, Several, Tree, World, calls_of
+from vibe_workflows.engine import requests as requests_module
+from vibe_workflows.engine.agents import calls as calls_module
+from vibe_workflows.engine.agents.loop import AgentRun
+from vibe_workflows.engine.agents.tools.glob import Glob
+from vibe_workflows.engine.agents.tools.grep import Grep
+from vibe_workflows.engine.errors import VibeError
+from vibe_workflows.engine.model import Observation, StepKey
+from vibe_workflows.engine.observe import Replayer, observation_of
+from vibe_workflows.engine.ports import StoredStep
+from vibe_workflows.engine.reuse import Reuse, _Pool
+from vibe_workflows.engine.store import rows, tables
+from vibe_workflows.engine.store.rows import stored_step_of
+from vibe_workflows.sandbox.launcher import Zygote, start_zygote
+
+NAMES = "PQRS"
+EDITS = ("content", "create", "delete", "unread", "ignore", "prompt", "order", "more", "fewer", "dress")
+CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500"))
+#: So often each kind of edit must have been followed by a hit, and by a miss.
+LEAST = 5
+
+calls = st.builds(
+    Call, st.sampled_from(NAMES), st.lists(st.integers(0, len(OPS) - 1), max_size=3).map(tuple), st.booleans()
+)
+trees = st.recursive(
+    calls,
+    lambda part: st.builds(Several, st.booleans(), st.lists(part, min_size=1, max_size=3).map(tuple)),
+    max_leaves=6,
+)
+files = st.fixed_dictionaries({path: st.sampled_from(CONTENTS) for path in PATHS})
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Something that happens between two runs."""
+
+    kind: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Go:
+    """A run: to its end, interrupted at a model call, or with a provider that fails some steps."""
+
+    kind: str
+    number: int
+
+
+Held: TypeAlias = dict[str, str | None]
+Story: TypeAlias = list[tuple[list[Edit], Go]]
+
+edits = st.builds(
+    Edit,
+    st.sampled_from(EDITS),
+    st.integers(0, 2**16),
+)
+runs = st.builds(Go, st.sampled_from(["run", "run", "kill", "fail"]), st.integers(1, 12))
+stories = st.lists(st.tuples(st.lists(edits, max_size=2), runs), min_size=1, max_size=5)
+
+
+def _with_calls(tree: Tree, change: Any) -> Tree:
+    """The tree with each of its calls replaced by what `change` gives for it."""
+    if isinstance(tree, Call):
+        changed: Tree = change(tree)
+        return changed
+    return Several(tree.together, tuple(_with_calls(part, change) for part in tree.parts))
+
+
+def _reshaped(tree: Tree, dice: random.Random, kind: str) -> Tree:
+    new = Call("N", (dice.randrange(len(OPS)),), False)
+    if isinstance(tree, Call):
+        return Several(dice.random() < 0.5, (tree, new)) if kind == "more" else tree
+    parts = list(tree.parts)
+    place = dice.randrange(len(parts))
+    if dice.random() < 0.5 and isinstance(parts[place], Several):
+        parts[place] = _reshaped(parts[place], dice, kind)
+    elif kind == "order":
+        dice.shuffle(parts)
+    elif kind == "fewer" and len(parts) > 1:
+        parts.pop(place)
+    elif kind == "more":
+        parts.insert(place, dice.choice([parts[place], new]))
+    return Several(tree.together, tuple(parts))
+
+
+def apply(world: World, edit: Edit) -> None:
+    dice = random.Random(edit.seed)
+    looked_at = {OPS[look][1].get("path") for call in calls_of(world.tree) for look in call.looks}
+    match edit.kind:
+        case "content":
+            world.write(dice.choice(PATHS), dice.choice(CONTENTS[1:]))
+        case "create":
+            world.write(dice.choice(("new.py", "sub/new.py", "new.md")), dice.choice(CONTENTS[1:]))
+        case "delete":
+            world.write(dice.choice((*PATHS, "new.py", "sub/new.py")), None)
+        case "unread":
+            free = [path for path in (*PATHS, ".env") if path not in looked_at]
+            world.write(dice.choice(free or [".env"]), "needle\n")
+        case "ignore":
+            world.write(".gitignore", dice.choice((None, "b.py\n", "sub/\n", "*.md\n")))
+        case "prompt":
+            one = dice.choice(list(calls_of(world.tree)))
+            other = Call(dice.choice(NAMES + "Z"), one.looks, one.takes)
+            world.tree = _with_calls(world.tree, lambda call: other if call == one else call)
+        case "dress":
+            world.dressing = dice.choice(("plain", "other", "third"))
+            world.concurrency = dice.choice((1, 2, 16))
+        case _:
+            world.tree = _reshaped(world.tree, dice, edit.kind)
+
+
+def go(world: World, run: Go) -> Any:
+    names = frozenset(NAMES[: 1 + run.number % 2]) if run.kind == "fail" else frozenset[str]()
+    outcome = world.run(failing=names, kill_at=run.number if run.kind == "kill" else None)
+    outcome.check()
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    started = start_zygote()
+    yield started
+    started.close()
+
+
+def tell(zygote: Zygote, tree: Tree, held: Held, story: Story, seen: Counter[tuple[str, str]]) -> None:
+    """Play a story in a fresh project; `seen` counts what came of each kind of edit."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        home = Path(folder) / "home"
+        project = Path(folder) / "project"
+        home.mkdir()
+        project.mkdir()
+        (project / "vibe.yaml").write_text("")
+        patch.chdir(project)
+        patch.setenv("HOME", str(home))
+        world = World(zygote, project, tree)
+        for path, content in held.items():
+            world.write(path, content)
+        for before, run in story:
+            for edit in before:
+                apply(world, edit)
+            report = go(world, run).report
+            for kind in {run.kind, *(edit.kind for edit in before)}:
+                seen[kind, "hit"] += report.run.stored_steps > 0
+                seen[kind, "miss"] += report.run.live_steps > 0
+        again = go(world, Go("run", 1))
+        final = go(world, Go("run", 1))
+        assert final.model.called == 0, "a rerun of what nobody changed is free"
+        assert final.report.result == again.report.result
+
+
+def play(zygote: Zygote, cases: int, *, shrink: bool = True) -> Counter[tuple[str, str]]:
+    """Play so many stories; what came of each kind of edit, as (kind, hit or miss)."""
+    seen: Counter[tuple[str, str]] = Counter()
+
+    phases = tuple(Phase) if shrink else (Phase.generate,)
+
+    @settings(max_examples=cases, database=None, phases=phases, report_multiple_bugs=shrink)
+    @given(trees, files, stories)
+    def stories_hold(tree: Tree, held: Held, story: Story) -> None:
+        tell(zygote, tree, held, story, seen)
+
+    stories_hold()
+    return seen
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CI", "VIBE_MODEL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_no_answer_is_stale_and_no_call_is_needless(zygote: Zygote) -> None:
+    seen = play(zygote, CASES)
+    few = {pair: seen[pair] for pair in product(sorted({*EDITS, "run", "kill", "fail"}), ("hit", "miss"))}
+    assert min(few.values()) >= LEAST, few
+
+
+# ---------------------------------------------------------------- what breaks when a rule is left out
+
+
+def _observations_are_not_checked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Replayer, "changed", lambda self, observations: None)
+
+
+def _what_is_absent_is_not_observed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(calls_module, "_seen", lambda tool, arguments, error: None)
+
+
+def _a_range_counts_as_the_whole_file(patch: pytest.MonkeyPatch) -> None:
+    def whole(tool: Any, arguments: Any, outcome: Any) -> Observation:
+        kept = {name: value for name, value in arguments.items() if name not in ("start", "end")}
+        return observation_of(tool, kept, outcome)
+
+    patch.setattr(calls_module, "observation_of", whole)
+
+
+def _globs_are_not_observed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Glob, "observes", False)
+
+
+def _greps_are_not_observed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Grep, "observes", False)
+
+
+def _specs_are_not_compared(patch: pytest.MonkeyPatch) -> None:
+    """Keys may collide: with one key for all, the bytes of the spec must decide."""
+    patch.setattr(requests_module, "step_key", lambda canonical: StepKey("s1:0"))
+    patch.setattr(Reuse, "_pool", _pool_of_a_key)
+
+
+def _pool_of_a_key(self: Any, call: Any) -> Any:
+    if call.canonical not in self._pools:
+        self._pools[call.canonical] = _Pool(self._read.pool(call.key), [])
+    return self._pools[call.canonical]
+
+
+def _steps_that_were_cut_off_begin_anew(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Reuse, "_going_on", lambda self, call, changed: None)
+
+
+def _what_a_cut_off_step_saw_is_not_checked(patch: pytest.MonkeyPatch) -> None:
+    going_on = Reuse._going_on
+    patch.setattr(Reuse, "_going_on", lambda self, call, changed: going_on(self, call, lambda observations: None))
+
+
+def _what_was_seen_before_the_cut_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    go_on = AgentRun.go_on
+    patch.setattr(AgentRun, "go_on", lambda self, turns, observations: go_on(self, turns, ()))
+
+
+def _failures_are_answers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(tables, "POOL", tables.POOL.replace("status = 'completed' AND result IS NOT NULL", "1"))
+
+    def with_null(row: Any, text: Any, seen: Any) -> StoredStep:
+        return stored_step_of((*row[:4], row[4] or "null", *row[5:]), text, seen)
+
+    patch.setattr(rows, "stored_step_of", with_null)
+
+
+MUTANTS = [
+    _observations_are_not_checked,
+    _what_is_absent_is_not_observed,
+    _a_range_counts_as_the_whole_file,
+    _globs_are_not_observed,
+    _greps_are_not_observed,
+    _specs_are_not_compared,
+    _steps_that_were_cut_off_begin_anew,
+    _what_a_cut_off_step_saw_is_not_checked,
+    _what_was_seen_before_the_cut_is_forgotten,
+    _failures_are_answers,
+]
+
+
+@pytest.mark.parametrize("break_rule", MUTANTS, ids=lambda rule: rule.__name__.strip("_"))
+def test_a_rule_that_is_left_out_is_noticed(
+    zygote: Zygote, monkeypatch: pytest.MonkeyPatch, break_rule: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    break_rule(monkeypatch)
+    with pytest.raises((AssertionError, VibeError)):
+        play(zygote, CASES, shrink=False)
