@@ -270,5 +270,7 @@ class StepWork:
             input_tokens=turn.usage.input_tokens,
             output_tokens=turn.usage.output_tokens,
             cached_tokens=turn.usage.cached_tokens,
+            cache_write_tokens=turn.usage.cache_write_tokens,
+            reasoning_tokens=turn.usage.reasoning_tokens,
             cost_microusd=turn.usage.cost_microusd,
         )

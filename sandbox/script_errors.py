@@ -212,10 +212,14 @@ def misuse(message: str) -> SetupError:
 
 def describe(error: BaseException) -> str:
     """The kind of an error and its message. Never raises, whatever the error holds."""
+    return f"{kind_of(error)}: {error_text(error, 300)}"
+
+
+def kind_of(error: BaseException) -> str:
+    """The kind of an error of a step, the class of any other."""
     kind = error.kind if isinstance(error, ScriptFault) else None
     # A script that makes an error itself may give anything as its kind.
-    name = kind[:100] if isinstance(kind, str) else type(error).__name__
-    return f"{name}: {error_text(error, 300)}"
+    return kind[:100] if isinstance(kind, str) else type(error).__name__
 
 
 def error_text(error: BaseException, limit: int) -> str:
