@@ -253,7 +253,8 @@ def _failures_are_answers(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tables, "POOL", tables.POOL.replace("status = 'completed' AND result IS NOT NULL", "1"))
 
     def with_null(row: Any, text: Any, seen: Any) -> StoredStep:
-        return stored_step_of((*row[:4], row[4] or "null", *row[5:]), text, seen)
+        id_, finished_seq, *between = row[:4]
+        return stored_step_of((id_, finished_seq or 0, *between, row[4] or "null", *row[5:]), text, seen)
 
     patch.setattr(rows, "stored_step_of", with_null)
 
