@@ -38,8 +38,9 @@ def prepare(path: Path, origins: StoreOrigins, new: NewStore, *, busy_timeout_s:
     Several processes may do so at once. Returns a warning for the user, if there is one. Raises StoreError.
     """
     try:
-        _make_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with folder_lock(path.parent):
+            _make_ignored(path.parent)
             _make_file(path)
             connection = sqlite3.connect(path, isolation_level=None, timeout=busy_timeout_s)
             try:
@@ -50,11 +51,13 @@ def prepare(path: Path, origins: StoreOrigins, new: NewStore, *, busy_timeout_s:
         raise store_error(path, error) from error
 
 
-def _make_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def _make_ignored(folder: Path) -> None:
+    """Whole or not at all: an empty file would count as the user's own, and git would see the store."""
     ignore = folder / ".gitignore"
     if folder.name == ".vibe" and not ignore.exists():
-        ignore.write_text(_GITIGNORE, encoding="utf-8")
+        new = ignore.with_suffix(".new")  # alone: the folder is locked
+        new.write_text(_GITIGNORE, encoding="utf-8")
+        new.replace(ignore)
 
 
 def _make_file(path: Path) -> None:

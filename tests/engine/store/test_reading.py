@@ -216,6 +216,30 @@ with RunLocks(Path({str(path)!r})).hold({RUN!r}):
         pass
 
 
+def test_who_owns_a_run_clears_away_dead_locks_and_nothing_else(path: Path, tmp_path: Path) -> None:
+    locks = RunLocks(path)
+    locks.folder.mkdir(parents=True)
+    for name in ("dead.lock", "note.txt"):
+        (locks.folder / name).touch()
+    (locks.folder / "poetry.lock").write_text("[[package]]")
+    (locks.folder / "pipe.lock").symlink_to(tmp_path / "target")
+    with locks.hold(RunId("alive")), RunLocks(path).hold(RUN):
+        left = {each.name for each in locks.folder.iterdir()}
+        assert left == {"alive.lock", f"{RUN}.lock", "note.txt", "poetry.lock", "pipe.lock"}
+        assert locks.is_owned(RunId("alive"))
+
+
+def test_no_lock_is_cleared_away_through_a_link(path: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "dead.lock").touch()
+    path.parent.mkdir(parents=True)
+    RunLocks(path).folder.symlink_to(elsewhere)
+    with RunLocks(path).hold(RUN):
+        pass
+    assert [each.name for each in elsewhere.iterdir()] == ["dead.lock"]
+
+
 def test_locks_lie_in_the_vibe_folder_or_beside_a_store_elsewhere(tmp_path: Path) -> None:
     assert RunLocks(tmp_path / ".vibe" / "vibe.db").folder == tmp_path / ".vibe" / "runs"
     assert RunLocks(tmp_path / "data.db").folder == tmp_path / "data.db.runs"

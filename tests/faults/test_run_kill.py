@@ -1,0 +1,131 @@
+"""`kill -9` of a whole run, at every point where it writes and at random moments: nothing finished is lost.
+
+The model has a log that no kill takes back. After each kill the database is sound, what was committed is there, and the
+next run asks for no turn of it; in the end the result is that of a run that nobody disturbed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from tests.support.crash_stories import FILES, random_tree
+from tests.support.crash_world import Costs, CrashWorld, Server, crash_server, fast_folder
+
+#: Kills at random moments.
+MOMENTS = int(os.environ.get("VIBE_CRASH_MOMENTS", "200"))
+KILLS_A_STORY = 20
+
+#: Points that must be among those that are found, or the test has lost sight of what it is for.
+NAMED = {
+    *(
+        "open .gitignore.new",
+        "os.rename .gitignore",
+        "open vibe.db",
+        "open stores.new",
+        "os.rename stores.json",
+    ),  # a store is made
+    *("open RUN.lock", "os.remove RUN.lock"),
+    *("before CREATE TABLE turns", "before ALTER TABLE turns", "after INSERT OR REPLACE INTO meta"),  # migrations
+    *("before BEGIN", "after BEGIN", "before COMMIT", "after COMMIT"),  # after it, nobody has been told yet
+    *("before INSERT INTO runs", "after INSERT INTO runs"),
+    *("before INSERT INTO steps", "after INSERT INTO steps", "before INSERT INTO observations"),
+    *("before INSERT INTO turns", "after INSERT INTO turns", "before INSERT INTO tool_calls"),
+    *("before INSERT INTO deliveries", "before UPDATE steps", "before INSERT INTO events"),
+    *("before INSERT INTO attempts", "before INSERT INTO sources", "before INSERT INTO blobs"),
+}
+
+
+def a_seed() -> int:
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    return seed
+
+
+def points_of(world: CrashWorld) -> Counter[str]:
+    """The points of an undisturbed run, in the order of their first time."""
+    log = world.folder / "points"
+    assert world.run(points=str(log)).status == 0
+    return Counter(log.read_text().splitlines())
+
+
+def test_a_kill_at_every_point_of_writing_loses_nothing(server: Server) -> None:
+    """Each point first at its first time, one run after another on the same store; then late in a run of its own."""
+    dice = random.Random(a_seed())
+    tree = random_tree(dice, 4)
+    with fast_folder() as folder:
+        (folder / "undisturbed").mkdir()
+        undisturbed = CrashWorld(server, folder / "undisturbed", tree, FILES)
+        points = points_of(undisturbed)
+        assert not NAMED - set(points)
+        (folder / "killed").mkdir()
+        world = CrashWorld(server, folder / "killed", tree, FILES)
+        passed = [point for point in points if not world.run(die_at=(point, 1)).killed]
+        world.run()
+        print(world.costs, len(points), "points, not reached again:", passed)
+        assert world.left_behind() == undisturbed.left_behind()
+        assert not NAMED & set(passed)
+
+
+def test_a_kill_late_at_every_named_point_loses_nothing(server: Server) -> None:
+    dice = random.Random(a_seed())
+    tree = random_tree(dice, 4)
+    with fast_folder() as folder:
+        (folder / "undisturbed").mkdir()
+        undisturbed = CrashWorld(server, folder / "undisturbed", tree, FILES)
+        points = points_of(undisturbed)
+        costs = Costs()
+        for number, point in enumerate(sorted(name for name in NAMED if points[name] > 8)):
+            (folder / str(number)).mkdir()
+            world = CrashWorld(server, folder / str(number), tree, FILES, costs=costs)
+            world.run(die_at=(point, dice.randrange(2, points[point] // 2)))
+            world.run()
+            assert world.left_behind() == undisturbed.left_behind()
+        print(costs)
+        assert costs.kills > 8
+
+
+def test_kills_at_random_moments_of_a_hundred_steps_lose_nothing() -> None:
+    """Two stories at a time, each in processes of its own."""
+    seeds = [random.randrange(2**32) for _ in range(-(-MOMENTS // KILLS_A_STORY))]
+    with ThreadPoolExecutor(2) as threads:
+        costs = list(threads.map(tell, seeds))
+    print(*costs, sep="\n")
+    assert sum(each.kills for each in costs) >= MOMENTS
+
+
+def tell(seed: int) -> Costs:
+    """Kill runs of a hundred steps again and again, until there were enough kills and no run is left unfinished."""
+    print("seed", seed)
+    dice = random.Random(seed)
+    costs = Costs()
+    with crash_server() as server:
+        while costs.kills < KILLS_A_STORY:
+            with fast_folder() as folder:
+                concurrency = dice.choice((1, 4, 16))
+                world = CrashWorld(server, folder, random_tree(dice, 10), FILES, concurrency=concurrency, costs=costs)
+                while costs.kills < KILLS_A_STORY and kill_once(world, dice):
+                    pass
+                world.run()
+                left = [name for name in world.left_behind() if name.endswith((".lock", ".new", "-wal", "-shm"))]
+                assert not left
+    return costs
+
+
+def kill_once(world: CrashWorld, dice: random.Random) -> bool:
+    """One run, killed at a random moment or at a random event. False: it came to its end before."""
+    if dice.random() < 0.5:
+        point = dice.choice(("after COMMIT", "before COMMIT", "before INSERT INTO turns", "before INSERT INTO steps"))
+        return world.run(die_at=(point, dice.randrange(1, 30)), latency_s=0.002).killed
+    pid = world.start(latency_s=0.002)
+    time.sleep(dice.random() * 0.3)  # the moment of the kill, not a wait for something
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    ended = world.wait(pid)
+    world.check(ended)
+    return ended.killed
