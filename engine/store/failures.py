@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def store_error(path: Path, error: Exception) -> StoreError:
         return error
     code = getattr(error, "sqlite_errorcode", None)  # absent on errors of the sqlite3 module's own
     if isinstance(error, OSError):
-        words = f"{error.strerror or error}; check the permissions of the file and its folder, or use --db"
+        words = os_words(error, "check the permissions of the file and its folder, or use --db")
     elif code is not None:
         words = _WORDS.get(code & 0xFF) or f"SQLite reports: {error}; please report it"
     elif type(error) is sqlite3.DatabaseError:
@@ -34,3 +35,10 @@ def store_error(path: Path, error: Exception) -> StoreError:
     else:
         words = f"{type(error).__name__}: {error}; please report it"
     return StoreError(f"store {path}: {words}")
+
+
+def os_words(error: OSError, otherwise: str) -> str:
+    """What went wrong with a file, and the next move: `otherwise`, unless there is no room."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _WORDS[sqlite3.SQLITE_FULL]
+    return f"{error.strerror or error}; {otherwise}"

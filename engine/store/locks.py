@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import StoreError
 from ..model import RunId
+from .failures import os_words
 
 #: The folder may have come with a repository: no link is followed, and no pipe is waited for.
 _CAREFUL = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -37,7 +38,7 @@ class RunLocks:
                 fd = os.open(path, os.O_RDWR | os.O_CREAT | _CAREFUL, 0o600)
                 owned = _lock(fd, fcntl.LOCK_EX)
         except OSError as error:
-            raise StoreError(f"lock {path}: {error.strerror}; check the permissions of the folder") from error
+            raise StoreError(f"lock {path}: {os_words(error, 'check the permissions of the folder')}") from error
         try:
             if not owned:
                 raise StoreError(f"run {run_id} is being worked on by another vibe process; wait for it, or cancel it")

@@ -99,6 +99,7 @@ class CrashWorld:
     tree: Tree
     files: dict[str, str]
     concurrency: int = 16
+    elsewhere: Path | None = None  # the project, where it is not in `folder`
     costs: Costs = field(default_factory=Costs)
     expected: Expected = field(init=False)
     needed: Counter[str] = field(init=False)
@@ -115,7 +116,7 @@ class CrashWorld:
 
     @property
     def project(self) -> Path:
-        return self.folder / "project"
+        return self.elsewhere or self.folder / "project"
 
     @property
     def store(self) -> Path:
@@ -143,21 +144,41 @@ class CrashWorld:
         text = (self.folder / f"{name}.report").read_text()
         return Ended(status, json.loads(text) if text else {})
 
+    def has_ended(self, name: str = "run") -> bool:
+        return bool((self.folder / f"{name}.report").read_text())
+
     def asked(self, name: str = "run") -> tuple[Counter[str], Counter[str]]:
         """What the model was asked in a run, and what it answered."""
         lines = [line.split() for line in (self.folder / f"{name}.log").read_text().splitlines()]
         asked, answered = (Counter(what for kind, what in lines if kind == wanted) for wanted in ("asked", "answered"))
         return asked, answered
 
+    def unchecked_run(self, **more: Any) -> Ended:
+        return self.wait(self.start(**more))
+
     def run(self, **more: Any) -> Ended:
         """A run that may be killed at a point of its own, checked."""
-        ended = self.wait(self.start(**more))
+        ended = self.unchecked_run(**more)
         self.check(ended)
         return ended
 
     # ------------------------------------------------------------ what must hold
 
     def check(self, ended: Ended) -> None:
+        """The latest run was killed, and all that it committed was kept; or it came to its end, and that is right."""
+        before = self.committed
+        self.check_kept()
+        if not ended.killed:
+            self.check_finished(ended)
+            return
+        asked, answered = self.asked()
+        in_flight = (asked - answered).total()
+        assert in_flight <= self.concurrency, f"{in_flight} calls at the same time, with {self.concurrency} allowed"
+        self.costs.kills += 1
+        self.costs.in_flight += in_flight
+        self.costs.not_committed += (answered - (self.committed - before)).total()
+
+    def check_kept(self) -> None:
         """The latest run asked for no turn that was committed before, and what it committed is there to stay."""
         before, self.committed = self.committed, self.committed_turns()
         asked, answered = self.asked()
@@ -166,17 +187,8 @@ class CrashWorld:
         assert not before - self.committed, "a committed turn is gone"
         new = self.committed - before
         assert not new - answered, "a turn was stored that the model never gave"
-        if not ended.killed:
-            assert ended.status == 0, ended.outcome
-            self.check_finished(ended)
-            return
-        in_flight = (asked - answered).total()
-        assert in_flight <= self.concurrency, f"{in_flight} calls at the same time, with {self.concurrency} allowed"
         twice = asked - new - self.next_turns()
         assert not twice, f"a step lost more than the turn that it was at: {twice}"
-        self.costs.kills += 1
-        self.costs.in_flight += in_flight
-        self.costs.not_committed += (answered - new).total()
 
     def next_turns(self) -> Counter[str]:
         """What may be asked for next, and what a kill may cost: of each step the first turn that is not committed."""
@@ -188,6 +200,7 @@ class CrashWorld:
         return ready - self.committed
 
     def check_finished(self, ended: Ended) -> None:
+        assert ended.status == 0, ended.outcome
         assert ended.outcome["exit_code"] == 0, ended.outcome["error"]
         assert ended.outcome["result"] == self.expected.result
         assert ended.outcome["live"] + ended.outcome["stored"] == len(self.expected.steps)
@@ -207,7 +220,7 @@ class CrashWorld:
     def left_behind(self) -> set[str]:
         """Every file of the project and of the user's own folders, by name."""
         roots = (self.project, self.folder / "home")
-        return {str(path.relative_to(self.folder)) for root in roots for path in root.rglob("*")}
+        return {str(path.relative_to(root)) for root in roots for path in root.rglob("*")}
 
 
 def sound_turns(connection: sqlite3.Connection) -> Counter[str]:
