@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import pairwise
 
 from tests.support.crash_stories import FILES, random_tree
 from tests.support.crash_world import Costs, CrashWorld, Server, crash_server, fast_folder
@@ -70,6 +71,38 @@ def test_a_kill_at_every_point_of_writing_loses_nothing(server: Server) -> None:
         print(world.costs, len(points), "points, not reached again:", passed)
         assert world.left_behind() == undisturbed.left_behind()
         assert not NAMED & set(passed)
+
+
+def test_a_kill_at_the_end_of_a_run_costs_nothing(server: Server) -> None:
+    """Everything is stored but the last row of the run; or that too, and its lock is there."""
+    with fast_folder() as folder:
+        world = CrashWorld(server, folder, random_tree(random.Random(a_seed()), 2), FILES)
+        world.run()
+        undisturbed = world.left_behind()
+        for point in (("before INSERT INTO runs", 2), ("after INSERT INTO runs", 2), ("os.remove RUN.lock", 1)):
+            assert world.run(die_at=point).killed
+            assert world.left_behind() > undisturbed
+            world.run()
+            assert not world.asked()[0]
+            assert world.left_behind() == undisturbed
+
+
+def test_a_log_that_ends_anywhere_leaves_whole_transactions(server: Server) -> None:
+    """As a loss of power may leave it: the database is sound, and holds what was committed up to there."""
+    dice = random.Random(a_seed())
+    with fast_folder() as folder:
+        world = CrashWorld(server, folder, random_tree(dice, 2), FILES)
+        assert world.run(die_at=("after COMMIT", 20)).killed
+        log = world.store.with_name("vibe.db-wal")
+        size = log.stat().st_size
+        held = [world.committed]
+        for end in sorted((dice.randrange(size) for _ in range(60)), reverse=True):
+            os.truncate(log, end)
+            held.append(world.committed_turns())
+        assert all(after <= before for before, after in pairwise(held))
+        assert len({each.total() for each in held}) > 5
+        world.committed = held[-1]
+        world.run()
 
 
 def test_a_kill_late_at_every_named_point_loses_nothing(server: Server) -> None:
