@@ -78,7 +78,7 @@ def test_a_disk_that_fails_ends_the_run_and_a_sound_one_lets_it_go_on(world: Cra
 
 
 def test_a_read_only_disk_is_named_and_the_store_is_read_there(world_on_disk: CrashWorld) -> None:
-    assert world_on_disk.run(die_at=("before COMMIT", 20)).killed
+    assert world_on_disk.run(die_at=("before INSERT INTO turns", 25)).killed
     remount(world_on_disk, "ro")
     message = message_of_failure(world_on_disk)
     assert "check the permissions of the file and its folder, or use --db" in message
@@ -96,7 +96,7 @@ def hold_lock(world: CrashWorld) -> sqlite3.Connection:
 
 
 def test_a_run_waits_while_another_program_writes(world: CrashWorld) -> None:
-    assert world.run(die_at=("before COMMIT", 20)).killed
+    assert world.run(die_at=("before INSERT INTO turns", 25)).killed
     with closing(hold_lock(world)) as other:
         pid = world.start()
         time.sleep(1.0)  # how long the lock is held
@@ -109,7 +109,7 @@ def test_a_run_waits_while_another_program_writes(world: CrashWorld) -> None:
 @pytest.mark.parametrize("answers", [0, 10])
 def test_a_program_that_writes_for_too_long_is_named_and_nothing_is_lost(world: CrashWorld, answers: int) -> None:
     """While the run begins, and in its middle: it waits for as long as SQLite is told to, and no longer."""
-    world.run(die_at=("before COMMIT", 20))
+    assert world.run(die_at=("before INSERT INTO turns", 25)).killed
     pid = world.start(latency_s=0.05)
     while world.asked()[1].total() < answers:
         assert not world.has_ended()

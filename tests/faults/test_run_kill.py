@@ -9,36 +9,39 @@ from __future__ import annotations
 import os
 import random
 import signal
+import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 
 from tests.support.crash_stories import FILES, random_tree
 from tests.support.crash_world import Costs, CrashWorld, Server, crash_server, fast_folder
+from tests.support.reuse_world import Tree
 
 #: Kills at random moments.
 MOMENTS = int(os.environ.get("VIBE_CRASH_MOMENTS", "200"))
 KILLS_A_STORY = 20
 
-#: Points that must be among those that are found, or the test has lost sight of what it is for.
-NAMED = {
-    *(
-        "open .gitignore.new",
-        "os.rename .gitignore",
-        "open vibe.db",
-        "open stores.new",
-        "os.rename stores.json",
-    ),  # a store is made
-    *("open RUN.lock", "os.remove RUN.lock"),
-    *("before CREATE TABLE turns", "before ALTER TABLE turns", "after INSERT OR REPLACE INTO meta"),  # migrations
-    *("before BEGIN", "after BEGIN", "before COMMIT", "after COMMIT"),  # after it, nobody has been told yet
-    *("before INSERT INTO runs", "after INSERT INTO runs"),
+#: Points that come again and again while a run is at work.
+OFTEN = (
+    *("before BEGIN", "after BEGIN", "before COMMIT", "after COMMIT", "before INSERT INTO events"),
     *("before INSERT INTO steps", "after INSERT INTO steps", "before INSERT INTO observations"),
     *("before INSERT INTO turns", "after INSERT INTO turns", "before INSERT INTO tool_calls"),
-    *("before INSERT INTO deliveries", "before UPDATE steps", "before INSERT INTO events"),
-    *("before INSERT INTO attempts", "before INSERT INTO sources", "before INSERT INTO blobs"),
+    *("before INSERT INTO attempts", "before INSERT INTO deliveries", "before UPDATE steps"),
+)
+#: Points that must be among those that are found, or the test has lost sight of what it is for.
+NAMED = {
+    # A store is made, or brought up to date.
+    *("open .gitignore.new", "os.rename .gitignore", "open vibe.db", "open stores.new", "os.rename stores.json"),
+    *("before CREATE TABLE turns", "before ALTER TABLE turns", "after INSERT OR REPLACE INTO meta"),
+    # A run is owned, and writes. After a COMMIT, nobody has been told yet.
+    *("open RUN.lock", "os.remove RUN.lock"),
+    *OFTEN,
+    *("before INSERT INTO runs", "after INSERT INTO runs"),
+    *("before INSERT INTO sources", "before INSERT INTO blobs"),
 }
 
 
@@ -55,22 +58,28 @@ def points_of(world: CrashWorld) -> Counter[str]:
     return Counter(log.read_text().splitlines())
 
 
+def new_world(server: Server, folder: Path, tree: Tree, costs: Costs) -> CrashWorld:
+    return CrashWorld(server, Path(tempfile.mkdtemp(dir=folder)), tree, FILES, costs=costs)
+
+
 def test_a_kill_at_every_point_of_writing_loses_nothing(server: Server) -> None:
-    """Each point first at its first time, one run after another on the same store; then late in a run of its own."""
-    dice = random.Random(a_seed())
-    tree = random_tree(dice, 4)
+    """Each at its first time, one run after another on the same store, or on a new one where that is complete."""
+    tree = random_tree(random.Random(a_seed()), 4)
+    costs = Costs()
     with fast_folder() as folder:
-        (folder / "undisturbed").mkdir()
-        undisturbed = CrashWorld(server, folder / "undisturbed", tree, FILES)
+        undisturbed = new_world(server, folder, tree, costs)
         points = points_of(undisturbed)
         assert not NAMED - set(points)
-        (folder / "killed").mkdir()
-        world = CrashWorld(server, folder / "killed", tree, FILES)
-        passed = [point for point in points if not world.run(die_at=(point, 1)).killed]
+        world = new_world(server, folder, tree, costs)
+        for point in points:
+            if not world.run(die_at=(point, 1)).killed:
+                assert world.left_behind() == undisturbed.left_behind()
+                world = new_world(server, folder, tree, costs)
+                assert world.run(die_at=(point, 1)).killed, point
         world.run()
-        print(world.costs, len(points), "points, not reached again:", passed)
         assert world.left_behind() == undisturbed.left_behind()
-        assert not NAMED & set(passed)
+    print(costs)
+    assert costs.kills == len(points)
 
 
 def test_a_kill_at_the_end_of_a_run_costs_nothing(server: Server) -> None:
@@ -91,8 +100,8 @@ def test_a_log_that_ends_anywhere_leaves_whole_transactions(server: Server) -> N
     """As a loss of power may leave it: the database is sound, and holds what was committed up to there."""
     dice = random.Random(a_seed())
     with fast_folder() as folder:
-        world = CrashWorld(server, folder, random_tree(dice, 2), FILES)
-        assert world.run(die_at=("after COMMIT", 20)).killed
+        world = CrashWorld(server, folder, random_tree(dice, 3), FILES)
+        assert world.run(die_at=("before INSERT INTO turns", 25)).killed
         log = world.store.with_name("vibe.db-wal")
         size = log.stat().st_size
         held = [world.committed]
@@ -100,33 +109,15 @@ def test_a_log_that_ends_anywhere_leaves_whole_transactions(server: Server) -> N
             os.truncate(log, end)
             held.append(world.committed_turns())
         assert all(after <= before for before, after in pairwise(held))
-        assert len({each.total() for each in held}) > 5
+        assert len({each.total() for each in held}) > 2
         world.committed = held[-1]
         world.run()
 
 
-def test_a_kill_late_at_every_named_point_loses_nothing(server: Server) -> None:
-    dice = random.Random(a_seed())
-    tree = random_tree(dice, 4)
-    with fast_folder() as folder:
-        (folder / "undisturbed").mkdir()
-        undisturbed = CrashWorld(server, folder / "undisturbed", tree, FILES)
-        points = points_of(undisturbed)
-        costs = Costs()
-        for number, point in enumerate(sorted(name for name in NAMED if points[name] > 8)):
-            (folder / str(number)).mkdir()
-            world = CrashWorld(server, folder / str(number), tree, FILES, costs=costs)
-            world.run(die_at=(point, dice.randrange(2, points[point] // 2)))
-            world.run()
-            assert world.left_behind() == undisturbed.left_behind()
-        print(costs)
-        assert costs.kills > 8
-
-
 def test_kills_at_random_moments_of_a_hundred_steps_lose_nothing() -> None:
-    """Two stories at a time, each in processes of its own."""
+    """Some stories at a time, each in processes of its own: the end of a sandbox takes time, and no work."""
     seeds = [random.randrange(2**32) for _ in range(-(-MOMENTS // KILLS_A_STORY))]
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(4) as threads:
         costs = list(threads.map(tell, seeds))
     print(*costs, sep="\n")
     assert sum(each.kills for each in costs) >= MOMENTS
@@ -153,8 +144,7 @@ def tell(seed: int) -> Costs:
 def kill_once(world: CrashWorld, dice: random.Random) -> bool:
     """One run, killed at a random moment or at a random event. False: it came to its end before."""
     if dice.random() < 0.5:
-        point = dice.choice(("after COMMIT", "before COMMIT", "before INSERT INTO turns", "before INSERT INTO steps"))
-        return world.run(die_at=(point, dice.randrange(1, 30)), latency_s=0.002).killed
+        return world.run(die_at=(dice.choice(OFTEN), dice.randrange(2, 30)), latency_s=0.002).killed
     pid = world.start(latency_s=0.002)
     time.sleep(dice.random() * 0.3)  # the moment of the kill, not a wait for something
     with suppress(ProcessLookupError):
