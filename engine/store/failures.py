@@ -39,6 +39,11 @@ def store_error(path: Path, error: Exception) -> StoreError:
 
 def os_words(error: OSError, otherwise: str) -> str:
     """What went wrong with a file, and the next move: `otherwise`, unless there is no room."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return _WORDS[sqlite3.SQLITE_FULL]
     return f"{error.strerror or error}; {otherwise}"
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a disk, or a user's share of it, has no room."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -35,7 +35,7 @@ OFTEN = (
 #: Points that must be among those that are found, or the test has lost sight of what it is for.
 NAMED = {
     # A store is made, or brought up to date.
-    *("open .gitignore.new", "os.rename .gitignore", "open vibe.db", "open stores.new", "os.rename stores.json"),
+    *("open .gitignore.new", "os.rename .gitignore", "open vibe.db", "open stores.json.new", "os.rename stores.json"),
     *("before CREATE TABLE turns", "before ALTER TABLE turns", "after INSERT OR REPLACE INTO meta"),
     # A run is owned, and writes. After a COMMIT, nobody has been told yet.
     *("open RUN.lock", "os.remove RUN.lock"),
