@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,8 @@ from tests.support.crash_stories import FILES, random_tree
 from tests.support.crash_world import CrashWorld, Server, fast_folder
 from vibe_workflows.engine.errors import ExitCode
 from vibe_workflows.engine.store.reader import open_reader
+
+_FULL = "the disk is full; free some space and run again: what was committed is safe"
 
 
 def a_world(server: Server, folder: Path, elsewhere: Path | None = None) -> CrashWorld:
@@ -58,15 +60,29 @@ def message_of_failure(world: CrashWorld, **more: object) -> str:
     return str(ended.outcome["error"])
 
 
-@pytest.mark.parametrize("kilobytes", [64, 200, 700, 1100])  # none is left; while the store is made; as it is used
+@pytest.mark.parametrize("kilobytes", [64, 200, 700, 1100])  # while the store is made, and as it is used
 def test_a_full_disk_ends_the_run_with_what_to_do_and_room_lets_it_go_on(
     world_on_disk: CrashWorld, kilobytes: int
 ) -> None:
     remount(world_on_disk, f"size={kilobytes}k")
-    message = message_of_failure(world_on_disk)
-    assert "the disk is full; free some space and run again: what was committed is safe" in message
+    assert _FULL in message_of_failure(world_on_disk)
     assert bool(world_on_disk.committed) == (kilobytes >= 700)
     remount(world_on_disk, "size=64m")
+    world_on_disk.run()
+
+
+@pytest.mark.parametrize("store", ["to be made", "of a killed run", "of a complete run"])
+def test_a_disk_without_any_room_is_named_as_full(world_on_disk: CrashWorld, store: str) -> None:
+    if store == "of a killed run":
+        assert world_on_disk.run(die_at=("before INSERT INTO turns", 25)).killed
+    if store == "of a complete run":
+        world_on_disk.run()
+    filler = world_on_disk.project / "filler.bin"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while file.write(bytes(2**16)):
+            pass
+    assert _FULL in message_of_failure(world_on_disk)
+    filler.unlink()
     world_on_disk.run()
 
 

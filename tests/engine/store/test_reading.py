@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,22 @@ def test_who_owns_a_run_clears_away_dead_locks_and_nothing_else(path: Path, tmp_
         left = {each.name for each in locks.folder.iterdir()}
         assert left == {"alive.lock", f"{RUN}.lock", "note.txt", "poetry.lock", "pipe.lock"}
         assert locks.is_owned(RunId("alive"))
+
+
+def test_owners_who_come_and_go_at_once_never_take_each_other_for_dead(path: Path) -> None:
+    """Threads stand for processes: the locks are those of open files."""
+    path.parent.mkdir(parents=True)
+
+    def come_and_go(number: int) -> None:
+        for round_ in range(50):
+            run = RunId(f"{number}-{round_}")
+            with RunLocks(path).hold(run):
+                assert RunLocks(path).is_owned(run)
+                assert (RunLocks(path).folder / f"{run}.lock").exists()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(come_and_go, range(8)))
+    assert list(RunLocks(path).folder.iterdir()) == []
 
 
 def test_no_lock_is_cleared_away_through_a_link(path: Path, tmp_path: Path) -> None:
