@@ -78,7 +78,10 @@ class RunLocks:
 
 
 def _is_empty_file(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size == 0
+    try:
+        return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size == 0
+    except FileNotFoundError:  # its owner has just removed it
+        return False
 
 
 def _lock(fd: int, how: int) -> bool:
