@@ -60,7 +60,7 @@ class RunLocks:
             locks = [entry for entry in entries if entry.name.endswith(_SUFFIX) and _is_empty_file(entry)]
         for entry in locks:
             if not self.is_owned(RunId(entry.name.removesuffix(_SUFFIX))):
-                os.unlink(entry.path)
+                Path(entry.path).unlink(missing_ok=True)
 
     def is_owned(self, run_id: RunId) -> bool:
         """Whether a live process, perhaps this one, works on the run."""
