@@ -33,7 +33,7 @@ class RunLocks:
         path = self._path(run_id)
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            with folder_lock(self.folder):  # between making a file and locking it, nobody may take it for a dead one
+            with folder_lock(self.folder):  # for microseconds: between making and locking it is no dead one
                 self._remove_dead()
                 fd = os.open(path, os.O_RDWR | os.O_CREAT | _CAREFUL, 0o600)
                 owned = _lock(fd, fcntl.LOCK_EX)
@@ -57,7 +57,7 @@ class RunLocks:
         if self.folder.is_symlink():
             return
         with os.scandir(self.folder) as entries:
-            locks = [entry for entry in entries if entry.name.endswith(_SUFFIX) and _is_empty_file(entry)]
+            locks = [entry for entry in entries if entry.name.endswith(_SUFFIX) and _looks_like_ours(entry)]
         for entry in locks:
             if not self.is_owned(RunId(entry.name.removesuffix(_SUFFIX))):
                 Path(entry.path).unlink(missing_ok=True)
@@ -77,11 +77,15 @@ class RunLocks:
         return self.folder / f"{run_id.replace('/', '_')}{_SUFFIX}"  # an id read from a strange store may be anything
 
 
-def _is_empty_file(entry: os.DirEntry[str]) -> bool:
+def _looks_like_ours(entry: os.DirEntry[str]) -> bool:
+    """An empty file of this user: whether another user's is locked cannot be told."""
     try:
-        return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size == 0
+        if not entry.is_file(follow_symlinks=False):
+            return False
+        status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:  # its owner has just removed it
         return False
+    return status.st_size == 0 and status.st_uid == os.geteuid()
 
 
 def _lock(fd: int, how: int) -> bool:

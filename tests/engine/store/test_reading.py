@@ -246,6 +246,18 @@ def test_owners_who_come_and_go_at_once_never_take_each_other_for_dead(path: Pat
     assert list(RunLocks(path).folder.iterdir()) == []
 
 
+def test_a_lock_of_another_user_is_left_alone(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("giving a file away needs root")
+    locks = RunLocks(path)
+    locks.folder.mkdir(parents=True)
+    (locks.folder / "theirs.lock").touch()
+    os.chown(locks.folder / "theirs.lock", 65534, 65534)
+    with locks.hold(RUN):
+        pass
+    assert [each.name for each in locks.folder.iterdir()] == ["theirs.lock"]
+
+
 def test_no_lock_is_cleared_away_through_a_link(path: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
