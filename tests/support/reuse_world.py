@@ -266,19 +266,31 @@ class Model:
             if self.called == self.kill_at:
                 os.kill(os.getpid(), signal.SIGINT)
             await trio.sleep_forever()
-        prompt = next(message.text for message in request.messages if message.role is Role.USER)
-        shown = tuple(message.text for message in request.messages if message.role is Role.TOOL)
-        asked = Asked(prompt, shown)
-        task = json.loads(prompt)
-        if len(shown) < len(task["looks"]):
-            self.made[asked] += 1
-            name, arguments = OPS[task["looks"][len(shown)]]
-            call = ToolRequest(id=f"c{len(shown)}", name=name, arguments=json.dumps(arguments))
-            return ModelReply(text="", finish=FinishReason.TOOL_CALLS, usage=USAGE, tool_requests=(call,))
-        if task["name"] in self.failing:
+        asked = asked_by(request)
+        if json.loads(asked.prompt)["name"] in self.failing and not looks_left(asked):
             return ProviderError("the provider is down")
         self.made[asked] += 1
+        return reply_to(asked)
+
+
+def asked_by(request: ModelRequest) -> Asked:
+    prompt = next(message.text for message in request.messages if message.role is Role.USER)
+    return Asked(prompt, tuple(message.text for message in request.messages if message.role is Role.TOOL))
+
+
+def looks_left(asked: Asked) -> list[int]:
+    looks: list[int] = json.loads(asked.prompt)["looks"]
+    return looks[len(asked.shown) :]
+
+
+def reply_to(asked: Asked) -> ModelReply:
+    """The next look of the step, or its answer. Its text names all that the model saw, in every turn."""
+    left = looks_left(asked)
+    if not left:
         return ModelReply(text=answer_to(asked), finish=FinishReason.STOP, usage=USAGE)
+    name, arguments = OPS[left[0]]
+    call = ToolRequest(id=f"c{len(asked.shown)}", name=name, arguments=json.dumps(arguments))
+    return ModelReply(text=answer_to(asked), finish=FinishReason.TOOL_CALLS, usage=USAGE, tool_requests=(call,))
 
 
 @dataclass
