@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Names of Vibe's options that are for parts yet to come: a workflow's argument of that name would break later, and
 #: `--dry-run` must never start a run that costs money.
-RESERVED = frozenset({"refresh", "use-defaults", "detach", "dry-run", "strict"})
+RESERVED = frozenset({"use-defaults", "detach", "dry-run", "strict"})
 
 _PAIR = re.compile(r"([^\s=:-][^\s=:]*)(:?=)(.*)", re.DOTALL)
 _HELP = ("-h", "--help")

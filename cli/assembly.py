@@ -193,6 +193,7 @@ def _plan(
         continues=continues,
         new=request.new,
         fresh=request.fresh,
+        refresh=request.refresh,
         seed=request.seed,
         version=VERSION,
     )

@@ -36,6 +36,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     args_json: str | None = None
     new: bool = False
     fresh: bool = False
+    refresh: tuple[str, ...] = ()
     seed: str | None = None
     resume: str | None = None
 
@@ -77,6 +78,7 @@ def _request(asked: Asked, settings: Settings, given: Mapping[str, object]) -> R
         args_json=asked.args_json,
         new=asked.new,
         fresh=asked.fresh,
+        refresh=asked.refresh,
         seed=asked.seed,
         resume=asked.resume,
         budget=parse_budget(given["budget"]) if given.get("budget") else None,

@@ -298,8 +298,9 @@ class AnswerSink(Protocol):
         microusd: int,
         steps: int,
         seconds: float,
+        order: int | None = None,
     ) -> None:
-        """`steps` is 0 for a call that became no step."""
+        """`steps` is 0 for a call that became no step; `order` as for an answer."""
         ...
 
     def go(self, calls: int) -> None:

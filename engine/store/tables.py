@@ -47,6 +47,7 @@ RUNS = Table(
         *("id", "lineage", "parent", "workflow", "path", "source_digest", "args", "args_digest", "status"),
         *("started_at", "finished_at", "now", "horizon", "seed", "model", "offline", "sandbox_level", "version"),
         *("result", "fault", "live_steps", "stored_steps", *_USAGE, *(f"paid_{column}" for column in _USAGE)),
+        "refresh",
     ),
 )
 SOURCES = Table("sources", ("digest",), ("digest", "text"))

@@ -34,6 +34,7 @@ _WRONG = [
     ("run flow.py -o none/result.json", 2, "-o none/result.json: there is no folder none; make it first"),
     ("run flow.py -o folder", 2, "-o folder: this is a folder; name a file in it"),
     ("run flow.py --dry-run", 2, "--dry-run is kept for vibe itself"),
+    ("run flow.py --refresh=", 2, "--refresh: name a label, a phase or a step"),
     ("run flow.py -x", 2, "there is no option -x"),
     ("run flow.py --db", 2, "Option '--db' requires an argument"),
     ("--frobnicate", 2, "No such option"),
