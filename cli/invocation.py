@@ -58,6 +58,23 @@ def invoke(asked: Asked, settings: Settings, given: Mapping[str, object]) -> int
     return int(report.exit_code)
 
 
+def preview(asked: Asked, settings: Settings, given: Mapping[str, object]) -> int:
+    """Show what a run would do first, without one. Raises VibeErrors."""
+    if given.get("events"):
+        raise click.UsageError("a dry run has no events to print; --json prints what it finds")
+    from .dry_run import show
+
+    lines = PlainProgress(Output.of(sys.stderr), quiet=bool(given.get("quiet")))
+    with RunOutput(_form(given), _text(given.get("output"))) as output:
+        try:
+            found = wiring.dry_run(settings, _request(asked, settings, given), [lines])
+        except VibeError as error:
+            output.fail(error)
+            raise
+        lines.close()
+        return show(found, output)
+
+
 def _form(given: Mapping[str, object]) -> Form:
     if given.get("as_json") and given.get("events"):
         raise click.UsageError("--json and --events exclude each other: the last line of --events is that document")

@@ -67,6 +67,7 @@ class _RunCommand(click.Command):
     metavar="WHAT",
     help="Run these steps again: a label or a phase (* stands for anything), #N of the latest run, RUN:N, a step id.",
 )
+@click.option("--dry-run", is_flag=True, help="Show what the store would answer and what would be live; ask no model.")
 @click.option("--seed", metavar="N", help="Another seed for the script's random.")
 @options.running
 @click.pass_context
@@ -77,6 +78,7 @@ def command(
     new: bool,
     fresh: bool,
     refresh: tuple[str, ...],
+    dry_run: bool,
     seed: str | None,
     **given: Any,
 ) -> int:
@@ -88,7 +90,7 @@ def command(
     target: str | None = ctx.meta[_TARGET]
     if target is None:
         raise click.UsageError("name a workflow: vibe run FILE (`vibe list` shows those that are here)", ctx)
-    from .invocation import Asked, invoke
+    from .invocation import Asked, invoke, preview
     from .settings import load
 
     asked = Asked(
@@ -102,7 +104,7 @@ def command(
         refresh=_words(refresh),
         seed=seed,
     )
-    return invoke(asked, load(given), given)
+    return (preview if dry_run else invoke)(asked, load(given), given)
 
 
 def _refuse_misspelt(name: str) -> None:

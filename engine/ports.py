@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 
@@ -142,6 +142,16 @@ class DeliveredStep(Struct, frozen=True, kw_only=True):
     step: Step
 
 
+class LabelUsage(NamedTuple):
+    """What so many steps of one label used together, with one model."""
+
+    model: str
+    steps: int
+    input_tokens: int
+    output_tokens: int
+    cost_microusd: int | None  # None: not of all of them is it known
+
+
 class StoreReader(Protocol):
     """Blocking reads of committed state, a few microseconds each. Text that became a blob comes back as text."""
 
@@ -212,6 +222,10 @@ class StoreReader(Protocol):
 
     def events(self, run_id: RunId, after: int = 0) -> list[tuple[int, Event]]:
         """(number, event) in order, from the first number above `after`."""
+        ...
+
+    def usage_by_label(self, path: str, runs: int) -> dict[str, list[LabelUsage]]:
+        """What the completed agent steps of the latest runs of one file used, each counted once."""
         ...
 
     def source(self, digest: str) -> str | None: ...

@@ -76,18 +76,18 @@ class Refresh:
         self._met.update(met)
         return bool(met)
 
-    def unmatched(self) -> list[str]:
-        """A sentence for each word that no step of the run matched."""
-        return [self._sentence(each) for each in self._words if each.word not in self._met]
+    def unmatched(self, *, so_far: bool = False) -> list[str]:
+        """A sentence for each word that no step of the run matched. `so_far`: more of its steps may be to come."""
+        return [self._sentence(each, so_far=so_far) for each in self._words if each.word not in self._met]
 
-    def _sentence(self, refresh: RefreshWord) -> str:
-        word = refresh.word
+    def _sentence(self, refresh: RefreshWord, *, so_far: bool) -> str:
+        word, steps = refresh.word, "no step so far" if so_far else "no step of this run"
         if refresh.key is not None:
-            return f"--refresh {word}: no step of this run has the input of that step, so nothing was refreshed for it"
+            return f"--refresh {word}: {steps} has the input of that step, so nothing is refreshed for it"
         if _NUMBER.fullmatch(word) or _RUN_AND_NUMBER.fullmatch(word) or _STEP_ID.fullmatch(word):
             advice = "`vibe trace` shows the numbers of a run's steps"
         elif meant := nearest(word, filter(None, self._names)):
             advice = f"did you mean `{meant[:_LONGEST_NAME]}`?"
         else:
             advice = "`vibe trace` shows the labels and phases of a run"
-        return f"--refresh {word}: no step of this run has that label or phase; {advice}"
+        return f"--refresh {word}: {steps} has that label or phase; {advice}"

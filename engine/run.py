@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
 import trio
 from msgspec import Struct
@@ -22,7 +23,7 @@ from .lineage import new_run
 from .metering import MeteredBackend
 from .model import Run, RunId, RunStatus
 from .observe import Replayer
-from .ports import Checker, EventSink, Limits, ModelBackend, ScriptHost, ScriptStart, Source, Store
+from .ports import Checker, EventSink, Limits, ModelBackend, ScriptCalls, ScriptHost, ScriptStart, Source, Store
 from .refresh import Refresh
 from .requests import Horizons, StepDefaults, StepRequests
 from .reuse import Reuse
@@ -129,21 +130,9 @@ async def execute(plan: RunPlan, services: RunServices, sinks: Sequence[EventSin
 
 async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: Journal, stop: Stop) -> Ending:
     refresh = Refresh(run.refresh, run.now)
-    ending: Ending | None = None
-    try:
-        with trio.CancelScope() as scope:
-            stop.attach(scope)
-            async with trio.open_nursery() as nursery:
-                session = open_session(plan, services, run, journal, refresh, nursery)
-                end = await services.host.run(script_start(plan, run), session)
-                ending = ending_of_script(end, plan.filename)
-                # What the script left open is of no use to anyone.
-                nursery.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        error = known_error(group)
-        if error is None or isinstance(error, StoreError):
-            raise error or group from None
-        ending = Ending(status=RunStatus.FAILED, exit_code=error.exit_code, fault=fault_of(error))
+    scope = trio.CancelScope()
+    stop.attach(scope)
+    ending = await play(plan, services, run, scope, partial(open_session, plan, services, run, journal, refresh))
     if ending is None:
         status = stop.status or RunStatus.INTERRUPTED
         return Ending(status=status, exit_code=stop.exit_code)
@@ -152,8 +141,18 @@ async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: J
     return ending
 
 
-def script_start(plan: RunPlan, run: Run) -> ScriptStart:
-    return ScriptStart(
+async def play(
+    plan: RunPlan,
+    services: RunServices,
+    run: Run,
+    scope: trio.CancelScope,
+    serve: Callable[[trio.Nursery], ScriptCalls],
+) -> Ending | None:
+    """Run the script, whose calls `serve` answers; None where `scope` was cancelled before its end.
+
+    Raises StoreError.
+    """
+    start = ScriptStart(
         source=plan.source,
         filename=plan.filename,
         args=plan.args.decode(),
@@ -162,6 +161,20 @@ def script_start(plan: RunPlan, run: Run) -> ScriptStart:
         has_model=not plan.offline,
         limits=plan.budget,
     )
+    ending: Ending | None = None
+    try:
+        with scope:
+            async with trio.open_nursery() as nursery:
+                end = await services.host.run(start, serve(nursery))
+                ending = ending_of_script(end, plan.filename)
+                # What the script left open is of no use to anyone.
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        error = known_error(group)
+        if error is None or isinstance(error, StoreError):
+            raise error or group from None
+        ending = Ending(status=RunStatus.FAILED, exit_code=error.exit_code, fault=fault_of(error))
+    return ending
 
 
 def open_session(

@@ -128,6 +128,19 @@ FROM (SELECT rowid, id, key, spec, kind, started_at FROM steps ORDER BY rowid DE
 WHERE kind = ? AND started_at < ? GROUP BY key ORDER BY latest DESC
 """
 
+#: What the steps of a file's latest runs used, by label and model; each step once.
+USAGE_BY_LABEL = """
+SELECT label, model, count(*), sum(input_tokens), sum(output_tokens),
+       CASE WHEN count(cost_microusd) = count(*) THEN sum(cost_microusd) END
+FROM (
+    SELECT DISTINCT deliveries.label, steps.id, steps.model, input_tokens, output_tokens, cost_microusd
+    FROM deliveries JOIN steps ON steps.id = deliveries.step_id
+    WHERE deliveries.run_id IN (SELECT id FROM runs WHERE path = ? ORDER BY started_at DESC LIMIT ?)
+      AND steps.status = 'completed' AND steps.kind = 'agent'
+)
+GROUP BY label, model ORDER BY label, model
+"""
+
 POOL = """
 SELECT id, finished_seq, finished_at, spec, result, place, model, turns, observed, input_tokens, output_tokens,
        cached_tokens, cache_write_tokens, reasoning_tokens, cost_microusd, estimated

@@ -141,7 +141,7 @@ def test_a_named_step_whose_input_the_run_does_not_have_is_a_warning(project: Ru
     project.run(FLOW.replace("'Merge', label", "'Join', label"), refresh=("#4",))
     assert project.prompts == ["Join"]
     assert warnings(project) == [
-        "--refresh #4: no step of this run has the input of that step, so nothing was refreshed for it"
+        "--refresh #4: no step of this run has the input of that step, so nothing is refreshed for it"
     ]
 
 
