@@ -251,6 +251,8 @@ def used(request: ModelRequest) -> ModelReply:
 
 def test_steps_of_the_same_label_are_the_better_estimate(project: RunProject) -> None:
     project.run(body("return await parallel(agent(f'Ask {n}', label='ask') for n in (1, 3))"), used)
+    project.run(body("return await agent('Ask 1', label='ask')"))  # from the store: it counts once
+    assert project.asked == 0
     found = project.dry_run(body("return await parallel([agent('New', label='ask'), agent('New', label='other')])"))
     known, other = (each.estimate for each in found.live)
     assert (known.input_tokens, known.output_tokens, known.cost_microusd, known.steps) == (200, 2, 14, 2)
