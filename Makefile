@@ -15,7 +15,7 @@ test: $(SET_UP)
 
 ## The same properties with many more cases (about half an hour).
 test-long: $(SET_UP)
-	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/properties
+	HYPOTHESIS_PROFILE=long VIBE_ORACLE_CASES=10000 $(BIN)/python -m pytest -q tests/properties
 
 ## Boot a Debian kernel for aarch64 in qemu, and attack locked processes there, as root and as an ordinary user. Needs
 ## Debian's packages and qemu-system-arm, no root; takes about ten minutes, and keeps what it fetched in build/foreign.

@@ -49,6 +49,7 @@ from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
 from . import wiring
 from .binding import given_arguments
+from .commands import ConfinedCommands
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
 
@@ -204,7 +205,8 @@ def _services(
     stack.push_async_callback(close_backend, backend)
     checker = checked.host.checker
     workspace = Workspace(settings.project_root, checker)
-    tools = read_tools(workspace)
+    commands = ConfinedCommands(settings.project_root, accepted=settings.sandbox_accept, environ=os.environ)
+    tools = read_tools(workspace, commands)
     return RunServices(
         store=store,
         host=checked.host,

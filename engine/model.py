@@ -196,7 +196,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     step_id: StepId
     number: int  # within its step, from 1
     attempt: int
-    model: str
+    model: str  # that was asked
     input: str  # JSON array of the messages added since the turn before
     output: str  # JSON of the assistant message
     outcome: str  # FinishReason, or the kind of the error
@@ -388,4 +388,5 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     max_input_tokens: int | None = None  # the whole context window where the provider counts so
     max_output_tokens: int | None = None
     native_schema: bool = False
+    schema_beside_tools: bool = True  # whether the native mode goes together with tools
     media_types: frozenset[str] | None = None  # of files beside text that it takes; None: nobody knows

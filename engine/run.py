@@ -10,6 +10,7 @@ import trio
 from msgspec import Struct
 from msgspec.structs import replace
 
+from .agents.schema_cache import SchemaCache
 from .attachments import Attachments
 from .budget import Budget, Margins
 from .ending import Ending, ending_of_script, fault_of, known_error
@@ -28,7 +29,7 @@ from .refresh import Refresh
 from .requests import Horizons, StepDefaults, StepRequests
 from .reuse import Reuse
 from .session import MakeExecutor, Session
-from .step import SchemaCache, StepServices
+from .step import StepServices
 
 #: How long the last commit of a stopped run may take.
 _CLOSING_S = 5.0

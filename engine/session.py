@@ -350,9 +350,10 @@ class Session:
         work = StepWork(item, self._services)
         try:
             outcome = await work.run()
-        except trio.Cancelled:
-            cancelled = work.cancelled()
-            self._journal.finished(call, cancelled, partial(self._deliver, call, cancelled))
+        except BaseException as error:
+            if _is_cancellation(error):
+                cancelled = work.cancelled()
+                self._journal.finished(call, cancelled, partial(self._deliver, call, cancelled))
             raise
         self._journal.finished(call, outcome, partial(self._deliver, call, outcome))
 
@@ -407,6 +408,13 @@ class Session:
             steps=steps,
             seconds=self._clock() - self._started_at,
         )
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Also of several tasks at once, of which trio makes a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)
 
 
 def _detail(value: bytes, usage: Usage, turns: int, model: str, step: StepId, *, cached: bool) -> bytes:

@@ -58,7 +58,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Go:
-    """A run: to its end, interrupted at a model call, or with a provider that fails some steps."""
+    """A run: to its end, interrupted at its `number`-th model call, or with a provider that fails some steps."""
 
     kind: str
     number: int
@@ -72,8 +72,8 @@ edits = st.builds(
     st.sampled_from(EDITS),
     st.integers(0, 2**16),
 )
-runs = st.builds(Go, st.sampled_from(["run", "run", "kill", "fail"]), st.integers(1, 12))
-stories = st.lists(st.tuples(st.lists(edits, max_size=2), runs), min_size=1, max_size=5)
+runs = st.builds(Go, st.sampled_from(["run", "kill", "fail"]), st.integers(1, 8))
+stories = st.lists(st.tuples(st.lists(edits, max_size=2), runs), min_size=1, max_size=4)
 
 
 def _with_calls(tree: Tree, change: Any) -> Tree:
@@ -103,12 +103,12 @@ def _reshaped(tree: Tree, dice: random.Random, kind: str) -> Tree:
 
 def apply(world: World, edit: Edit) -> None:
     dice = random.Random(edit.seed)
-    looked_at = {OPS[look][1].get("path") for call in calls_of(world.tree) for look in call.looks}
+    looked_at = sorted({OPS[look][1].get("path", ".") for call in calls_of(world.tree) for look in call.looks})
     match edit.kind:
         case "content":
-            world.write(dice.choice(PATHS), dice.choice(CONTENTS[1:]))
+            world.write(dice.choice([path for path in looked_at if path in PATHS] or PATHS), dice.choice(CONTENTS[2:]))
         case "create":
-            world.write(dice.choice(("new.py", "sub/new.py", "new.md")), dice.choice(CONTENTS[1:]))
+            world.write(dice.choice(("new.py", "sub/new.py", "new.md")), dice.choice(CONTENTS[2:]))
         case "delete":
             world.write(dice.choice((*PATHS, "new.py", "sub/new.py")), None)
         case "unread":
@@ -161,6 +161,8 @@ def tell(zygote: Zygote, tree: Tree, held: Held, story: Story, seen: Counter[tup
             for kind in {run.kind, *(edit.kind for edit in before)}:
                 seen[kind, "hit"] += report.run.stored_steps > 0
                 seen[kind, "miss"] += report.run.live_steps > 0
+        go(world, Go("run", 1))
+        apply(world, Edit("content", len(story)))
         again = go(world, Go("run", 1))
         final = go(world, Go("run", 1))
         assert final.model.called == 0, "a rerun of what nobody changed is free"
@@ -206,9 +208,9 @@ def _what_is_absent_is_not_observed(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_range_counts_as_the_whole_file(patch: pytest.MonkeyPatch) -> None:
-    def whole(tool: Any, arguments: Any, outcome: Any) -> Observation:
+    def whole(tool: Any, arguments: Any, outcome: Any, **how: Any) -> Observation:
         kept = {name: value for name, value in arguments.items() if name not in ("start", "end")}
-        return observation_of(tool, kept, outcome)
+        return observation_of(tool, kept, outcome, **how)
 
     patch.setattr(calls_module, "observation_of", whole)
 
@@ -251,7 +253,8 @@ def _failures_are_answers(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tables, "POOL", tables.POOL.replace("status = 'completed' AND result IS NOT NULL", "1"))
 
     def with_null(row: Any, text: Any, seen: Any) -> StoredStep:
-        return stored_step_of((*row[:4], row[4] or "null", *row[5:]), text, seen)
+        id_, finished_seq, *between = row[:4]
+        return stored_step_of((id_, finished_seq or 0, *between, row[4] or "null", *row[5:]), text, seen)
 
     patch.setattr(rows, "stored_step_of", with_null)
 

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import trio
 
 from tests.support.checking import PlainChecker
+from tests.support.commands import PlainCommands
 from vibe_workflows.cli import assembly, wiring
 from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
@@ -42,7 +43,7 @@ from vibe_workflows.sandbox.launcher import Zygote
 FLOW = ".vibe/workflows/flow.py"
 PATHS = ("a.py", "b.py", "n.md", "sub/c.py")
 #: What a file may hold; None: there is no such file.
-CONTENTS = (None, "one\ntwo\nthree\n", "one\n2\nthree\n", "one\ntwo\n3\n", "needle\n")
+CONTENTS = (None, None, "one\ntwo\nthree\n", "one\n2\nthree\n", "one\ntwo\n3\n", "needle\n")
 
 #: A look of a step: a tool and its arguments.
 OPS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -227,7 +228,7 @@ class Oracle:
         return other.prompt == step.prompt and other.shown == step.shown[: turns - 1]
 
     def _shown(self, tree: Tree) -> dict[int, str]:
-        tools = ToolBox(read_tools(Workspace(self.project, PlainChecker()))).by_name
+        tools = ToolBox(read_tools(Workspace(self.project, PlainChecker()), PlainCommands(self.project))).by_name
 
         async def look(number: int) -> str:
             name, arguments = OPS[number]

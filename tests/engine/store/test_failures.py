@@ -161,6 +161,7 @@ with_store(Path({str(path)!r}), body)
     assert_sound(path, committed)
 
 
+@pytest.mark.usefixtures("tasks_are_cut_off")
 def test_when_the_island_dies_the_store_fails_and_leaves_no_thread_behind(path: Path) -> None:
     async def kill() -> None:
         asyncio.get_running_loop().stop()
