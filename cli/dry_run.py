@@ -31,7 +31,7 @@ def show(found: DryRun, output: RunOutput) -> int:
     if found.offline:
         say(OFFLINE_NOTICE)
     if found.exit_code:
-        say("interrupted; what is shown is what was known by then")
+        say("interrupted")
     return int(found.exit_code)
 
 

@@ -105,7 +105,9 @@ def _rest(found: DryRun) -> list[str]:
         lines.append(
             "A step with tools may take several turns; without one of its label to go by, one turn is counted."
         )
-    if found.ending is None:
+    if found.exit_code:
+        lines.append("It was stopped before all was known that can be.")
+    elif found.ending is None:
         lines.append("What comes after the live steps depends on their answers, and cannot be known before.")
     elif found.ending.status is not RunStatus.COMPLETED:
         message = "" if found.ending.fault is None else found.ending.fault.message

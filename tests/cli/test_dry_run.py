@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 
 import pytest
 
-from tests.support.command import CommandHere
+from tests.support.command import Command, CommandHere
 
 
 @pytest.fixture
@@ -69,6 +72,26 @@ def test_the_end_of_a_script_that_fails_is_told_and_is_no_failure_of_the_look(he
     done = here("run", "flow.py", "--dry-run")
     assert done.returncode == 0
     assert "The run would end with an error: flow.py:1: KeyError" in done.stdout
+
+
+def test_ctrl_c_ends_it_with_what_is_known_so_far(vibe: Command) -> None:
+    vibe.write("flow.py", 'log("spinning")\nawait tool("read_file", path="vibe.yaml")\nwhile True:\n    pass\n')
+    with subprocess.Popen(
+        vibe.argv("run", "flow.py", "--dry-run"),
+        cwd=vibe.project,
+        env=vibe.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr is not None
+        seen = b""
+        while b"spinning" not in seen:
+            seen += os.read(process.stderr.fileno(), 4_096) or pytest.fail(seen.decode())
+        process.send_signal(signal.SIGINT)
+        out, _err = process.communicate(timeout=30)
+        assert process.returncode == 130
+    assert "It was stopped before all was known that can be." in out.decode()
+    assert not (vibe.project / ".vibe").exists()
 
 
 def test_a_grant_that_a_run_needs_is_told(here: CommandHere) -> None:
