@@ -173,6 +173,7 @@ class Journal:
             requested_at=call.requested_at,
             delivered_at=delivered_at,
             reason=call.reason,
+            grounds=call.grounds,
             model_reason=call.request.model_reason,
         )
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 
@@ -26,6 +26,7 @@ from .model import (
     Step,
     StepId,
     StepKey,
+    StepKind,
     StepStatus,
     ToolCall,
     ToolSpec,
@@ -149,6 +150,16 @@ class DeliveredStep(Struct, frozen=True, kw_only=True):
     step: Step
 
 
+class LabelUsage(NamedTuple):
+    """What so many steps of one label used together, with one model."""
+
+    model: str
+    steps: int
+    input_tokens: int
+    output_tokens: int
+    cost_microusd: int | None  # None: not of all of them is it known
+
+
 class StoreReader(Protocol):
     """Blocking reads of committed state, a few microseconds each. Text that became a blob comes back as text."""
 
@@ -172,6 +183,27 @@ class StoreReader(Protocol):
 
     def latest_run(self, path: str, args_digest: str) -> Run | None:
         """The newest run of one file and arguments."""
+        ...
+
+    def runs_before(self, run: Run, limit: int) -> list[Run]:
+        """Earlier runs of the same file, whatever their arguments, newest first."""
+        ...
+
+    def step(self, step_id: StepId) -> Step | None: ...
+
+    def unanswered(self, key: StepKey) -> list[Step]:
+        """Steps of one key that came to no answer (yet), by order of starting."""
+        ...
+
+    def recent_specs(self, kind: StepKind, before: float, limit: int) -> list[tuple[StepId, str]]:
+        """The canonical specs that steps which started before a time had, each once with its latest step, newest first.
+
+        It looks at no more than `limit` of the latest steps.
+        """
+        ...
+
+    def latest_delivery(self, step_id: StepId, run_id: RunId) -> Delivery | None:
+        """The last answer that a step gave in one run."""
         ...
 
     def deliveries(self, run_id: RunId) -> list[DeliveredStep]:
@@ -198,6 +230,10 @@ class StoreReader(Protocol):
 
     def events(self, run_id: RunId, after: int = 0) -> list[tuple[int, Event]]:
         """(number, event) in order, from the first number above `after`."""
+        ...
+
+    def usage_by_label(self, path: str, runs: int) -> dict[str, list[LabelUsage]]:
+        """What the completed agent steps of the latest runs of one file used, each counted once."""
         ...
 
     def source(self, digest: str) -> str | None: ...
@@ -284,8 +320,9 @@ class AnswerSink(Protocol):
         microusd: int,
         steps: int,
         seconds: float,
+        order: int | None = None,
     ) -> None:
-        """`steps` is 0 for a call that became no step."""
+        """`steps` is 0 for a call that became no step; `order` as for an answer."""
         ...
 
     def go(self, calls: int) -> None:

@@ -62,6 +62,7 @@ class LiveStep(Struct, frozen=True, kw_only=True):
     timeout_s: float
     retries: int
     cut_off: CutOffStep | None = None  # whose turns are the first ones of this step
+    reason: str = ""  # why no stored answer was taken
 
 
 class StepOutcome(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,6 +24,7 @@ from vibe_workflows.cli import assembly, wiring
 from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
+from vibe_workflows.engine.dry_run import DryRun
 from vibe_workflows.engine.errors import ProviderError, ToolDenied, ToolFailed
 from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import (
@@ -35,6 +36,7 @@ from vibe_workflows.engine.model import (
     ToolRequest,
     Usage,
 )
+from vibe_workflows.engine.ports import EventSink
 from vibe_workflows.sandbox.launcher import Zygote
 
 #: Where no tool looks.
@@ -293,6 +295,10 @@ def reply_to(asked: Asked) -> ModelReply:
     return ModelReply(text=answer_to(asked), finish=FinishReason.TOOL_CALLS, usage=USAGE, tool_requests=(call,))
 
 
+def _nobody(_request: ModelRequest) -> Scripted:
+    raise AssertionError("a dry run asked a model")
+
+
 @dataclass
 class World:
     """One project with its store, run by the product in this process."""
@@ -315,14 +321,26 @@ class World:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(content)
 
-    def run(self, *, failing: frozenset[str] = frozenset(), kill_at: int | None = None, **flags: Any) -> Outcome:
+    def dry_run(self, **wanted: Any) -> DryRun:
+        self.write(FLOW, source_of(self.tree, self.dressing))
+        request = RunRequest(target=FLOW, **wanted)
+        return assembly.dry_run(self.zygote, wiring.load(self._flags()), request, [], ScriptedBackend(_nobody))
+
+    def run(
+        self,
+        *,
+        failing: frozenset[str] = frozenset(),
+        kill_at: int | None = None,
+        sinks: Sequence[EventSink] = (),
+        **wanted: Any,
+    ) -> Outcome:
         self.write(FLOW, source_of(self.tree, self.dressing))
         expected = self.oracle.expect(self.tree, failing)
         bounds = self.oracle.live_calls(expected)
         model = Model(failing=failing, kill_at=kill_at)
         settings = wiring.load(self._flags())
-        request = RunRequest(target=FLOW, **flags)
-        report = assembly.run_workflow(self.zygote, settings, request, [], ScriptedBackend(model))
+        request = RunRequest(target=FLOW, **wanted)
+        report = assembly.run_workflow(self.zygote, settings, request, sinks, ScriptedBackend(model))
         killed = report.run.status is RunStatus.INTERRUPTED
         outcome = Outcome(report=report, expected=expected, bounds=bounds, model=model, killed=killed)
         self.oracle.note(model.made)
