@@ -65,6 +65,7 @@ class Cause(StrEnum):
     NOTHING_STORED = "nothing_stored"
     CHANGED = "changed"  # what a stored result saw would come out otherwise now
     TOO_OLD = "too_old"  # for its horizon
+    REFRESHED = "refreshed"  # a person asked to run it again
     IN_USE = "in_use"  # every result of its spec answers another call
     STORE_OF_UNKNOWN_ORIGIN = "store_of_unknown_origin"
     OTHER = "other"  # see the reason
@@ -195,7 +196,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     step_id: StepId
     number: int  # within its step, from 1
     attempt: int
-    model: str
+    model: str  # that was asked
     input: str  # JSON array of the messages added since the turn before
     output: str  # JSON of the assistant message
     outcome: str  # FinishReason, or the kind of the error
@@ -272,6 +273,13 @@ class Delivery(Struct, frozen=True, kw_only=True):
     model_reason: str = ""  # which rule chose its model
 
 
+class RefreshWord(Struct, frozen=True, kw_only=True):
+    """Steps that a person wants to run again: of a label or a phase that `word` matches, or of one spec."""
+
+    word: str  # as it was given
+    key: StepKey | None = None  # of the step that it names; None where it names none
+
+
 class Run(Struct, frozen=True, kw_only=True):
     id: RunId
     lineage: LineageId
@@ -291,6 +299,7 @@ class Run(Struct, frozen=True, kw_only=True):
     offline: bool
     sandbox_level: str
     version: str
+    refresh: tuple[RefreshWord, ...] = ()  # results from before the lineage began do not count for these steps
     result: str | None = None
     fault: Fault | None = None
     usage: Usage = NO_USAGE  # of all delivered steps
@@ -379,4 +388,5 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     max_input_tokens: int | None = None  # the whole context window where the provider counts so
     max_output_tokens: int | None = None
     native_schema: bool = False
+    schema_beside_tools: bool = True  # whether the native mode goes together with tools
     media_types: frozenset[str] | None = None  # of files beside text that it takes; None: nobody knows

@@ -47,6 +47,10 @@ class Asking(Protocol):
     def place(self) -> str: ...
     @property
     def horizon(self) -> float | None: ...
+    @property
+    def refreshed(self) -> bool:
+        """Whether a person asked to run it again, which its horizon allows for."""
+        ...
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -156,7 +160,10 @@ class Reuse:
     def _miss(self, call: Asking) -> Decision:
         pool = self._pool(call)
         changed = pool.changed if pool.ever else pool.changed_cut_off
-        if changed is not None:
+        if call.refreshed and (pool.alive or pool.cut_off):  # what is left there is too old for it
+            reason = "live: refreshed as asked"
+            grounds = Grounds(cause=Cause.REFRESHED, step=next(reversed(pool.alive), None), horizon=call.horizon)
+        elif changed is not None:
             step, observation = changed
             reason = f"live: what {step} saw has changed: {observation.tool} {observation.arguments}"
             grounds = Grounds(cause=Cause.CHANGED, step=step, observation=observation)

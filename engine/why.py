@@ -85,7 +85,7 @@ class ChangedLook(Struct, frozen=True, kw_only=True):
 
 
 class TooOld(Struct, frozen=True, kw_only=True):
-    """The newest stored answer, and the rule that it is too old for: fresh, cache or ttl."""
+    """The newest stored answer, and the rule that it is too old for: fresh, refresh, cache or ttl."""
 
     step: StepId
     run: RunId
@@ -256,11 +256,14 @@ def _output(reader: StoreReader, step: Step, look: Observation, *, digest: str |
 
 
 def _too_old(reader: StoreReader, run: Run, asked: RunStep, grounds: Grounds) -> TooOld | None:
-    stored = reader.step(grounds.step) if grounds.cause is Cause.TOO_OLD and grounds.step is not None else None
+    too_old = grounds.cause in (Cause.TOO_OLD, Cause.REFRESHED)
+    stored = reader.step(grounds.step) if too_old and grounds.step is not None else None
     if stored is None or asked.delivery is None or grounds.horizon is None:
         return None
     rule, ttl_s = "ttl", None
-    if grounds.horizon == run.horizon:
+    if grounds.cause is Cause.REFRESHED:
+        rule = "refresh"
+    elif grounds.horizon == run.horizon:
         rule = "fresh"
     elif grounds.horizon == run.now:
         rule = "cache"

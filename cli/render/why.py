@@ -109,6 +109,8 @@ def _live(why: Explanation) -> str:
         return "It ran, because no stored answer is for this input."
     if why.cause is Cause.IN_USE:
         return "It ran, because every stored answer for this input had gone to another call of this run:"
+    if why.cause is Cause.REFRESHED:
+        return "It ran, because --refresh asked for that."
     if why.cause is Cause.STORE_OF_UNKNOWN_ORIGIN:
         return "It ran, because nobody knows who made this store, so it answers nothing; see `vibe trust`."
     if why.cause is Cause.GOES_ON:
@@ -119,11 +121,12 @@ def _live(why: Explanation) -> str:
 
 
 def _too_old(too_old: TooOld) -> str:
+    newest = f"{_named(too_old.step, too_old.run)}, was {figures.age(too_old.age_s)} old"
+    if too_old.rule == "refresh":
+        return f"It ran, because --refresh asked for that; the newest stored answer, {newest}."
     ttl = "" if too_old.ttl_s is None else f"ttl allows {figures.duration(too_old.ttl_s)}"
-    return (
-        f"It ran, because the stored answers are too old: {_RULES.get(too_old.rule, ttl)}, and the newest, "
-        f"{_named(too_old.step, too_old.run)}, was {figures.age(too_old.age_s)} old."
-    )
+    rule = _RULES.get(too_old.rule, ttl)
+    return f"It ran, because the stored answers are too old: {rule}, and the newest, {newest}."
 
 
 # ---------------------------------------------------------------- what it stood on

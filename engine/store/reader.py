@@ -28,7 +28,7 @@ from ..model import (
     ToolCall,
     Turn,
 )
-from ..ports import CutOffStep, DeliveredStep, StoredStep
+from ..ports import CutOffStep, DeliveredStep, LabelUsage, StoredStep
 from . import rows, tables
 from .blobs import BlobReader, plain
 from .failures import store_error
@@ -110,6 +110,11 @@ class SqliteReader:
 
     def close(self) -> None:
         self._connection.close()
+
+    @property
+    def named(self) -> bool:
+        """Whether the store has an id. One that no run has made yet has none."""
+        return self._execute("SELECT 1 FROM meta WHERE name = 'store_id'").fetchone() is not None
 
     @_reading
     def store_id(self) -> str:
@@ -260,6 +265,13 @@ class SqliteReader:
             "SELECT number, data FROM events WHERE run_id = ? AND number > ? ORDER BY number", (run_id, after)
         )
         return [(number, rows.event_of(cell, self._text)) for number, cell in found.fetchall()]
+
+    @_reading
+    def usage_by_label(self, path: str, runs: int) -> dict[str, list[LabelUsage]]:
+        found: dict[str, list[LabelUsage]] = {}
+        for label, *sums in self._execute(tables.USAGE_BY_LABEL, (plain(path), runs)).fetchall():
+            found.setdefault(label, []).append(LabelUsage(*sums))
+        return found
 
     @_reading
     def source(self, digest: str) -> str | None:

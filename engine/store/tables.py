@@ -47,6 +47,7 @@ RUNS = Table(
         *("id", "lineage", "parent", "workflow", "path", "source_digest", "args", "args_digest", "status"),
         *("started_at", "finished_at", "now", "horizon", "seed", "model", "offline", "sandbox_level", "version"),
         *("result", "fault", "live_steps", "stored_steps", *_USAGE, *(f"paid_{column}" for column in _USAGE)),
+        "refresh",
     ),
 )
 SOURCES = Table("sources", ("digest",), ("digest", "text"))
@@ -125,6 +126,19 @@ EARLIER_SPECS = """
 SELECT id, spec, max(number) AS latest
 FROM (SELECT rowid AS number, id, run_id, key, spec, kind, started_at FROM steps ORDER BY rowid DESC LIMIT ?)
 WHERE kind = ? AND run_id <> ? AND started_at <= ? GROUP BY key ORDER BY latest DESC
+"""
+
+#: What the steps of a file's latest runs used, by label and model; each step once.
+USAGE_BY_LABEL = """
+SELECT label, model, count(*), sum(input_tokens), sum(output_tokens),
+       CASE WHEN count(cost_microusd) = count(*) THEN sum(cost_microusd) END
+FROM (
+    SELECT DISTINCT deliveries.label, steps.id, steps.model, input_tokens, output_tokens, cost_microusd
+    FROM deliveries JOIN steps ON steps.id = deliveries.step_id
+    WHERE deliveries.run_id IN (SELECT id FROM runs WHERE path = ? ORDER BY started_at DESC LIMIT ?)
+      AND steps.status = 'completed' AND steps.kind = 'agent'
+)
+GROUP BY label, model ORDER BY label, model
 """
 
 POOL = """

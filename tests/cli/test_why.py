@@ -354,6 +354,15 @@ def test_answers_that_are_too_old_are_named_with_the_rule(
     assert told in asked.text("why", "1")
 
 
+def test_a_step_that_was_refreshed_says_that_it_was_asked_for(asked: Asked) -> None:
+    first = asked.project.run(ASKER).run.id
+    asked.project.run(ASKER, refresh=("ask",))
+    why = asked.why()
+    assert (why["cause"], why["too_old"]["rule"], why["too_old"]["step"]) == ("refreshed", "refresh", f"{first}-1")
+    told = f"It ran, because --refresh asked for that; the newest stored answer, {first}-1 of run {first}, was "
+    assert told in asked.text("why", "1")
+
+
 def test_answers_in_use_are_listed_with_the_calls_that_they_went_to(asked: Asked) -> None:
     other = "await agent('Something else', label='other')"
     voters = "return await parallel(agent('Vote', label='voter') for _ in range({}))"
