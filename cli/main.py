@@ -36,8 +36,9 @@ COMMANDS = {
     "guide": _Entry(_WORKFLOWS, "guide", "The script language on one page."),
     "runs": _Entry(_PAST, "runs", "The runs of this project, newest first."),
     "trace": _Entry(_PAST, "trace", "What a run did: steps, turns, tool calls, tokens, cost, reuse."),
+    "cache": _Entry(_PAST, "cache", "What the store holds: look at it, clear it, export and import steps."),
     "trust": _Entry(_SETUP, "trust", "Let this project's own settings and store count."),
-    "doctor": _Entry(_SETUP, "doctor", "Probe the sandbox of this machine."),
+    "doctor": _Entry(_SETUP, "doctor", "Probe the sandbox of this machine, and check the store."),
 }
 
 

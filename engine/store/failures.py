@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import msgspec
 
 from ..errors import StoreError
 
@@ -29,8 +33,21 @@ def store_error(path: Path, error: Exception) -> StoreError:
         words = f"{error.strerror or error}; check the permissions of the file and its folder, or use --db"
     elif code is not None:
         words = _WORDS.get(code & 0xFF) or f"SQLite reports: {error}; please report it"
-    elif type(error) is sqlite3.DatabaseError:
+    elif type(error) in (sqlite3.DatabaseError, sqlite3.OperationalError):  # without a code: what it holds is no text
         words = f"it is damaged: {error}; move it away to start anew, or use --db"
     else:
         words = f"{type(error).__name__}: {error}; please report it"
     return StoreError(f"store {path}: {words}")
+
+
+@contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """What a damaged or strange file does to the block becomes a StoreError."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise store_error(path, error) from error
+    except (ValueError, TypeError, LookupError, RecursionError, msgspec.MsgspecError) as error:
+        raise StoreError(
+            f"store {path}: it holds what this vibe cannot read ({error}); move it away, or use --db"
+        ) from error
