@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from ..errors import ConfigError, TrustNeeded
 from ..model import IMPORT_PREFIX, RunId
-from .blobs import plain
+from .blobs import BlobReader, plain
 from .origin import StoreOrigins
 from .portable import MAX_FILE_BYTES, MAX_LINE_BYTES, PORTABLE_GRANTS, ReadStep, check_header, read_line
 from .prepare import NewStore, prepare
@@ -110,10 +110,9 @@ def _known(connection: sqlite3.Connection, read: ReadStep) -> bool:
     """Whether the step came here already, or was exported from here: a pool holds each sample once."""
     if connection.execute("SELECT 1 FROM steps WHERE id = ?", (read.step.id,)).fetchone():
         return True
-    own = connection.execute(
-        "SELECT key, status, started_at FROM steps WHERE id = ?", (plain(read.exported_id),)
-    ).fetchone()
-    return bool(own == (read.step.key, read.step.status, read.step.started_at))
+    own = "SELECT result FROM steps WHERE id = ? AND key = ? AND started_at = ? AND result IS NOT NULL"
+    row = connection.execute(own, (plain(read.exported_id), read.step.key, read.step.started_at)).fetchone()
+    return row is not None and BlobReader(connection).text(row[0]) == read.step.result
 
 
 # ---------------------------------------------------------------- the file

@@ -6,6 +6,7 @@ import tempfile
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,7 +94,8 @@ def _add_run(draw: st.DrawFn, world: World, number: int) -> None:
 
 def _add_step(draw: st.DrawFn, world: World, run: Run, index: int) -> None:
     free = [step for step in world.steps if step.id not in world.delivered[run.id] and step.result is not None]
-    step = draw(st.sampled_from(free)) if free and draw(st.booleans()) else _new_step(draw, world, run, index)
+    again = bool(free) and draw(st.integers(0, 1)) == 1
+    step = draw(st.sampled_from(free)) if again else _new_step(draw, world, run, index)
     if step.status is not StepStatus.RUNNING and draw(st.sampled_from([True, True, False])):
         world.delivered[run.id].append(step.id)
         world.records.append(a_delivery(index, step.id, run_id=run.id, place=f"{index}", reason="r" * 2500))
@@ -117,7 +119,7 @@ def _new_step(draw: st.DrawFn, world: World, run: Run, index: int) -> Step:
         predecessor=draw(st.sampled_from([None, *before])),
     )
     world.steps.append(step)
-    times = {"started_at": 1.0, "finished_at": 2.0}
+    times: dict[str, Any] = {"started_at": 1.0, "finished_at": 2.0}
     turn = Turn(step_id=id_, number=1, attempt=1, model="m", input="i" * 3000, output=spec, outcome="stop", **times)
     call = ToolCall(
         step_id=id_,
@@ -166,9 +168,8 @@ def test_what_a_collection_leaves_is_whole_and_its_reruns_are_free(world: World,
 def _assert_kept(world: World, rule: Retention, runs: set[str], steps: set[str]) -> None:
     """What must not go in any case."""
     lineages = {run.id: run.lineage for run in world.runs}
-    for run in world.alive:
-        assert run in runs
-        assert {each for each in lineages if lineages[each] == lineages[run]} <= runs
+    for alive in world.alive:
+        assert {each for each in lineages if lineages[each] == lineages[alive]} <= runs
     if world.alive:
         assert steps == {step.id for step in world.steps}
     assert {run.id for run in world.runs[-rule.keep_runs :]} <= runs if rule.keep_runs else True
