@@ -173,7 +173,7 @@ class _Collector:
         else:
             free = connection.execute("PRAGMA freelist_count").fetchone()[0]
             for _slice in range(0, free, _PAGES):
-                connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+                connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")  # `execute` would free one page
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # does what it can: readers may be in the way
 
 
