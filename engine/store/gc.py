@@ -104,11 +104,9 @@ class _Collector:
                         self._take_lineage(runs)
 
     def _as_planned(self, runs: Sequence[HeldRun]) -> bool:
-        """Whether nobody has gone on with the lineage since."""
+        """Whether nobody has gone on with the lineage since: whoever does so adds a run to it."""
         found = self._connection.execute("SELECT id FROM runs WHERE lineage = ?", (runs[0].lineage,)).fetchall()
-        return {run for (run,) in found} == {run.id for run in runs} and not any(
-            self._locks.is_owned(run.id) for run in runs
-        )
+        return {run for (run,) in found} == {run.id for run in runs}
 
     def _take_lineage(self, runs: Sequence[HeldRun]) -> None:
         execute = self._connection.execute

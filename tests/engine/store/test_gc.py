@@ -95,6 +95,26 @@ def test_a_store_becomes_as_small_as_asked_and_loses_the_oldest_first(path: Path
     assert_whole(path)
 
 
+def test_a_text_that_many_runs_share_counts_once(path: Path) -> None:
+    shared = "".join(f"{number:x}" for number in range(100_000))
+    runs = [one_run(number, args=shared) for number in range(20)]
+    write_store(path, [SOURCE, *runs])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert would_go(path, Retention(max_bytes=bytes_on_disk(path) * 2), NOW).runs == 0
+
+
+def test_a_step_goes_after_those_that_go_on_with_it(path: Path) -> None:
+    chain = [
+        a_step(f"run0-{n}", run_id=RunId("run0"), predecessor=StepId(f"run0-{n + 1}") if n < 9 else None)
+        for n in range(10)
+    ]
+    write_store(path, [SOURCE, one_run(0), *chain])
+    with open_for_upkeep(path) as connection:
+        going = _Collector(connection, RunLocks(path), Collected())._plan(Retention(keep_runs=0), NOW)
+    assert going.steps == tuple(step.id for step in chain)
+
+
 def test_what_does_not_fit_and_may_not_go_is_told(three: Path) -> None:
     assert collect(three, Retention(max_bytes=0, keep_runs=3), NOW).too_large
 
@@ -202,6 +222,28 @@ def test_a_plan_that_others_have_overtaken_takes_nothing(three: Path) -> None:
         assert not collector._take_steps(going.steps, version)
     assert_whole(three, no_loose_blobs=False)
     assert len(ids(three, "steps")) == 3
+
+
+def test_a_text_that_came_into_use_again_meanwhile_stays(three: Path) -> None:
+    collect(three, Retention(keep_runs=0), NOW)
+    write_store(three, [Source(digest="digest", text="t" * 3000)])
+    write_store(three, [], ("DELETE FROM sources", ()))
+    with open_for_upkeep(three) as connection:
+        collector = _Collector(connection, RunLocks(three), Collected())
+        late = [True]
+
+        def write_between(statement: str) -> None:
+            """Just before the first transaction that takes blobs."""
+            if statement.startswith("BEGIN") and late.pop() if late else False:
+                write_store(three, [Source(digest="late", text="t" * 3000)])
+
+        connection.set_trace_callback(write_between)
+        assert not collector._take_blobs()
+        connection.set_trace_callback(None)
+        assert collector._take_blobs()
+    assert_whole(three)
+    with closing(open_reader(three)) as reader:
+        assert reader.source("late") == "t" * 3000
 
 
 def test_a_lineage_that_was_gone_on_with_meanwhile_stays(three: Path) -> None:

@@ -78,6 +78,14 @@ def flip_a_blob(path: Path) -> None:
     execute(path, "UPDATE blobs SET data = zeroblob(length(data))")
 
 
+def break_an_index(path: Path) -> None:
+    """What reading the rows does not show."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        root = "SELECT rootpage FROM sqlite_schema WHERE name = 'runs_by_start'"
+        connection.execute(f"UPDATE sqlite_schema SET rootpage = ({root}) WHERE name = 'events_by_run'")
+
+
 def other_bytes(path: Path) -> None:
     path.write_bytes(b"nothing of the kind" * 500)
 
@@ -86,6 +94,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "overwritten": (overwrite, ""),
     "cut off": (cut, ""),
     "not a database": (other_bytes, "not a vibe store"),
+    "an index that is another's": (break_an_index, "SQLite's check"),
     "a blob that is missing": (lambda path: execute(path, "DELETE FROM blobs"), "is missing"),
     "a blob that is not what was written": (flip_a_blob, "blob"),
     "a delivery without its step": (lambda path: execute(path, "DELETE FROM steps"), "step_id that is not in steps"),

@@ -81,7 +81,7 @@ def trace_of(id_: str, text: str = "I shall look.") -> list[Record]:
             call_id="c",
             name="read_file",
             arguments='{"path":"a.py"}',
-            output="o" * 3000,
+            output="o" * 3000 + text,
             outcome="ok",
             observation=LOOK,
             **times,
@@ -237,7 +237,7 @@ def test_a_secret_of_the_environment_leaves_in_no_form(tmp_path: Path) -> None:
     text = gzip.decompress((tmp_path / "steps.gz").read_bytes()).decode()
     assert "pass" not in text
     assert "ord-" not in text
-    assert "I found *** and" in text
+    assert text.count("I found *** and") == 3, "two answers and what a tool gave"
     to, _ = imported(tmp_path, tmp_path / "steps.gz")
     assert_whole(to)
 
