@@ -118,8 +118,9 @@ def export_(runs: tuple[str, ...], output: str, as_json: bool, db: str | None) -
     environment variable are left out; in turns and tool calls such values are masked.
     """
     from . import wiring
+    from .errors import say
     from .printing import print_json, print_text
-    from .render.cache import exported_text
+    from .render.cache import exported_json, exported_text
     from .selection import find_run
     from .settings import load
 
@@ -130,8 +131,10 @@ def export_(runs: tuple[str, ...], output: str, as_json: bool, db: str | None) -
     finally:
         reader.close()
     done = wiring.export_steps(settings, wanted, Path(output))
+    if done.warning:
+        say(f"warning: {done.warning}")
     if as_json:
-        print_json({"file": output, **{name: getattr(done, name) for name in done.__struct_fields__}})
+        print_json(exported_json(done, output))
     else:
         print_text(exported_text(done, output))
 

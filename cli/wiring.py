@@ -174,8 +174,13 @@ def store_health(settings: Settings) -> StoreHealth:
 def export_steps(settings: Settings, runs: Sequence[RunId], target: Path) -> Exported:
     """Write the answered steps of some runs, or of all, to a file. Raises StoreError, ConfigError."""
     from vibe_workflows.engine.store.export import export
+    from vibe_workflows.engine.store.origin import StoreOrigins
+    from vibe_workflows.engine.store.reader import store_id
 
-    return export(store_path(settings), runs, target, os.environ)
+    path = store_path(settings)
+    done = export(path, runs, target, os.environ)
+    done.warning = StoreOrigins(settings.state_dir).problem(store_id(path), path) or ""
+    return done
 
 
 def import_steps(settings: Settings, file: Path) -> Imported:

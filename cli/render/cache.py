@@ -255,6 +255,11 @@ def exported_text(done: Exported, target: str) -> str:
     return "\n".join(lines)
 
 
+def exported_json(done: Exported, target: str) -> dict[str, object]:
+    counts = ("steps", "bytes", "secret", "granted", "unreadable", "masked")
+    return {"file": target, **{name: getattr(done, name) for name in counts}}
+
+
 def imported_text(done: Imported, file: str, *, dry_run: bool) -> str:
     what = f"{figures.count(done.steps, 'step')}"
     lines = [f"{one_line(file)} holds {what}" if dry_run else f"{what} imported from {one_line(file)} ({done.id})"]

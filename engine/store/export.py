@@ -36,6 +36,7 @@ class Exported(Struct, kw_only=True):
     granted: int = 0  # left out: they could do more than read
     unreadable: int = 0  # left out: the store cannot tell all of them, or one line cannot hold it
     masked: int = 0  # steps in whose turns secrets were masked
+    warning: str = ""  # of a store that this user has not made
 
 
 def export(path: Path, runs: Sequence[RunId], target: Path, environ: Mapping[str, str]) -> Exported:

@@ -172,7 +172,9 @@ class _Collector:
             free = connection.execute("PRAGMA freelist_count").fetchone()[0]
             for _slice in range(0, free, _PAGES):
                 connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")  # `execute` would free one page
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # does what it can: readers may be in the way
+        # Does what it can: while it waits for readers, nobody can write.
+        connection.execute("PRAGMA busy_timeout = 500")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _batches(items: Sequence[_T], size: int) -> Iterator[list[_T]]:

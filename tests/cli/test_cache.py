@@ -131,6 +131,15 @@ def test_a_damaged_store_is_a_clear_error_of_every_command(filled: CommandHere) 
             assert "Traceback" not in done.stderr
 
 
+def test_reruns_of_what_a_collection_left_are_free(here: CommandHere) -> None:
+    for topic in ("tea", "milk", "tea"):
+        assert here("run", "flow.py", "--offline", f"topic={topic}").returncode == 0
+    assert here("cache", "gc", "--keep-runs", "1").stdout.startswith("2 runs and 2 steps went")
+    assert json.loads(here("run", "flow.py", "--offline", "--json").stdout)["cached"] == 3
+    again = json.loads(here("run", "flow.py", "--offline", "--json", "topic=milk").stdout)
+    assert again["cached"] == 1, "the step that both had in common"
+
+
 # ---------------------------------------------------------------- from one machine to another
 
 
@@ -183,6 +192,7 @@ def test_a_hostile_file_is_a_clear_error_and_an_unknown_store_needs_trust(filled
     done = filled("cache", "import", str(file))
     assert done.returncode == 6
     assert "vibe trust" in done.stderr
+    assert "warning: store" in filled("cache", "export", "-o", str(file)).stderr
     assert filled("trust", "--yes").returncode == 0
     assert filled("cache", "import", str(file)).returncode == 0
 

@@ -35,6 +35,7 @@ from vibe_workflows.engine.ports import Record, Source
 from vibe_workflows.engine.store import portable
 from vibe_workflows.engine.store.export import Exported, export
 from vibe_workflows.engine.store.imports import Imported, check_file, import_file
+from vibe_workflows.engine.store.portable_shapes import PortableSpec
 from vibe_workflows.engine.store.prepare import NewStore
 from vibe_workflows.engine.store.reader import open_reader
 
@@ -437,7 +438,7 @@ def test_what_a_spec_can_hold_is_what_an_import_understands() -> None:
     assert portable.spec_grants(spec) == ("read",)
     assert portable.spec_grants(tool) == ()
     held = set(json.loads(spec)) | set(json.loads(tool))
-    assert held == set(portable._Spec.__struct_fields__)
+    assert held == set(PortableSpec.__struct_fields__)
     fields = set(StepSpec.__struct_fields__)
     assert held == fields, "a new field of a spec: let portable.py know it, or imports refuse it"
 
