@@ -249,7 +249,7 @@ def exported_text(done: Exported, target: str) -> str:
     left_out = (
         (done.secret, "whose input or answer holds a secret of the environment"),
         (done.granted, "that could do more than read"),
-        (done.unreadable, "that the store cannot tell whole, or that are too large"),
+        (done.unreadable, "that the store cannot tell whole, or that no import would take"),
     )
     lines += [f"left out: {figures.count(count, 'step')} {why}" for count, why in left_out if count]
     return "\n".join(lines)

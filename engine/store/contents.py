@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,11 +12,9 @@ from ..errors import ConfigError
 from ..model import IMPORT_PREFIX, RunId, Step, StepId
 from . import rows, tables
 from .blobs import BlobReader, plain
-from .failures import store_errors
 from .holdings import HeldRun, Holdings, Weight, read_holdings
 from .locks import RunLocks
-from .reader import connect
-from .upkeep import bytes_on_disk
+from .upkeep import bytes_on_disk, open_for_looking
 
 #: The most rows of one kind that a step is shown with; their number is told.
 MOST_SHOWN = 100
@@ -92,7 +89,7 @@ class StepView(Struct, frozen=True, kw_only=True):
 
 def contents(path: Path) -> StoreContents:
     """What the store at `path` holds. Raises StoreError."""
-    with store_errors(path), closing(connect(path)) as connection:
+    with open_for_looking(path) as connection:
         held = read_holdings(connection, RunLocks(path))
         groups: dict[tuple[str, str], list[HeldRun]] = {}
         for run in held.runs.values():
@@ -139,7 +136,7 @@ def find_step(path: Path, wanted: str) -> StepView:
 
     Raises ConfigError where there is none or several, StoreError as all reads.
     """
-    with store_errors(path), closing(connect(path)) as connection:
+    with open_for_looking(path) as connection:
         return _view(connection, _named(connection, wanted))
 
 

@@ -20,11 +20,10 @@ from msgspec.structs import replace
 
 from ..errors import ConfigError, StoreError
 from ..masking import as_written_in_json, masked, secret_values
-from ..model import JSON, RunId, Step, StepId, StepStatus, ToolCall, Turn
-from .failures import store_errors
-from .portable import MAX_FILE_BYTES, PORTABLE_GRANTS, header_line, spec_grants, step_line
-from .reader import SqliteReader, connect, open_reader
-from .schema import schema_problem
+from ..model import IMPORT_PREFIX, JSON, RunId, Step, StepId, StepStatus, ToolCall, Turn
+from .portable import MAX_FILE_BYTES, PORTABLE_GRANTS, header_line, read_line, spec_grants, step_line
+from .reader import SqliteReader, open_reader
+from .upkeep import open_for_looking
 
 
 class Exported(Struct, kw_only=True):
@@ -34,7 +33,7 @@ class Exported(Struct, kw_only=True):
     bytes: int = 0  # of the file
     secret: int = 0  # left out: their input or answer holds a secret
     granted: int = 0  # left out: they could do more than read
-    unreadable: int = 0  # left out: the store cannot tell all of them, or one line cannot hold it
+    unreadable: int = 0  # left out: the store cannot tell all of them, or no import would take them
     masked: int = 0  # steps in whose turns secrets were masked
     warning: str = ""  # of a store that this user has not made
 
@@ -64,9 +63,7 @@ def export(path: Path, runs: Sequence[RunId], target: Path, environ: Mapping[str
 
 
 def _answered(path: Path, runs: Sequence[RunId]) -> list[tuple[StepId, str]]:
-    with store_errors(path), closing(connect(path)) as connection:
-        if (problem := schema_problem(connection)) is not None:
-            raise StoreError(f"store {path}: {problem}; nothing is exported from it")
+    with open_for_looking(path) as connection:
         answered = connection.execute(
             "SELECT id, place FROM steps WHERE status = 'completed' AND result IS NOT NULL ORDER BY finished_seq"
         ).fetchall()
@@ -92,6 +89,7 @@ def _line_of(reader: SqliteReader, id_: StepId, place: str, secrets: Sequence[st
             return None
         shown = ([_masked_turn(turn, secrets) for turn in turns], [_masked_call(call, secrets) for call in calls])
         line = step_line(step, *shown, place)
+        read_line(line, RunId(IMPORT_PREFIX), step.finished_at)  # one line that no import takes would spoil the file
     except (StoreError, ValueError, TypeError, RecursionError, msgspec.MsgspecError):
         done.unreadable += 1
         return None

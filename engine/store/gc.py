@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -17,13 +16,11 @@ from typing import TypeVar
 from msgspec import Struct
 
 from ..model import RunId, StepId
-from .failures import store_errors
 from .holdings import HeldRun, Holdings, alive_runs, read_holdings
 from .locks import RunLocks
-from .reader import connect
 from .references import PARTS_OF_STEPS, blobs_referred_to
 from .retention import Going, Retention, decide
-from .upkeep import bytes_on_disk, data_version, open_for_upkeep, transaction, used_bytes
+from .upkeep import bytes_on_disk, data_version, open_for_looking, open_for_upkeep, transaction, used_bytes
 
 _T = TypeVar("_T")
 
@@ -48,7 +45,7 @@ class Collected(Struct, kw_only=True):
 
 def would_go(path: Path, rules: Retention, now: float) -> Collected:
     """What `collect` would take now. Only reads. Raises StoreError."""
-    with store_errors(path), closing(connect(path)) as connection:
+    with open_for_looking(path) as connection:
         held = read_holdings(connection, RunLocks(path))
         going = decide(held, rules, now, used_bytes(connection))
         return Collected(

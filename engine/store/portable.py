@@ -12,8 +12,10 @@ import hashlib
 import msgspec
 from msgspec import Struct
 
-from ..keys import step_key
-from ..model import RunId, Step, StepId, StepStatus, ToolCall, Turn
+from ..keys import canonical_json, step_key
+from ..model import Observation, RunId, Step, StepId, StepKind, StepStatus, ToolCall, Turn
+from ..observe import outcome_digest
+from ..ports import ToolResult
 from .portable_shapes import (
     MAX_DEPTH,
     PortableSpec,
@@ -149,6 +151,8 @@ def _checked(given: PortableStep, line: bytes, import_id: RunId, now: float) -> 
         model=given.model,
         observations=tuple(map(observation_in, given.observations)),
     )
+    if spec.kind is StepKind.TOOL:
+        _require_seen(spec, step)
     _once("turn", [turn.number for turn in given.turns])
     _once("tool call", [(call.turn, call.number) for call in given.tool_calls])
     return ReadStep(
@@ -159,6 +163,18 @@ def _checked(given: PortableStep, line: bytes, import_id: RunId, now: float) -> 
         place=given.place,
         grants=spec.grants,
     )
+
+
+def _require_seen(spec: PortableSpec, step: Step) -> None:
+    """What a tool gave is what it saw, and so it can be verified: an answer that claims to have seen nothing cannot."""
+    assert step.result is not None
+    look = Observation(
+        tool=spec.tool,
+        arguments=canonical_json(spec.arguments).decode(),
+        digest=outcome_digest(ToolResult(text="", data=msgspec.json.decode(step.result))),
+    )
+    if step.observations != (look,):
+        raise ValueError(f"its answer is not what {spec.tool[:60]!r} is said to have seen")
 
 
 def _once(what: str, numbers: list[object]) -> None:

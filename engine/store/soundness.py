@@ -43,15 +43,16 @@ class StoreHealth(Struct, frozen=True, kw_only=True):
 
 def examine(path: Path, origins: StoreOrigins) -> StoreHealth:
     """Look at everything in the store at `path`. Only reads, and never raises for what it finds there."""
-    if not path.exists():
-        return StoreHealth(path=path, exists=False, note="there is none yet; `vibe run` makes it")
     finding = _Finding()
     try:
         with store_errors(path):
+            path.stat()
             finding.look(path, origins)
     except StoreNotReady as error:
         finding.note = error.message
     except StoreError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return StoreHealth(path=path, exists=False, note="there is none yet; `vibe run` makes it")
         finding.problems.append(error.message.removeprefix(f"store {path}: "))
     return StoreHealth(
         path=path,

@@ -1,4 +1,4 @@
-"""A connection for what is done to a store outside of a run: collecting garbage, importing. Blocking.
+"""Connections for what is done to a store outside of a run: looking at all of it, collecting, importing. Blocking.
 
 Another process may write at any time, so each change is a short transaction of its own, after which all references
 hold: killed at any point, nothing has to be mended.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ..errors import StoreError
 from .blobs import deflate
 from .failures import store_errors
+from .reader import connect
 from .schema import schema_problem
 
 _BUSY_TIMEOUT_S = 15.0
@@ -28,14 +29,27 @@ def open_for_upkeep(path: Path) -> Iterator[sqlite3.Connection]:
         )
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
-            problem = schema_problem(connection)
-            if problem is not None:  # a trigger would run along with what we change
-                raise StoreError(f"store {path}: {problem}; move it away, or use --db")
+            _require_own_schema(connection, path)
             connection.execute("PRAGMA synchronous = FULL")
             connection.create_function("deflate", 1, deflate)
             yield connection
         finally:
             connection.close()
+
+
+@contextmanager
+def open_for_looking(path: Path) -> Iterator[sqlite3.Connection]:
+    """The store at `path`, of this vibe's schema, to read. Raises StoreError, also for what fails in the block."""
+    with store_errors(path), closing(connect(path)) as connection:
+        _require_own_schema(connection, path)
+        yield connection
+
+
+def _require_own_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """A view could keep us busy for ever, and a trigger would run along with what we change."""
+    problem = schema_problem(connection)
+    if problem is not None:
+        raise StoreError(f"store {path}: {problem}; move it away, or use --db")
 
 
 @contextmanager

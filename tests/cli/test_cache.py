@@ -166,6 +166,32 @@ def test_an_import_answers_the_run_of_another_machine(
     assert "3 steps were here already" in there("cache", "import", str(file)).stdout
 
 
+def test_what_a_script_asked_of_a_tool_travels_too_and_is_looked_at_again(
+    here: CommandHere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = """async def main(args):
+    found = await tool("grep", pattern="needle")
+    return [found["matches"], await tool("list_files", path="sub"), await tool("glob", pattern="**/*.md")]
+"""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    there = CommandHere(Command(folder), monkeypatch, capfd)
+    monkeypatch.chdir(here.project)
+    monkeypatch.setenv("HOME", str(here.command.home))
+    for command in (here.command, there.command):
+        command.write("look.py", script)
+        command.write("sub/a.md", "needle")
+    assert here("run", "look.py").returncode == 0
+    file = tmp_path / "steps.gz"
+    assert "3 steps written" in here("cache", "export", "-o", str(file)).stdout
+    monkeypatch.chdir(there.project)
+    monkeypatch.setenv("HOME", str(there.command.home))
+    assert there("cache", "import", str(file)).returncode == 0
+    assert json.loads(there("run", "look.py", "--json").stdout)["cached"] == 3
+    there.command.write("sub/b.md", "needle")
+    assert json.loads(there("run", "look.py", "--json").stdout)["cached"] == 0
+
+
 def test_an_export_of_named_runs_takes_their_steps_alone(filled: CommandHere, tmp_path: Path) -> None:
     done = json.loads(filled("cache", "export", "aa", "-o", str(tmp_path / "f.gz"), "--json").stdout)
     assert (done["steps"], done["secret"]) == (1, 0)

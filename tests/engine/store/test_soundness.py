@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from vibe_workflows.engine.errors import StoreError
 from vibe_workflows.engine.model import RunId, StepId
 from vibe_workflows.engine.ports import Source
 from vibe_workflows.engine.store.contents import contents, find_step
+from vibe_workflows.engine.store.export import export
 from vibe_workflows.engine.store.gc import collect, would_go
 from vibe_workflows.engine.store.migrate import latest_schema
 from vibe_workflows.engine.store.retention import Retention
@@ -78,6 +80,13 @@ def flip_a_blob(path: Path) -> None:
     execute(path, "UPDATE blobs SET data = zeroblob(length(data))")
 
 
+def unfold(path: Path) -> None:
+    """A small blob that says to be as large as the memory."""
+    bomb = zlib.compress(b"a" * (1 << 24))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE blobs SET size = ?, data = ?", (1 << 40, bomb))
+
+
 def break_an_index(path: Path) -> None:
     """What reading the rows does not show."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -95,6 +104,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut off": (cut, ""),
     "not a database": (other_bytes, "not a vibe store"),
     "an index that is another's": (break_an_index, "SQLite's check"),
+    "a blob that unfolds without end": (unfold, "larger than any text"),
     "a blob that is missing": (lambda path: execute(path, "DELETE FROM blobs"), "is missing"),
     "a blob that is not what was written": (flip_a_blob, "blob"),
     "a delivery without its step": (lambda path: execute(path, "DELETE FROM steps"), "step_id that is not in steps"),
@@ -142,6 +152,23 @@ def test_a_folder_or_a_pipe_in_the_place_of_a_store_is_told(tmp_path: Path) -> N
         make(path)
         assert look(path).problems
         shutil.rmtree(tmp_path / "project")
+
+
+def test_a_view_that_never_ends_keeps_no_command_busy(path: Path, tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id FROM n"
+    execute(path, "DROP TABLE runs", f"CREATE VIEW runs AS {endless}")
+    rules = Retention(keep_runs=1)
+    looks: list[Callable[[], object]] = [
+        lambda: contents(path),
+        lambda: find_step(path, "run1-1"),
+        lambda: would_go(path, rules, 1.0),
+        lambda: collect(path, rules, 1.0),
+        lambda: export(path, [RunId("run1")], tmp_path / "f", {}),
+    ]
+    for each in looks:
+        with pytest.raises(StoreError, match="view runs"):
+            each()
+    assert not look(path).sound
 
 
 def test_an_older_schema_is_no_damage(path: Path) -> None:

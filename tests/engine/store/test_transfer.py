@@ -31,7 +31,8 @@ from vibe_workflows.engine.model import (
     Turn,
     Usage,
 )
-from vibe_workflows.engine.ports import Record, Source
+from vibe_workflows.engine.observe import outcome_digest
+from vibe_workflows.engine.ports import Record, Source, ToolResult
 from vibe_workflows.engine.store import portable
 from vibe_workflows.engine.store.export import Exported, export
 from vibe_workflows.engine.store.imports import Imported, check_file, import_file
@@ -278,6 +279,14 @@ def with_spec(spec: object) -> dict[str, Any]:
     return changed("spec", to=text) | {"key": step_key(text)}
 
 
+def of_a_tool(**changes: object) -> dict[str, Any]:
+    """A call of a tool by a script, whose answer is what it saw."""
+    spec = StepSpec(kind=StepKind.TOOL, tool="read_file", arguments={"path": "a.py"}, grants=("read",))
+    digest = outcome_digest(ToolResult(text="", data={"text": "true"}))
+    seen = Observation(tool="read_file", arguments='{"path":"a.py"}', digest=digest)
+    return line_of(spec_step("run1-1", spec, result='{"text":"true"}', observations=(seen,), turns=0)) | changes
+
+
 DEEP = "[" * 5000 + "]" * 5000
 DEEPER_THAN_ALLOWED = "[" * 150 + "]" * 150
 
@@ -317,6 +326,9 @@ HOSTILE: dict[str, tuple[Callable[[], object], str]] = {
     "a message of no role": (lambda: changed("turns", 0, "output", to='{"role":"root","text":""}'), "root"),
     "a digest that is none": (lambda: changed("observations", 0, "digest", to="../../etc"), "line 2"),
     "a look whose arguments are no object": (lambda: changed("observations", 0, "arguments", to="1"), "no object"),
+    "what a tool did not see": (lambda: of_a_tool(result='{"text":"false"}'), "is said to have seen"),
+    "a tool that saw nothing": (lambda: of_a_tool(observations=[]), "is said to have seen"),
+    "a tool that saw more": (lambda: of_a_tool(observations=of_a_tool()["observations"] * 2), "said to have seen"),
     "an id without end": (lambda: changed("id", to="x" * 2000), "length"),
 }
 
@@ -329,6 +341,11 @@ def test_a_file_with_anything_out_of_order_is_refused_as_a_whole(tmp_path: Path,
         imported(tmp_path, file)
     assert words in raised.value.message
     assert not (tmp_path / "to").exists(), "a store was made for it"
+
+
+def test_what_a_tool_gave_a_script_travels_with_what_it_saw(tmp_path: Path) -> None:
+    _, done = imported(tmp_path, a_file(tmp_path, of_a_tool()))
+    assert done.steps == 1
 
 
 def test_a_later_line_out_of_order_keeps_the_earlier_ones_out(tmp_path: Path) -> None:
@@ -449,6 +466,14 @@ def test_steps_that_the_store_cannot_tell_are_left_out_and_counted(tmp_path: Pat
     assert export(path, [], tmp_path / "steps.gz", {}) == Exported(
         steps=1, unreadable=1, bytes=(tmp_path / "steps.gz").stat().st_size
     )
+
+
+def test_what_no_import_would_take_is_left_out_of_an_export(tmp_path: Path) -> None:
+    deep = spec_step("run1-1", result=DEEPER_THAN_ALLOWED)
+    path = a_store(tmp_path / "from", deep, spec_step("run1-2"), spec_step("run1-3", model="m" * 2000))
+    done = export(path, [], tmp_path / "steps.gz", {})
+    assert (done.steps, done.unreadable) == (1, 2)
+    assert check_file(tmp_path / "steps.gz").steps == 1
 
 
 def test_key_of_a_pool_is_the_one_that_a_run_would_ask_for(tmp_path: Path) -> None:
