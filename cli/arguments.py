@@ -17,9 +17,8 @@ import click
 if TYPE_CHECKING:
     from vibe_workflows.engine.model import JSON
 
-#: Names of Vibe's options that are for parts yet to come: a workflow's argument of that name would break later, and
-#: `--dry-run` must never start a run that costs money.
-RESERVED = frozenset({"refresh", "use-defaults", "detach", "dry-run", "strict"})
+#: Names of Vibe's options that are for parts yet to come: a workflow's argument of that name would break later.
+RESERVED = frozenset({"use-defaults", "detach", "strict"})
 
 _PAIR = re.compile(r"([^\s=:-][^\s=:]*)(:?=)(.*)", re.DOTALL)
 _HELP = ("-h", "--help")

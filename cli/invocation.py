@@ -36,6 +36,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     args_json: str | None = None
     new: bool = False
     fresh: bool = False
+    refresh: tuple[str, ...] = ()
     seed: str | None = None
     resume: str | None = None
 
@@ -55,6 +56,23 @@ def invoke(asked: Asked, settings: Settings, given: Mapping[str, object]) -> int
         output.finish(report, failures)
     _conclude(report, failures, quiet=quiet)
     return int(report.exit_code)
+
+
+def preview(asked: Asked, settings: Settings, given: Mapping[str, object]) -> int:
+    """Show what a run would do first, without one. Raises VibeErrors."""
+    if given.get("events"):
+        raise click.UsageError("a dry run has no events to print; --json prints what it finds")
+    from .dry_run import show
+
+    lines = PlainProgress(Output.of(sys.stderr), quiet=bool(given.get("quiet")))
+    with RunOutput(_form(given), _text(given.get("output"))) as output:
+        try:
+            found = wiring.dry_run(settings, _request(asked, settings, given), [lines])
+        except VibeError as error:
+            output.fail(error)
+            raise
+        lines.close()
+        return show(found, output)
 
 
 def _form(given: Mapping[str, object]) -> Form:
@@ -77,6 +95,7 @@ def _request(asked: Asked, settings: Settings, given: Mapping[str, object]) -> R
         args_json=asked.args_json,
         new=asked.new,
         fresh=asked.fresh,
+        refresh=asked.refresh,
         seed=asked.seed,
         resume=asked.resume,
         budget=parse_budget(given["budget"]) if given.get("budget") else None,

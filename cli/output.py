@@ -66,6 +66,13 @@ class RunOutput:
         elif report.result is not None:
             self._write(result_bytes(report.result, terminal=self.to_terminal))
 
+    def publish(self, document: bytes, text: str) -> None:
+        """Print one document, or a text in its place. Raises StoreError."""
+        if self._form is Form.RESULT:
+            self._write(text.encode("utf-8", "replace") + b"\n")
+        else:
+            self._document(document)
+
     def fail(self, error: VibeError) -> None:
         """The document of a run that could not begin, or whose store broke."""
         if self._form is not Form.RESULT:

@@ -61,11 +61,26 @@ class _RunCommand(click.Command):
 )
 @click.option("--new", is_flag=True, help="Start over, even if the latest run did not complete.")
 @click.option("--fresh", is_flag=True, help="Ignore stored answers: run every step again.")
+@click.option(
+    "--refresh",
+    multiple=True,
+    metavar="WHAT",
+    help="Run these steps again: a label or a phase (* stands for anything), #N of the latest run, RUN:N, a step id.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what the store would answer and what would be live; ask no model.")
 @click.option("--seed", metavar="N", help="Another seed for the script's random.")
 @options.running
 @click.pass_context
 def command(
-    ctx: click.Context, /, args_json: str | None, new: bool, fresh: bool, seed: str | None, **given: Any
+    ctx: click.Context,
+    /,
+    args_json: str | None,
+    new: bool,
+    fresh: bool,
+    refresh: tuple[str, ...],
+    dry_run: bool,
+    seed: str | None,
+    **given: Any,
 ) -> int:
     """Run a workflow: a file, a name that `vibe list` shows, or - for a script on standard input.
 
@@ -75,7 +90,7 @@ def command(
     target: str | None = ctx.meta[_TARGET]
     if target is None:
         raise click.UsageError("name a workflow: vibe run FILE (`vibe list` shows those that are here)", ctx)
-    from .invocation import Asked, invoke
+    from .invocation import Asked, invoke, preview
     from .settings import load
 
     asked = Asked(
@@ -86,9 +101,10 @@ def command(
         args_json=_args_text(args_json, from_stdin=target == "-"),
         new=new,
         fresh=fresh,
+        refresh=_words(refresh),
         seed=seed,
     )
-    return invoke(asked, load(given), given)
+    return (preview if dry_run else invoke)(asked, load(given), given)
 
 
 def _refuse_misspelt(name: str) -> None:
@@ -104,6 +120,12 @@ def _refuse_misspelt(name: str) -> None:
 
     if workflow_name(name) not in discover(load({})).workflows:
         raise click.UsageError(f"no command and no workflow is named `{name}`; did you mean `vibe {meant[0]}`?")
+
+
+def _words(refresh: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(word.strip() for word in refresh):
+        raise click.UsageError("--refresh: name a label, a phase or a step; --fresh runs all of them again")
+    return refresh
 
 
 def _args_text(given: str | None, *, from_stdin: bool) -> str | None:

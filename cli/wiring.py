@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import Trusts, WorkflowFile, WorkflowSource
     from vibe_workflows.catalog.index import Index
     from vibe_workflows.catalog.metadata import Metadata
+    from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.launch import RunReport, RunRequest
     from vibe_workflows.engine.model import RunId
     from vibe_workflows.engine.ports import EventSink, ModelBackend
@@ -50,6 +51,16 @@ def run_workflow(
         from . import assembly
 
         return assembly.run_workflow(zygote, settings, request, sinks, backend)
+
+
+def dry_run(
+    settings: Settings, request: RunRequest, sinks: Sequence[EventSink], *, backend: ModelBackend | None = None
+) -> DryRun:
+    """What a run would do first, with no model asked and nothing stored. Raises as `run_workflow`."""
+    with _zygote() as zygote:
+        from . import assembly
+
+        return assembly.dry_run(zygote, settings, request, sinks, backend)
 
 
 def doctor() -> tuple[DoctorReport, ConfineReport]:

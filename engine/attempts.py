@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .errors import AgentError, ContextTooLong, ProviderError, RateLimited, Timeout
+from .errors import AgentError, ContextTooLong, ProviderError, RateLimited, SetupError, Timeout
 from .events import StepFellBack, StepRetried
 from .metering import Meter
 from .model import Attempt, Fault, ModelInfo, StepStatus
@@ -33,7 +33,7 @@ class Attempts:
     async def answer(self, run: AgentRun) -> AgentOutcome:
         """Where a model failed for good, the next one goes on with the conversation."""
         while True:
-            self.meter.patient = not self._fallbacks
+            self.meter.others = len(self._fallbacks)
             try:
                 return await self._at_one_model(run)
             except (RateLimited, ProviderError, Timeout, ContextTooLong) as error:
@@ -59,8 +59,8 @@ class Attempts:
                 failures += 1
                 if not error.retryable or failures > self._item.retries:
                     raise
-                if self._fallbacks and self._services.backend.is_down(self.model):
-                    raise  # another model can answer now
+                if self._fallbacks and (isinstance(error, Timeout) or self._services.backend.is_down(self.model)):
+                    raise  # another model can answer now, and may need the time that is left
                 wait_s = max(backoff_s(failures, self._services.jitter()), error.retry_after_s or 0)
                 self._tell_retry(len(self._over), wait_s, error)
                 await trio.sleep(wait_s)
@@ -73,7 +73,11 @@ class Attempts:
         failed = self.model
         while self._fallbacks:
             model = self._fallbacks.pop(0)
-            info = await self._services.backend.info(model)
+            try:
+                info = await self._services.backend.info(model)
+            except SetupError as unusable:  # what failed the step is the first model's error, not this one
+                self._services.journal.warn_once(f"{model} cannot be fallen back on: {unusable.message}")
+                continue
             if isinstance(error, ContextTooLong) and not await self._takes_more(info):
                 continue
             self.model = model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import trio
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -27,9 +28,14 @@ class Ending(Struct, frozen=True, kw_only=True):
 
 
 def known_error(group: BaseExceptionGroup[BaseException]) -> VibeError | None:
-    """The error that a group stands for; None where there is a bug among its members."""
+    """The error that a group stands for; None where there is a bug among its members.
+
+    A store that fails cancels the run around it, and what was cancelled by that is no error of its own.
+    """
     known, others = group.split(VibeError)
-    if others is not None or known is None:
+    if others is not None and others.split(trio.Cancelled)[1] is not None:
+        return None
+    if known is None:
         return None
     error: BaseException = known
     while isinstance(error, BaseExceptionGroup):

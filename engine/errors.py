@@ -5,6 +5,7 @@ Scripts see the classes below `StepFault` by the same names (sandbox/script/erro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -95,7 +96,19 @@ class TurnLimit(AgentError):
 
 
 class SchemaMismatch(AgentError):
+    """`answer` is what came last, as text (it may not even be JSON); `problems` says why it does not fit."""
+
     kind = "schema_mismatch"
+
+    def __init__(self, message: str, *, problems: Sequence[str] = (), answer: str = "", corrections: int = 0) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+        self.answer = answer
+        self.corrections = corrections
+
+    @property
+    def fields(self) -> dict[str, JSON]:
+        return {"problems": list(self.problems), "answer": self.answer, "corrections": self.corrections}
 
 
 class GateFailed(AgentError):
@@ -180,6 +193,10 @@ class SandboxError(VibeError):
     """The child did what no honest script does, or the sandbox could not be had."""
 
     exit_code = ExitCode.SANDBOX
+
+
+class CommandUnavailable(SandboxError):
+    """A program cannot be run here: it is not there, or the walls of this machine do not hold it well enough."""
 
 
 class SandboxWeak(SandboxError):

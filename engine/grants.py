@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 DEFAULT_GRANTS = ("read",)
 
 
+def missing_grants(requested: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
+    return tuple(wanted for wanted in requested if not _covers(granted, wanted))
+
+
 def require_requested(filename: str, requested: Sequence[str], granted: Sequence[str]) -> None:
     """Raises GrantNeeded where a workflow requests what was not granted: then nothing of it runs."""
-    missing = [wanted for wanted in requested if not _covers(granted, wanted)]
+    missing = missing_grants(requested, granted)
     if missing:
         raise GrantNeeded(
             f"{filename}: the workflow asks for {', '.join(missing)}, which you have not granted; nothing ran. "

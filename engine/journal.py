@@ -47,6 +47,7 @@ class Journal:
         self.live_steps = 0
         self.stored_steps = 0
         self.oldest_stored_at: float | None = None
+        self._warned: set[str] = set()
 
     def events(self, *events: Event) -> None:
         """Post events alone; they cost no transaction of their own."""
@@ -86,6 +87,12 @@ class Journal:
 
     def warn(self, message: str) -> None:
         self.events(Warned(at=self._clock(), message=message))
+
+    def warn_once(self, message: str) -> None:
+        """Warn of what many steps may meet."""
+        if message not in self._warned:
+            self._warned.add(message)
+            self.warn(message)
 
     def started(self, item: LiveStep) -> None:
         self.events(
@@ -166,6 +173,7 @@ class Journal:
             requested_at=call.requested_at,
             delivered_at=delivered_at,
             reason=call.reason,
+            grounds=call.grounds,
             model_reason=call.request.model_reason,
         )
 

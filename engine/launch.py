@@ -21,6 +21,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     args_json: str | None = None
     new: bool = False
     fresh: bool = False
+    refresh: tuple[str, ...] = ()
     seed: str | None = None
     resume: str | None = None  # prefix of a run's id
     budget: Limits | None = None

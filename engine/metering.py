@@ -147,9 +147,11 @@ class Meter:
     ) -> None:
         self._backend = backend
         self._scope = scope
+        self._limit = limit
         self._paused = limit.paused
         self._turned_away = turned_away
-        self.patient = True  # False: another model could answer, so nothing is waited for that may be down
+        #: How many models could answer instead. They are left some time, and nothing that may be down is waited for.
+        self.others = 0
         self.used = NO_USAGE
         self._lap = NO_USAGE
 
@@ -187,7 +189,7 @@ class Meter:
         circuit = call.model.circuit
         if not circuit.open:
             return await self._behind_prefix(call, again=again)
-        call.probe = await circuit.admit(self._paused, patient=self.patient)
+        call.probe = await circuit.admit(self._paused, patient=not self.others)
         try:
             return await self._behind_prefix(call, again=again)
         finally:
@@ -224,7 +226,8 @@ class Meter:
 
     async def _within_budget(self, call: _Call) -> ModelReply:
         reservation = await self._reserve(call)
-        request = replace(call.request, max_tokens=reservation.max_tokens)
+        timeout_s = min(call.request.timeout_s, self._limit.left_s() / (1 + self.others))
+        request = replace(call.request, max_tokens=reservation.max_tokens, timeout_s=timeout_s)
         try:
             reply = await self._send(call, request, reservation)
         finally:

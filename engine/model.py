@@ -59,6 +59,21 @@ class DeliveryMode(StrEnum):
     STORED = "stored"  # answered from the store: its observations hold now
 
 
+class Cause(StrEnum):
+    """What decided whether a call was answered from the store."""
+
+    SAME_PLACE = "same_place"  # answered by the latest result of its own place
+    OLDEST = "oldest"  # answered by the oldest result of its spec that was left
+    GOES_ON = "goes_on"  # live, from the last turn of a step that was cut off
+    NOTHING_STORED = "nothing_stored"
+    CHANGED = "changed"  # what a stored result saw would come out otherwise now
+    TOO_OLD = "too_old"  # for its horizon
+    REFRESHED = "refreshed"  # a person asked to run it again
+    IN_USE = "in_use"  # every result of its spec answers another call
+    STORE_OF_UNKNOWN_ORIGIN = "store_of_unknown_origin"
+    OTHER = "other"  # see the reason
+
+
 class StepKind(StrEnum):
     AGENT = "agent"
     TOOL = "tool"
@@ -184,7 +199,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     step_id: StepId
     number: int  # within its step, from 1
     attempt: int
-    model: str
+    model: str  # that was asked
     input: str  # JSON array of the messages added since the turn before
     output: str  # JSON of the assistant message
     outcome: str  # FinishReason, or the kind of the error
@@ -232,6 +247,15 @@ class Step(Struct, frozen=True, kw_only=True):
     predecessor: StepId | None = None  # cut off; its turns are the first ones of this step
 
 
+class Grounds(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a decision about reuse stood on, as data; `Delivery.reason` is the same as a sentence."""
+
+    cause: Cause = Cause.OTHER
+    step: StepId | None = None  # the stored step that it is about
+    observation: Observation | None = None  # of that step: the first that does not hold
+    horizon: float | None = None  # results finished before it did not count
+
+
 class Delivery(Struct, frozen=True, kw_only=True):
     """One answer given to one call of one run: where the call stood, and which step answered it."""
 
@@ -248,7 +272,15 @@ class Delivery(Struct, frozen=True, kw_only=True):
     requested_at: float
     delivered_at: float
     reason: str = ""  # why it was reused, or why not
+    grounds: Grounds | None = None  # of that; None in rows of older versions
     model_reason: str = ""  # which rule chose its model
+
+
+class RefreshWord(Struct, frozen=True, kw_only=True):
+    """Steps that a person wants to run again: of a label or a phase that `word` matches, or of one spec."""
+
+    word: str  # as it was given
+    key: StepKey | None = None  # of the step that it names; None where it names none
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -270,6 +302,7 @@ class Run(Struct, frozen=True, kw_only=True):
     offline: bool
     sandbox_level: str
     version: str
+    refresh: tuple[RefreshWord, ...] = ()  # results from before the lineage began do not count for these steps
     result: str | None = None
     fault: Fault | None = None
     usage: Usage = NO_USAGE  # of all delivered steps
@@ -358,4 +391,5 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     max_input_tokens: int | None = None  # the whole context window where the provider counts so
     max_output_tokens: int | None = None
     native_schema: bool = False
+    schema_beside_tools: bool = True  # whether the native mode goes together with tools
     media_types: frozenset[str] | None = None  # of files beside text that it takes; None: nobody knows

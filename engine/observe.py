@@ -35,9 +35,18 @@ def canonical_arguments(spec: ToolSpec, arguments: Mapping[str, JSON]) -> str:
 
 
 def observation_of(
-    tool: Tool, arguments: Mapping[str, JSON], outcome: ToolResult | ToolFailed | ToolDenied
+    tool: Tool,
+    arguments: Mapping[str, JSON],
+    outcome: ToolResult | ToolFailed | ToolDenied,
+    *,
+    as_text: bool = False,
 ) -> Observation:
-    """The record of one look. Only for tools that observe."""
+    """The record of one look. Only for tools that observe.
+
+    `as_text`: a model read the text, which may show less than the data; what it was not shown is not observed.
+    """
+    if as_text and isinstance(outcome, ToolResult) and outcome.shown is not None:
+        arguments, outcome = outcome.shown.arguments, ToolResult(text="", data=outcome.shown.data)
     return Observation(
         tool=tool.spec.name,
         arguments=canonical_arguments(tool.spec, arguments),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 
@@ -26,6 +26,7 @@ from .model import (
     Step,
     StepId,
     StepKey,
+    StepKind,
     StepStatus,
     ToolCall,
     ToolSpec,
@@ -63,9 +64,17 @@ class ModelBackend(Protocol):
 # ---------------------------------------------------------------- tools
 
 
+class Look(Struct, frozen=True, kw_only=True):
+    """A call of a tool, and the data that it gives."""
+
+    arguments: Mapping[str, JSON]
+    data: JSON
+
+
 class ToolResult(Struct, frozen=True, kw_only=True):
     text: str  # what the model reads
     data: JSON  # what a script gets from tool(...), and what is digested as the observation
+    shown: Look | None = None  # a narrower call that gives all that `text` shows, where that is less than `data`
 
 
 class Tool(Protocol):
@@ -141,6 +150,16 @@ class DeliveredStep(Struct, frozen=True, kw_only=True):
     step: Step
 
 
+class LabelUsage(NamedTuple):
+    """What so many steps of one label used together, with one model."""
+
+    model: str
+    steps: int
+    input_tokens: int
+    output_tokens: int
+    cost_microusd: int | None  # None: not of all of them is it known
+
+
 class StoreReader(Protocol):
     """Blocking reads of committed state, a few microseconds each. Text that became a blob comes back as text."""
 
@@ -164,6 +183,27 @@ class StoreReader(Protocol):
 
     def latest_run(self, path: str, args_digest: str) -> Run | None:
         """The newest run of one file and arguments."""
+        ...
+
+    def runs_before(self, run: Run, limit: int) -> list[Run]:
+        """Earlier runs of the same file, whatever their arguments, newest first."""
+        ...
+
+    def step(self, step_id: StepId) -> Step | None: ...
+
+    def unanswered(self, key: StepKey) -> list[Step]:
+        """Steps of one key that came to no answer (yet), by order of starting."""
+        ...
+
+    def recent_specs(self, kind: StepKind, before: float, limit: int) -> list[tuple[StepId, str]]:
+        """The canonical specs that steps which started before a time had, each once with its latest step, newest first.
+
+        It looks at no more than `limit` of the latest steps.
+        """
+        ...
+
+    def latest_delivery(self, step_id: StepId, run_id: RunId) -> Delivery | None:
+        """The last answer that a step gave in one run."""
         ...
 
     def deliveries(self, run_id: RunId) -> list[DeliveredStep]:
@@ -190,6 +230,10 @@ class StoreReader(Protocol):
 
     def events(self, run_id: RunId, after: int = 0) -> list[tuple[int, Event]]:
         """(number, event) in order, from the first number above `after`."""
+        ...
+
+    def usage_by_label(self, path: str, runs: int) -> dict[str, list[LabelUsage]]:
+        """What the completed agent steps of the latest runs of one file used, each counted once."""
         ...
 
     def source(self, digest: str) -> str | None: ...
@@ -276,8 +320,9 @@ class AnswerSink(Protocol):
         microusd: int,
         steps: int,
         seconds: float,
+        order: int | None = None,
     ) -> None:
-        """`steps` is 0 for a call that became no step."""
+        """`steps` is 0 for a call that became no step; `order` as for an answer."""
         ...
 
     def go(self, calls: int) -> None:
@@ -415,6 +460,63 @@ class Checker(Protocol):
         self, pattern: str, files: Sequence[tuple[str, str]], *, ignore_case: bool, limit: int
     ) -> Sequence[tuple[str, int, str]]:
         """(path, line from 1, text) of the first `limit` matching lines of (path, text) files."""
+        ...
+
+
+# ---------------------------------------------------------------- programs of this machine
+
+
+class Command(Struct, frozen=True, kw_only=True):
+    """One program to run in the project, of which it may write nothing; it reaches no network and starts no shell."""
+
+    argv: tuple[str, ...]
+    readable: tuple[str, ...] = ()  # absolute paths that it may read beside the project and the system
+    environment: Mapping[str, str] = {}  # added to the few variables that every command gets
+    timeout_s: float
+    output_bytes: int  # kept of each stream; the rest is counted
+
+
+class CommandEnd(Protocol):
+    """How a command ended. `exit_code` is None where it was killed: by a signal, at its time limit, for its memory."""
+
+    @property
+    def exit_code(self) -> int | None: ...
+    @property
+    def stdout(self) -> bytes: ...
+    @property
+    def stderr(self) -> bytes: ...
+    @property
+    def stdout_dropped(self) -> int:
+        """Bytes beyond what is kept."""
+        ...
+
+    @property
+    def stderr_dropped(self) -> int: ...
+    @property
+    def timed_out(self) -> bool: ...
+    @property
+    def over_limit(self) -> str:
+        """The limit that it was killed for, in words; empty for none."""
+        ...
+
+    @property
+    def level(self) -> str:
+        """strong, good or weak: what held it."""
+        ...
+
+
+class CommandRunner(Protocol):
+    """Runs programs behind the walls of the operating system."""
+
+    def find(self, program: str) -> str | None:
+        """Where this machine has `program`: an absolute path, and never one of the project's files."""
+        ...
+
+    async def run(self, command: Command) -> CommandEnd:
+        """Returns when nothing of it is left; its working directory is the project. Cancelled, it is killed first.
+
+        Raises CommandUnavailable where it cannot be run here, or not held well enough.
+        """
         ...
 
 

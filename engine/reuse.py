@@ -17,7 +17,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from .errors import BudgetExceeded, ProviderError, RateLimited, Timeout
-from .model import Observation, StepId, StepKey, StepStatus
+from .model import Cause, Fault, Grounds, Observation, StepId, StepKey, StepStatus
 from .ports import CutOffStep, StoredStep
 
 #: The first of some observations that does not hold now. They have been replayed: this only looks up.
@@ -47,6 +47,10 @@ class Asking(Protocol):
     def place(self) -> str: ...
     @property
     def horizon(self) -> float | None: ...
+    @property
+    def refreshed(self) -> bool:
+        """Whether a person asked to run it again, which its horizon allows for."""
+        ...
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -54,13 +58,14 @@ class Decision(Struct, frozen=True, kw_only=True):
 
     stored: StoredStep | None
     reason: str
+    grounds: Grounds = Grounds()
     cut_off: CutOffStep | None = None
 
 
 class _Pool:
     """The samples of one spec that this run may still use, by order of finishing."""
 
-    __slots__ = ("alive", "by_place", "changed", "cut_off", "ever")
+    __slots__ = ("alive", "by_place", "changed", "changed_cut_off", "cut_off", "ever")
 
     def __init__(self, samples: list[StoredStep], cut_off: list[CutOffStep]) -> None:
         self.cut_off = cut_off
@@ -70,6 +75,7 @@ class _Pool:
         for sample in samples:
             self.by_place.setdefault(sample.place, []).append(sample)
         self.changed: tuple[StepId, Observation] | None = None  # an example, for the reason
+        self.changed_cut_off: tuple[StepId, Observation] | None = None  # the same, of steps without an answer
 
     def remove(self, sample: StoredStep) -> None:
         del self.alive[sample.id]
@@ -93,7 +99,10 @@ class Reuse:
         """One decision a call, in their order; what is taken is never offered again."""
         own = [self._of_own_place(call, changed) for call in calls]
         return [
-            _hit(sample or self._oldest(call, changed)) or self._going_on(call, changed) or self._miss(call)
+            _hit(sample, Cause.SAME_PLACE)
+            or _hit(self._oldest(call, changed), Cause.OLDEST)
+            or self._going_on(call, changed)
+            or self._miss(call)
             for call, sample in zip(calls, own, strict=True)
         ]
 
@@ -101,7 +110,11 @@ class Reuse:
         pool = self._pools.get(call.canonical)
         if pool is None:
             samples = [sample for sample in self._read.pool(call.key) if sample.spec == call.canonical]
-            cut_off = [step for step in self._read.cut_off(call.key) if step.spec == call.canonical and _intact(step)]
+            cut_off = [
+                step
+                for step in self._read.cut_off(call.key)
+                if step.spec == call.canonical and cut_off_from_outside(step.status, step.fault)
+            ]
             pool = self._pools[call.canonical] = _Pool(samples, cut_off)
         return pool
 
@@ -135,34 +148,48 @@ class Reuse:
             if not _young(step, call):
                 continue
             pool.cut_off.remove(step)  # taken, or untrue for the whole run
-            if changed(step.observations) is None:
+            observation = changed(step.observations)
+            if observation is None:
                 turns = "1 turn" if step.turns == 1 else f"{step.turns} turns"
-                return Decision(
-                    stored=None, reason=f"live: goes on with {step.id}, cut off after {turns}", cut_off=step
-                )
+                reason = f"live: goes on with {step.id}, cut off after {turns}"
+                grounds = Grounds(cause=Cause.GOES_ON, step=step.id)
+                return Decision(stored=None, reason=reason, grounds=grounds, cut_off=step)
+            pool.changed_cut_off = (step.id, observation)
         return None
 
     def _miss(self, call: Asking) -> Decision:
         pool = self._pool(call)
-        if not pool.ever:
-            reason = "live: no stored result for this input"
-        elif pool.changed is not None:
-            step, observation = pool.changed
+        changed = pool.changed if pool.ever else pool.changed_cut_off
+        if call.refreshed and (pool.alive or pool.cut_off):  # what is left there is too old for it
+            reason = "live: refreshed as asked"
+            grounds = Grounds(cause=Cause.REFRESHED, step=next(reversed(pool.alive), None), horizon=call.horizon)
+        elif changed is not None:
+            step, observation = changed
             reason = f"live: what {step} saw has changed: {observation.tool} {observation.arguments}"
+            grounds = Grounds(cause=Cause.CHANGED, step=step, observation=observation)
+        elif not pool.ever:
+            reason = "live: no stored result for this input"
+            grounds = Grounds(cause=Cause.NOTHING_STORED)
         elif pool.alive:
             reason = "live: the stored results are older than asked for"
+            grounds = Grounds(cause=Cause.TOO_OLD, step=next(reversed(pool.alive)), horizon=call.horizon)
         else:
             reason = "live: every stored result for this input is in use"
-        return Decision(stored=None, reason=reason)
-
-
-def _intact(step: CutOffStep) -> bool:
-    return step.status is not StepStatus.FAILED or (step.fault is not None and step.fault.type in _FROM_OUTSIDE)
+            grounds = Grounds(cause=Cause.IN_USE)
+        return Decision(stored=None, reason=reason, grounds=grounds)
 
 
 def _young(sample: StoredStep | CutOffStep, call: Asking) -> bool:
     return call.horizon is None or sample.finished_at >= call.horizon
 
 
-def _hit(sample: StoredStep | None) -> Decision | None:
-    return None if sample is None else Decision(stored=sample, reason="stored: nothing that it depends on has changed")
+def _hit(sample: StoredStep | None, cause: Cause) -> Decision | None:
+    if sample is None:
+        return None
+    grounds = Grounds(cause=cause, step=sample.id)
+    return Decision(stored=sample, reason="stored: nothing that it depends on has changed", grounds=grounds)
+
+
+def cut_off_from_outside(status: StepStatus, fault: Fault | None) -> bool:
+    """Whether what ended a step without an answer leaves its conversation as good as ever."""
+    return status is not StepStatus.FAILED or (fault is not None and fault.type in _FROM_OUTSIDE)

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from hashlib import blake2b
+from functools import partial
 
 import trio
 from msgspec import Struct
 from msgspec.structs import replace
 
+from .agents.schema_cache import SchemaCache
 from .attachments import Attachments
 from .budget import Budget, Margins
 from .ending import Ending, ending_of_script, fault_of, known_error
 from .errors import ExitCode, StoreError
 from .events import RunFinished, RunStarted
+from .executors.local import LocalExecutor
 from .grants import DEFAULT_GRANTS, require_requested
 from .journal import Journal, Observers
-from .keys import content_digest, text_digest
 from .launch import RunReport
+from .lineage import new_run
 from .metering import MeteredBackend
-from .model import LineageId, Run, RunId, RunStatus
+from .model import Run, RunId, RunStatus
 from .observe import Replayer
-from .ports import Checker, EventSink, Limits, ModelBackend, ScriptHost, ScriptStart, Source, Store
+from .ports import Checker, EventSink, Limits, ModelBackend, ScriptCalls, ScriptHost, ScriptStart, Source, Store
+from .refresh import Refresh
 from .requests import Horizons, StepDefaults, StepRequests
 from .reuse import Reuse
-from .session import Session
-from .step import SchemaCache, StepServices
+from .session import MakeExecutor, Session
+from .step import StepServices
 
 #: How long the last commit of a stopped run may take.
 _CLOSING_S = 5.0
@@ -51,6 +54,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     continues: Run | None = None  # the run that a person named; else the latest unfinished one
     new: bool = False
     fresh: bool = False
+    refresh: tuple[str, ...] = ()  # words for steps that are to run again
     seed: str | None = None
     version: str = ""
     warnings: tuple[str, ...] = ()  # told when the run begins
@@ -92,14 +96,6 @@ class Stop:
             scope.cancel()
 
 
-class _Lineage(Struct, frozen=True, kw_only=True):
-    id: LineageId
-    parent: Run | None
-    now: float
-    horizon: float | None
-    seed: str
-
-
 async def execute(plan: RunPlan, services: RunServices, sinks: Sequence[EventSink], stop: Stop) -> RunReport:
     """Run a workflow to its end and return the report. The `Run` row is durable before the script starts.
 
@@ -107,38 +103,21 @@ async def execute(plan: RunPlan, services: RunServices, sinks: Sequence[EventSin
     """
     require_requested(plan.filename, plan.permissions, plan.granted)
     wall_clock = services.wall_clock
-    run_id = services.new_run_id()
-    started_at = wall_clock()
-    args_digest = content_digest(plan.args)
-    lineage = _lineage(plan, services, run_id, args_digest, started_at)
-    run = Run(
-        id=run_id,
-        lineage=lineage.id,
-        parent=lineage.parent.id if lineage.parent is not None else None,
-        workflow=plan.workflow,
-        path=plan.path,
-        source_digest=text_digest(plan.source),
-        args=plan.args.decode(),
-        args_digest=args_digest,
-        status=RunStatus.RUNNING,
-        started_at=started_at,
-        finished_at=None,
-        now=lineage.now,
-        horizon=lineage.horizon,
-        seed=lineage.seed,
-        model=plan.model,
-        offline=plan.offline,
+    run = new_run(
+        plan,
+        services.store.reader,
+        services.new_run_id(),
+        started_at=wall_clock(),
         sandbox_level=services.host.level,
-        version=plan.version,
     )
     observers = Observers(sinks)
-    journal = Journal(run_id, services.store, observers, wall_clock)
-    with services.own(run_id):
+    journal = Journal(run.id, services.store, observers, wall_clock)
+    with services.own(run.id):
         begun = RunStarted(
-            at=started_at,
-            run=run_id,
+            at=run.started_at,
+            run=run.id,
             workflow=plan.workflow,
-            lineage=lineage.id,
+            lineage=run.lineage,
             parent=run.parent,
             model=plan.model,
             offline=plan.offline,
@@ -150,26 +129,67 @@ async def execute(plan: RunPlan, services: RunServices, sinks: Sequence[EventSin
         return await _finish(run, ending, journal, services, observers)
 
 
-def _lineage(plan: RunPlan, services: RunServices, run_id: RunId, args_digest: str, started_at: float) -> _Lineage:
-    """Go on with the latest run of the same file and arguments where it did not complete; else begin anew."""
-    latest = plan.continues
-    if latest is None and not (plan.new or plan.fresh):
-        latest = services.store.reader.latest_run(plan.path, args_digest)
-    if latest is None or latest.status.finished or latest.status is RunStatus.RUNNING:
-        horizon = started_at if plan.fresh else None
-        seed = _seed(plan, args_digest)
-        return _Lineage(id=LineageId(run_id), parent=None, now=started_at, horizon=horizon, seed=seed)
-    seed = latest.seed if plan.seed is None else _seed(plan, args_digest)
-    return _Lineage(id=latest.lineage, parent=latest, now=latest.now, horizon=latest.horizon, seed=seed)
-
-
-def _seed(plan: RunPlan, args_digest: str) -> str:
-    """What `random` grows from: the workflow and its arguments, and the seed that a person may give."""
-    text = "\n".join((plan.workflow, args_digest, plan.seed or ""))
-    return blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: Journal, stop: Stop) -> Ending:
+    refresh = Refresh(run.refresh, run.now)
+    scope = trio.CancelScope()
+    stop.attach(scope)
+    ending = await play(plan, services, run, scope, partial(open_session, plan, services, run, journal, refresh))
+    if ending is None:
+        status = stop.status or RunStatus.INTERRUPTED
+        return Ending(status=status, exit_code=stop.exit_code)
+    for sentence in refresh.unmatched():  # one that was stopped may not have come to them yet
+        journal.warn(sentence)
+    return ending
+
+
+async def play(
+    plan: RunPlan,
+    services: RunServices,
+    run: Run,
+    scope: trio.CancelScope,
+    serve: Callable[[trio.Nursery], ScriptCalls],
+) -> Ending | None:
+    """Run the script, whose calls `serve` answers; None where `scope` was cancelled before its end.
+
+    Raises StoreError.
+    """
+    start = ScriptStart(
+        source=plan.source,
+        filename=plan.filename,
+        args=plan.args.decode(),
+        now=run.now,
+        seed=run.seed,
+        has_model=not plan.offline,
+        limits=plan.budget,
+    )
+    ending: Ending | None = None
+    try:
+        with scope:
+            async with trio.open_nursery() as nursery:
+                end = await services.host.run(start, serve(nursery))
+                ending = ending_of_script(end, plan.filename)
+                # What the script left open is of no use to anyone.
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        error = known_error(group)
+        if error is None or isinstance(error, StoreError):
+            raise error or group from None
+        ending = Ending(status=RunStatus.FAILED, exit_code=error.exit_code, fault=fault_of(error))
+    return ending
+
+
+def open_session(
+    plan: RunPlan,
+    services: RunServices,
+    run: Run,
+    journal: Journal,
+    refresh: Refresh,
+    nursery: trio.Nursery,
+    *,
+    executor: MakeExecutor = LocalExecutor,
+    at_rest: Callable[[], None] = lambda: None,
+) -> Session:
+    """The session of a run, on a budget of its own."""
     budget = Budget(plan.budget, Limits(microusd=plan.max_microusd), clock=trio.current_time)
     step_services = StepServices(
         run_id=run.id,
@@ -193,44 +213,20 @@ async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: J
         jitter=services.jitter,
     )
     horizons = Horizons(run=run.horizon, lineage_start=run.now, now=run.started_at)
-    start = ScriptStart(
-        source=plan.source,
-        filename=plan.filename,
-        args=plan.args.decode(),
-        now=run.now,
-        seed=run.seed,
-        has_model=not plan.offline,
-        limits=plan.budget,
+    return Session(
+        run_id=run.id,
+        requests=services.requests(plan.defaults, horizons),
+        services=step_services,
+        journal=journal,
+        reuse=Reuse(services.store.reader) if services.store.reusable else None,
+        replayer=services.replayer,
+        refresh=refresh,
+        nursery=nursery,
+        concurrency=plan.concurrency,
+        clock=trio.current_time,
+        executor=executor,
+        at_rest=at_rest,
     )
-    ending: Ending | None = None
-    try:
-        with trio.CancelScope() as scope:
-            stop.attach(scope)
-            async with trio.open_nursery() as nursery:
-                session = Session(
-                    run_id=run.id,
-                    requests=services.requests(plan.defaults, horizons),
-                    services=step_services,
-                    journal=journal,
-                    reuse=Reuse(services.store.reader) if services.store.reusable else None,
-                    replayer=services.replayer,
-                    nursery=nursery,
-                    concurrency=plan.concurrency,
-                    clock=trio.current_time,
-                )
-                end = await services.host.run(start, session)
-                ending = ending_of_script(end, plan.filename)
-                # What the script left open is of no use to anyone.
-                nursery.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        error = known_error(group)
-        if error is None or isinstance(error, StoreError):
-            raise error or group from None
-        ending = Ending(status=RunStatus.FAILED, exit_code=error.exit_code, fault=fault_of(error))
-    if ending is None:
-        status = stop.status or RunStatus.INTERRUPTED
-        ending = Ending(status=status, exit_code=stop.exit_code)
-    return ending
 
 
 async def _finish(run: Run, ending: Ending, journal: Journal, services: RunServices, observers: Observers) -> RunReport:

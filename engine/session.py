@@ -8,10 +8,10 @@ queues up behind them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import trio
@@ -23,13 +23,17 @@ from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal, usage_json
 from .keys import canonical_json
-from .model import NO_USAGE, Fault, Observation, RunId, Step, StepId, StepKey, StepStatus, Usage
+from .model import NO_USAGE, Cause, Fault, Grounds, Observation, RunId, Step, StepId, StepKey, StepStatus, Usage
 from .observe import Replayer
 from .ports import AnswerSink, CutOffStep, Executor, Limits, LimitsShape, StoredStep
+from .refresh import Refresh
 from .requests import StepRequest, StepRequests, with_files, with_unread_files
 from .reuse import Decision, Reuse
 from .scopes import Scope, ScopeTree
 from .step import LiveStep, StepOutcome, StepServices, StepWork
+
+#: Makes an executor from a nursery, a capacity, and what runs an item.
+MakeExecutor: TypeAlias = Callable[[trio.Nursery, int, Callable[[LiveStep], Awaitable[None]]], Executor[LiveStep]]
 
 
 @dataclass(eq=False, slots=True)
@@ -44,7 +48,9 @@ class OpenCall:
     requested_at: float
     place: str = ""  # known with the key
     reason: str = ""
+    grounds: Grounds | None = None
     cut_off: CutOffStep | None = None  # the step that a live one goes on with
+    refreshed_since: float | None = None  # set where a person asked to run it again
 
     @property
     def key(self) -> StepKey:
@@ -56,7 +62,12 @@ class OpenCall:
 
     @property
     def horizon(self) -> float | None:
-        return self.request.horizon
+        asked, since = self.request.horizon, self.refreshed_since
+        return asked if since is None else max(since, asked or since)
+
+    @property
+    def refreshed(self) -> bool:
+        return self.refreshed_since is not None
 
     @property
     def phase(self) -> str:
@@ -75,23 +86,29 @@ class Session:
         journal: Journal,
         reuse: Reuse | None,
         replayer: Replayer,
+        refresh: Refresh,
         nursery: trio.Nursery,
         concurrency: int,
         clock: Callable[[], float],
+        executor: MakeExecutor = LocalExecutor,
+        at_rest: Callable[[], None] = lambda: None,
     ) -> None:
+        """`at_rest` is called when nothing stored is left to hand over and the live steps have been submitted."""
         self._run_id = run_id
         self._requests = requests
         self._services = services
         self._journal = journal
         self._reuse = reuse
         self._replayer = replayer
+        self._refresh = refresh
         self._nursery = nursery
         self._clock = clock
         self._wall_clock = services.wall_clock
         self._started_at = clock()
         self._budget: Budget = services.budget
         self._tree = ScopeTree(services.budget)
-        self._executor: Executor[LiveStep] = LocalExecutor(nursery, concurrency, self._run_live)
+        self._executor = executor(nursery, concurrency, self._run_live)
+        self._at_rest = at_rest
         self._sink: AnswerSink | None = None
         self._open: dict[int, OpenCall] = {}
         self._waiting: list[OpenCall] = []  # calls since the last plan
@@ -189,6 +206,8 @@ class Session:
         count = self._places.get(where, 0)
         self._places[where] = count + 1
         call.place = f"{call.trail}.{count}"
+        if self._refresh.covers(call.key, call.request.label, call.phase):
+            call.refreshed_since = self._refresh.since
 
     def _unknown(self, batch: Sequence[OpenCall]) -> list[tuple[Observation, ...]]:
         if self._reuse is None:
@@ -259,7 +278,7 @@ class Session:
         Live steps wait for that moment, or they would take samples from calls that a stored answer leads to.
         """
         for call, decision in zip(batch, self._decide(batch), strict=True):
-            call.reason, call.cut_off = decision.reason, decision.cut_off
+            call.reason, call.grounds, call.cut_off = decision.reason, decision.grounds, decision.cut_off
             if decision.stored is not None:
                 self._answer_stored(call, decision.stored)
             else:
@@ -271,6 +290,7 @@ class Session:
         starting, self._live_next = self._still_open(self._live_next), []
         for call in starting:
             self._start_live(call)
+        self._at_rest()
 
     def _still_open(self, calls: Sequence[OpenCall]) -> list[OpenCall]:
         """Those that nobody has cancelled meanwhile."""
@@ -279,7 +299,8 @@ class Session:
     def _decide(self, batch: list[OpenCall]) -> list[Decision]:
         if self._reuse is None:
             reason = "live: the origin of the store is not known, so it answers nothing"
-            return [Decision(stored=None, reason=reason)] * len(batch)
+            grounds = Grounds(cause=Cause.STORE_OF_UNKNOWN_ORIGIN)
+            return [Decision(stored=None, reason=reason, grounds=grounds)] * len(batch)
         return self._reuse.decide(batch, self._replayer.changed)
 
     def _answer_stored(self, call: OpenCall, step: StoredStep) -> None:
@@ -319,6 +340,7 @@ class Session:
             timeout_s=request.timeout_s,
             retries=request.retries,
             cut_off=call.cut_off,
+            reason=call.reason,
         )
         self._executor.submit(call.number, item)
 
@@ -328,9 +350,10 @@ class Session:
         work = StepWork(item, self._services)
         try:
             outcome = await work.run()
-        except trio.Cancelled:
-            cancelled = work.cancelled()
-            self._journal.finished(call, cancelled, partial(self._deliver, call, cancelled))
+        except BaseException as error:
+            if _is_cancellation(error):
+                cancelled = work.cancelled()
+                self._journal.finished(call, cancelled, partial(self._deliver, call, cancelled))
             raise
         self._journal.finished(call, outcome, partial(self._deliver, call, outcome))
 
@@ -385,6 +408,13 @@ class Session:
             steps=steps,
             seconds=self._clock() - self._started_at,
         )
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Also of several tasks at once, of which trio makes a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)
 
 
 def _detail(value: bytes, usage: Usage, turns: int, model: str, step: StepId, *, cached: bool) -> bytes:

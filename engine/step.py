@@ -10,19 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 import trio
 from msgspec import Struct
 
+from .agents.conversation import Shortening
 from .agents.loop import AgentRun, AgentTask
-from .agents.structured import PreparedSchema, prepare_schema
+from .agents.schema_cache import SchemaCache
 from .agents.tools.arguments import BadArguments
 from .attachments import Attachments
 from .attempts import Attempts
 from .budget import Budget, Scope
 from .errors import SetupError, StepFault, Timeout
-from .events import Event, TurnFinished
+from .events import ContextShortened, Event, TurnFinished
 from .journal import Journal
 from .keys import canonical_json
 from .metering import MeteredBackend
 from .model import (
-    JSON,
     NO_USAGE,
     Attempt,
     Fault,
@@ -62,6 +62,7 @@ class LiveStep(Struct, frozen=True, kw_only=True):
     timeout_s: float
     retries: int
     cut_off: CutOffStep | None = None  # whose turns are the first ones of this step
+    reason: str = ""  # why no stored answer was taken
 
 
 class StepOutcome(Struct, frozen=True, kw_only=True):
@@ -93,22 +94,6 @@ class StepServices(Struct, frozen=True, kw_only=True):
     jitter: Callable[[], float]  # uniform in [0, 1)
 
 
-class SchemaCache:
-    """The answer schemas of a run, each checked once in the locked worker."""
-
-    def __init__(self, checker: Checker) -> None:
-        self._checker = checker
-        self._prepared: dict[bytes, PreparedSchema] = {}
-
-    async def prepare(self, schema: JSON) -> PreparedSchema:
-        """Raises SetupError where the schema itself is wrong."""
-        key = canonical_json(schema)
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            prepared = self._prepared[key] = await prepare_schema(schema, self._checker)
-        return prepared
-
-
 class StepWork:
     """Does one live step. `run` returns its outcome, a failure too; `cancelled` is that of one that was cut off."""
 
@@ -119,6 +104,7 @@ class StepWork:
         self._attempts = Attempts(item, services, self._limit)
         self._started_at = services.wall_clock()
         self._turns = 0
+        self._agent: AgentRun | None = None
         self._gone_on_with: StepId | None = None
         self._earlier = NO_USAGE  # of the step that this one goes on with
         self._stored_running = False
@@ -188,10 +174,12 @@ class StepWork:
             call_model=self._attempts.meter.call,
             record_turn=self._record_turn,
             record_tools=self._record_tools,
+            tell_shortened=lambda shortening: self._tell_shortened(run.turns + 1, shortening),
             checker=services.checker,
             clock=services.wall_clock,
             info=info,
         )
+        self._agent = run
         if item.cut_off is not None:
             self._go_on(run, item.cut_off)
         outcome = await self._attempts.answer(run)
@@ -220,6 +208,17 @@ class StepWork:
     async def _record_tools(self, calls: Sequence[ToolCall]) -> None:
         self._services.journal.post(calls, (), lazy=True)
 
+    def _tell_shortened(self, turn: int, shortening: Shortening) -> None:
+        event = ContextShortened(
+            at=self._services.wall_clock(),
+            number=self._item.number,
+            step=self._item.id,
+            turn=turn,
+            outputs=shortening.outputs,
+            characters=shortening.characters,
+        )
+        self._services.journal.events(event)
+
     def _failed(self, error: StepFault, status: StepStatus) -> StepOutcome:
         return self._outcome(status, None, error.to_fault(), ())
 
@@ -231,8 +230,12 @@ class StepWork:
         turns: tuple[Turn, ...],
         observations: tuple[Observation, ...] = (),
     ) -> StepOutcome:
-        step = self._step(status, result, fault, observations)
         events = tuple(self._turn_event(turn) for turn in turns)
+        if status is not StepStatus.COMPLETED and self._agent is not None and self._agent.unrecorded is not None:
+            # Its reply came and was paid for, and then the step was cut off.
+            turns = (*turns, self._agent.unrecorded)
+            self._turns = self._agent.turns
+        step = self._step(status, result, fault, observations)
         records: tuple[Record, ...] = (step, *turns, *self._attempts.rows(status, fault))
         paid = self._attempts.meter.used
         return StepOutcome(step=step, records=records, paid=paid, events=events, counted=self._counted)
@@ -268,5 +271,7 @@ class StepWork:
             input_tokens=turn.usage.input_tokens,
             output_tokens=turn.usage.output_tokens,
             cached_tokens=turn.usage.cached_tokens,
+            cache_write_tokens=turn.usage.cache_write_tokens,
+            reasoning_tokens=turn.usage.reasoning_tokens,
             cost_microusd=turn.usage.cost_microusd,
         )

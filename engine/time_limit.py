@@ -9,6 +9,9 @@ from typing import TypeAlias
 
 import trio
 
+#: A time limit of nothing is an error to those who take one.
+_MOMENT_S = 0.001
+
 #: Stops the clock of a time limit while its step waits in a queue.
 Paused: TypeAlias = Callable[[], AbstractContextManager[object]]
 
@@ -23,6 +26,10 @@ class TimeLimit:
     def running(self) -> trio.CancelScope:
         self._scope.deadline = trio.current_time() + self._seconds
         return self._scope
+
+    def left_s(self) -> float:
+        """Seconds of work that are left, at least a moment."""
+        return max(self._scope.deadline - trio.current_time(), _MOMENT_S)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

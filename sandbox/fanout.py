@@ -7,7 +7,7 @@ from itertools import islice
 from types import AsyncGeneratorType, CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
-from .script_errors import BudgetExceeded, ScriptFault, SetupError, WorkflowFailed, describe, misuse
+from .script_errors import BudgetExceeded, ScriptFault, SetupError, WorkflowFailed, describe, kind_of, misuse
 from .sites import Site, Sites
 from .spending import Limits, Scope
 from .steps import Step, Work
@@ -213,16 +213,19 @@ class FanOut(Work):
         self._next = len(self._elements)
 
     def _warn(self) -> None:
-        """Say what became None."""
-        first = self._errors[min(self._errors)]
+        """Say what became None: how many, of which kinds where they differ, and the first in its own words."""
+        failed = [self._errors[place] for place in sorted(self._errors)]
+        kinds = [kind_of(error) for error in failed]
+        said = describe(failed[0])
+        if len(different := list(dict.fromkeys(kinds))) > 1:
+            said = ", ".join(f"{kinds.count(kind)} {kind}" for kind in different[:5]) + f"; first {said}"
         owner = self._waiting_task()
         owner.trampoline.channel.send(
             {
                 "t": "log",
                 "scope": owner.trampoline.scope_of(owner).id,
                 "line": self.site.line,
-                "message": f"{self.kind} (line {self.site.line}): {len(self._errors)} of {len(self._results)} failed: "
-                f"{describe(first)}",
+                "message": f"{self.kind} (line {self.site.line}): {len(failed)} of {len(self._results)} failed: {said}",
                 "fields": {"level": "warning"},
             }
         )

@@ -82,13 +82,13 @@ class Answers:
                 microusd=microusd,
                 steps=1,
                 seconds=seconds,
+                order=order,
             )
             return
         frame = AnswerFrame(
             id=call, ok=msgspec.Raw(value), order=order, tokens=tokens, microusd=microusd, seconds=seconds
         )
-        if self._send(call, frame) and order is not None:
-            self._ledger.ordered_answers += 1
+        self._send(call, frame)
 
     def fault(
         self,
@@ -102,11 +102,14 @@ class Answers:
         microusd: int,
         steps: int,
         seconds: float,
+        order: int | None = None,
     ) -> None:
         fault = FaultBody(type=fault_type, message=message, kind=kind, fields=dict(fields))
         self._send(
             call,
-            AnswerFrame(id=call, fault=fault, tokens=tokens, microusd=microusd, steps=steps, seconds=seconds),
+            AnswerFrame(
+                id=call, fault=fault, order=order, tokens=tokens, microusd=microusd, steps=steps, seconds=seconds
+            ),
         )
 
     def go(self, calls: int) -> None:
@@ -114,11 +117,12 @@ class Answers:
             self._ledger.go_owed = False
             self._put(_encode(GoFrame(calls=calls)))
 
-    def _send(self, call: int, frame: AnswerFrame) -> bool:
+    def _send(self, call: int, frame: AnswerFrame) -> None:
         if self._closed or not self._ledger.scopes.end(call):
-            return False
+            return
         self._put(_encode(frame))
-        return True
+        if frame.order is not None:
+            self._ledger.ordered_answers += 1
 
     def _put(self, body: bytes) -> None:
         self.last_sent = trio.current_time()

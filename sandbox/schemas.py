@@ -83,7 +83,8 @@ def _validator(schema: Any) -> Any:
 
 
 def _bad_parts(schema: Any) -> Iterator[str]:
-    """References that leave the schema or lead nowhere, and patterns that are none: the metaschema lets them pass."""
+    """What the metaschema lets pass: references that leave the schema or lead nowhere, patterns that are none, and
+    parts that no value fits."""
     from referencing import Resource
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012, EMPTY_REGISTRY
@@ -104,6 +105,7 @@ def _bad_parts(schema: Any) -> Iterator[str]:
                 resolver.lookup(target)
             except Unresolvable:
                 yield _at((*path, key), f"{_show(target)} leads nowhere")
+        yield from _impossible(path, part)
         named = part.get("patternProperties")
         patterns = [part.get("pattern"), *(named if isinstance(named, dict) else ())]
         for pattern in patterns:
@@ -112,6 +114,19 @@ def _bad_parts(schema: Any) -> Iterator[str]:
                     re.compile(pattern)
                 except (re.error, OverflowError) as error:
                     yield _at(path, f"pattern {_show(pattern)} is no regular expression: {error}")
+
+
+def _impossible(path: tuple[Any, ...], part: dict[str, Any]) -> Iterator[str]:
+    """What no value can ever fit, and strict providers refuse; only where one part of the schema says so by itself."""
+    if part.get("enum") == []:
+        yield _at((*path, "enum"), "it is empty, so no value fits")
+    properties, required = part.get("properties", {}), part.get("required")
+    closed = part.get("additionalProperties") is False and not part.get("patternProperties")
+    if not closed or not isinstance(properties, dict) or not isinstance(required, list):
+        return
+    for name in required:
+        if isinstance(name, str) and name not in properties:
+            yield _at((*path, "required"), f"{_show(name)} is not among the properties, and no others are allowed")
 
 
 def _too_big(schema: Any) -> str:

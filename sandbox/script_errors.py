@@ -7,6 +7,7 @@ a primitive, carries a `fault` and ends the run by its own type.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
@@ -70,9 +71,24 @@ class TurnLimit(AgentError):
 
 
 class SchemaMismatch(AgentError):
-    """The answer did not fit `schema`, and corrections did not help."""
+    """The answer did not fit `schema`, and corrections did not help. `answer` is what came last, as text."""
 
     default_kind = "schema_mismatch"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: str = "",
+        step: str = "",
+        problems: Sequence[str] = (),
+        answer: str = "",
+        corrections: int = 0,
+    ) -> None:
+        super().__init__(message, kind=kind, step=step)
+        self.problems = list(problems)
+        self.answer = answer
+        self.corrections = corrections
 
 
 class GateFailed(AgentError):
@@ -163,18 +179,25 @@ ERRORS: dict[str, type[ScriptFault]] = {
 }
 
 #: What a script may read of each.
-READABLE = ("args", "kind", "message", "results", "step", "scope", "unit", "needed", "left")
+READABLE = (
+    *("args", "kind", "message", "results", "step", "scope", "unit", "needed", "left"),
+    *("problems", "answer", "corrections"),
+)
+
+#: What the errors of some types hold beside that, by type.
+_DETAILS: dict[type[ScriptFault], tuple[str, ...]] = {
+    BudgetExceeded: ("scope", "unit", "needed", "left"),
+    SchemaMismatch: ("problems", "answer", "corrections"),
+}
 
 
 def from_fault(body: dict[str, Any], step: str) -> ScriptFault:
     """The error that a fault of the engine stands for; an unknown type is an AgentError of its kind."""
     cls = ERRORS.get(body["type"], AgentError)
     fields = body.get("fields") or {}
-    details: dict[str, Any] = {}
+    details = {name: fields[name] for name in _DETAILS.get(cls, ()) if name in fields}
     if issubclass(cls, AgentError):
         details["step"] = fields.get("step", step)
-    elif cls is BudgetExceeded:
-        details = {name: fields[name] for name in ("scope", "unit", "needed", "left") if name in fields}
     error = cls(body["message"], kind=body.get("kind", ""), **details)
     error.fault = body
     return error
@@ -189,10 +212,14 @@ def misuse(message: str) -> SetupError:
 
 def describe(error: BaseException) -> str:
     """The kind of an error and its message. Never raises, whatever the error holds."""
+    return f"{kind_of(error)}: {error_text(error, 300)}"
+
+
+def kind_of(error: BaseException) -> str:
+    """The kind of an error of a step, the class of any other."""
     kind = error.kind if isinstance(error, ScriptFault) else None
     # A script that makes an error itself may give anything as its kind.
-    name = kind[:100] if isinstance(kind, str) else type(error).__name__
-    return f"{name}: {error_text(error, 300)}"
+    return kind[:100] if isinstance(kind, str) else type(error).__name__
 
 
 def error_text(error: BaseException, limit: int) -> str:

@@ -107,7 +107,7 @@ class PlainProgress:
                 self._loud(f"  {figures.count(each.more, 'more step')} failed: {_error(each.first)}")
         for each in self._retried.values():
             if each.more:
-                self._say(f"  {each.more:,} more retries: {_error(each.first)}")
+                self._say(f"  {each.more:,} more {'retry' if each.more == 1 else 'retries'}: {_error(each.first)}")
         self._failed.clear()
         self._retried.clear()
 

@@ -72,6 +72,16 @@ class StepTrace(msgspec.Struct, frozen=True, kw_only=True):
         return self.turns[-1].model if self.turns else asked
 
 
+def _context(trace: StepTrace) -> str:
+    """The context as it was sent: the spec holds its digest only."""
+    messages = _parsed(trace.turns[0].input) if trace.turns else []
+    for message in messages if isinstance(messages, list) else []:
+        chars = message.get("context_chars") if isinstance(message, dict) else None
+        if isinstance(chars, int) and isinstance(message["text"], str):
+            return message["text"][:chars]
+    return ""
+
+
 def step_text(trace: StepTrace, *, colour: bool) -> str:
     """One step: its prompt, then every turn with its tool calls, then its answer."""
     step = trace.step
@@ -79,7 +89,8 @@ def step_text(trace: StepTrace, *, colour: bool) -> str:
     spec = spec_of(step)
     for name in ("system", "context", "prompt", "tool", "arguments", "schema"):
         if name in spec:
-            parts += [_title(name, colour), _shown(spec[name])]
+            text = _context(trace) or spec[name] if name == "context" else spec[name]
+            parts += [_title(name, colour), _shown(text)]
     if files := given_files(spec, trace.turns):
         parts += [_title("files", colour), *file_lines(files)]
     calls: dict[int, list[ToolCall]] = {}

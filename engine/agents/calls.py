@@ -1,4 +1,7 @@
-"""Runs the tool calls of one reply: those that only observe at the same time, others one by one, in order."""
+"""Runs the tool calls of one reply: those that only observe at the same time, others one by one, in order.
+
+A tool that does not only observe is a barrier: what stands before it is over when it begins, what comes after waits.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ from itertools import groupby
 
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ToolDenied, ToolFailed
 from ..model import JSON, Observation, StepId, ToolCall, ToolRequest
 from ..observe import observation_of
 from ..ports import Tool
 from . import prompts
+from .outputs import fitted
 from .structured import parse_json
 from .tools.arguments import BadArguments
 
@@ -29,13 +34,17 @@ class _Said(Struct, frozen=True, kw_only=True):
 
 
 class Calls(Struct, frozen=True, kw_only=True):
-    """The tool calls of one turn. `answered` holds texts for calls, by id, that need no tool to be run."""
+    """The tool calls of one turn. `answered` holds texts for calls, by id, that need no tool to be run.
+
+    Their outputs are cut where they are longer than `most_chars` together.
+    """
 
     step_id: StepId
     turn: int
     tools: Mapping[str, Tool]
     clock: Callable[[], float]
     answered: Mapping[str, str]
+    most_chars: int
 
     async def run(self, requests: Sequence[ToolRequest]) -> tuple[ToolCall, ...]:
         """Their results in the order of the requests. A tool's failure is a result; other errors are raised."""
@@ -46,7 +55,11 @@ class Calls(Struct, frozen=True, kw_only=True):
                 results += await self._run_together(work)
             else:
                 results += [await self._run(number, request) for number, request in work]
-        return tuple(results)
+        texts = fitted([call.output for call in results], self.most_chars)
+        return tuple(
+            call if text is call.output else replace(call, output=text)
+            for call, text in zip(results, texts, strict=True)
+        )
 
     def _observes(self, request: ToolRequest) -> bool:
         tool = self.tools.get(request.name)
@@ -111,7 +124,8 @@ async def _run_tool(tool: Tool, arguments: dict[str, JSON]) -> _Said:
         return _Said(text=f"Error: {error.message}", outcome="error", observation=_seen(tool, arguments, error))
     except ToolDenied as error:
         return _Said(text=f"Denied: {error.message}", outcome="denied", observation=_seen(tool, arguments, error))
-    return _Said(text=result.text, observation=observation_of(tool, arguments, result) if tool.observes else None)
+    observation = observation_of(tool, arguments, result, as_text=True) if tool.observes else None
+    return _Said(text=result.text, observation=observation)
 
 
 def _seen(tool: Tool, arguments: dict[str, JSON], error: ToolFailed | ToolDenied) -> Observation | None:

@@ -7,18 +7,17 @@ call whose reply arrived is never made again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, assert_never
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import AgentError, ProviderError, Refused, SchemaMismatch, Truncated, TurnLimit
+from ..errors import AgentError, ContextTooLong
 from ..model import (
     JSON,
     NO_USAGE,
-    FilePart,
     FinishReason,
     Message,
     ModelInfo,
@@ -26,51 +25,23 @@ from ..model import (
     ModelRequest,
     Observation,
     Role,
-    StepId,
     ToolCall,
     Turn,
     Usage,
 )
-from ..ports import Checker, Tool
-from . import prompts
+from ..ports import Checker
+from . import failures, prompts
 from .calls import Calls, parse_arguments
-from .conversation import Conversation, assistant_message, message_json, opening
+from .context import AgentContext, TellShortened
+from .conversation import assistant_message, message_json
 from .structured import MAX_REPAIRS, Judged, PreparedSchema, judge, judge_text
+from .task import AgentOutcome, AgentTask
+
+__all__ = ["AgentOutcome", "AgentRun", "AgentTask"]
 
 CallModel: TypeAlias = Callable[[ModelRequest], Awaitable[ModelReply]]
 RecordTurn: TypeAlias = Callable[[Turn], Awaitable[None]]
 RecordTools: TypeAlias = Callable[[tuple[ToolCall, ...]], Awaitable[None]]
-
-_SHOWN_CHARS = 500
-
-
-class AgentTask(Struct, frozen=True, kw_only=True):
-    """What one agent step is to do. Without a schema the answer is a text."""
-
-    step_id: StepId
-    model: str
-    prompt: str
-    max_tokens: int
-    max_turns: int
-    timeout_s: float  # of one model call
-    system: str = ""
-    context: str = ""
-    schema: PreparedSchema | None = None
-    tools: tuple[Tool, ...] = ()
-    temperature: float | None = None
-    effort: str | None = None
-    files: tuple[FilePart, ...] = ()
-    contents: Mapping[str, bytes] = {}  # of `files`, by digest
-
-
-class AgentOutcome(Struct, frozen=True, kw_only=True):
-    """An answer. `last_turn` is the turn that gave it: the only one that was not recorded."""
-
-    answer: JSON
-    last_turn: Turn
-    turns: int
-    observations: tuple[Observation, ...]
-    usage: Usage
 
 
 class _Open(Struct, kw_only=True):
@@ -79,6 +50,7 @@ class _Open(Struct, kw_only=True):
     turn: Turn
     finish: FinishReason
     message: Message
+    submits: bool  # whether the request asked for the answer by the submit tool
     recorded: bool = False
 
 
@@ -86,7 +58,8 @@ class AgentRun:
     """One agent step under way.
 
     `record_turn` commits a turn before its tools run, `record_tools` their calls before the next turn. A cancellation
-    while one of them waits may lead to the same records once more: they are the same rows.
+    while one of them waits may lead to the same records once more: they are the same rows. `tell_shortened` hears of
+    outputs that are left out of the request that comes next.
     """
 
     def __init__(
@@ -96,6 +69,7 @@ class AgentRun:
         call_model: CallModel,
         record_turn: RecordTurn,
         record_tools: RecordTools,
+        tell_shortened: TellShortened,
         checker: Checker,
         clock: Callable[[], float],
         info: ModelInfo,
@@ -106,10 +80,8 @@ class AgentRun:
         self._record_tools = record_tools
         self._checker = checker
         self._clock = clock
-        self._model = task.model
-        self._info = info
         self._tools = {tool.spec.name: tool for tool in task.tools}
-        self._conversation = Conversation(opening(task.system, task.context, task.prompt, task.files))
+        self._context = AgentContext(task, info, tell_shortened)
         self._open: _Open | None = None
         self.attempt = 1  # noted in the turns made from now on
         self._turns = 0
@@ -140,21 +112,29 @@ class AgentRun:
         self._turns = last.number
         self._observations = dict.fromkeys(observations)
         self._usage = sum((turn.usage for turn in turns), NO_USAGE)
-        self._repairs = sum(turn.counts and bool(turn.error) for turn in before)
-        self._conversation = Conversation.of_turns([*before, replace(last, outcome="open")])
+        self._repairs = sum(turn.counts and bool(turn.error) for turn in before if turn.model == self.model)
+        self._context.go_on([*before, replace(last, outcome="open")])
         if last.counts:
             message = msgspec.json.decode(last.output, type=Message)
-            self._open = _Open(turn=last, finish=FinishReason(last.outcome), message=message, recorded=True)
+            asked = [request.name for request in message.tool_requests]
+            submits = self._context.submits or (self._task.schema is not None and prompts.SUBMIT_TOOL in asked)
+            finish = FinishReason(last.outcome)
+            self._open = _Open(turn=last, finish=finish, message=message, submits=submits, recorded=True)
+
+    @property
+    def unrecorded(self) -> Turn | None:
+        """The turn whose reply arrived, where `record_turn` did not get it or was cut off."""
+        return None if self._open is None or self._open.recorded else self._open.turn
 
     @property
     def model(self) -> str:
         """The one that is asked: the task's, or the fallback that took its place."""
-        return self._model
+        return self._context.model
 
     def use_model(self, model: str, info: ModelInfo) -> None:
-        """Let another model go on with the conversation as it stands."""
-        self._model = model
-        self._info = info
+        """Let another model go on with the conversation as it stands. It gets corrections and tries of its own."""
+        self._context.use_model(model, info)
+        self._repairs = self._empty = 0
 
     async def advance(self) -> AgentOutcome:
         """Go on until there is an answer. Raises AgentErrors, and what `call_model` raises.
@@ -169,54 +149,54 @@ class AgentRun:
                 return outcome
 
     async def _call(self) -> _Open:
-        if self._turns >= self._task.max_turns:
-            raise self._turn_limit()
-        request = self._request()
+        if not self._turns_left:
+            raise failures.turn_limit(self._task, self._turns)
+        context = self._context
         started_at = self._clock()
-        reply = await self._call_model(request)
+        reply = await self._reply()
         self._turns += 1
         message = assistant_message(reply, self._turns)
         turn = Turn(
             step_id=self._task.step_id,
             number=self._turns,
             attempt=self.attempt,
-            model=reply.model or self._model,
-            input=self._conversation.pending_input(),
+            model=context.model,
+            input=context.pending_input(),
             output=message_json(message),
             outcome=reply.finish.value,
             started_at=started_at,
             finished_at=self._clock(),
             usage=reply.usage or NO_USAGE,
+            makeup=context.makeup,
+            shortened=context.shortened,
         )
         self._usage += turn.usage
-        self._conversation.sent()
-        return _Open(turn=turn, finish=reply.finish, message=message)
+        context.answered(reply.usage)
+        return _Open(turn=turn, finish=reply.finish, message=message, submits=context.submits)
 
-    def _request(self) -> ModelRequest:
-        task, prepared = self._task, self._task.schema
-        specs = tuple(tool.spec for tool in task.tools)
-        native = prepared is not None and self._info.native_schema
-        return ModelRequest(
-            model=self._model,
-            messages=self._conversation.messages,
-            max_tokens=task.max_tokens,
-            timeout_s=task.timeout_s,
-            tools=specs if prepared is None or native else (*specs, prepared.submit_tool),
-            schema=prepared.schema if prepared is not None and native else None,
-            temperature=task.temperature,
-            effort=task.effort,
-            contents=dict(task.contents),
-        )
+    async def _reply(self) -> ModelReply:
+        """One model call; turned away as too long, it is made again, shorter, while anything can be left out."""
+        while True:
+            request = self._context.request()
+            try:
+                return await self._call_model(request)
+            except ContextTooLong as error:
+                self._context.refused(error)
+
+    @property
+    def _turns_left(self) -> int:
+        return self._task.max_turns - self._turns
+
+    # ------------------------------------------------------------ what a reply leads to
 
     async def _settle(self, current: _Open) -> AgentOutcome | None:
         """Deal with a reply. It may be called again for the same one, if it was cut off, until `_open` is cleared."""
         match current.finish:
             case FinishReason.LENGTH:
-                raise await self._dropped(current, self._truncated(current.turn))
+                error = failures.truncated(self._task, current.turn, current.message, self._context.answer_limit)
+                raise await self._dropped(current, error)
             case FinishReason.CONTENT_FILTER:
-                raise await self._dropped(
-                    current, Refused("the provider's content filter stopped the answer; rephrase the prompt or context")
-                )
+                raise await self._dropped(current, failures.filtered())
             case FinishReason.STOP | FinishReason.TOOL_CALLS:
                 pass
             case _ as unreachable:
@@ -234,17 +214,16 @@ class AgentRun:
         judged = await judge_text(prepared, current.message.text, self._checker)
         if not judged.problems:
             return self._outcome(current, judged.answer)
-        await self._record(current, error="; ".join(judged.problems))
-        self._check_repairs(current, judged.problems)
+        await self._record_unfit(current, judged.problems)
         self._repairs += 1
-        say = prompts.repair if self._info.native_schema else prompts.submit_missing
-        self._close(current, [Message(role=Role.USER, text=say(judged.problems))])
+        say = prompts.submit_missing if current.submits else prompts.repair
+        self._close(current, [Message(role=Role.USER, text=self._with_note(say(judged.problems), current))])
         return None
 
     async def _settle_requests(self, current: _Open) -> AgentOutcome | None:
         self._empty = 0
         submitted: dict[str, Judged] = {}
-        if self._task.schema is not None and not self._info.native_schema:
+        if self._task.schema is not None and current.submits:
             for request in current.message.tool_requests:
                 if request.name != prompts.SUBMIT_TOOL:
                     continue
@@ -253,24 +232,33 @@ class AgentRun:
                     return self._outcome(current, judged.answer)
                 submitted[request.id] = judged
         problems = [problem for judged in submitted.values() for problem in judged.problems]
-        await self._record(current, error="; ".join(problems))
         if problems:
-            self._check_repairs(current, problems)
-        if self._turns >= self._task.max_turns:
-            raise self._turn_limit()  # no turn is left that could use what the tools say
+            await self._record_unfit(current, problems)
+        else:
+            await self._record(current)
+        if not self._turns_left:  # no turn is left that could use what the tools say
+            raise failures.turn_limit(self._task, self._turns)
         calls = Calls(
             step_id=self._task.step_id,
             turn=current.turn.number,
             tools=self._tools,
             clock=self._clock,
             answered={call_id: prompts.repair(judged.problems) for call_id, judged in submitted.items()},
+            most_chars=self._context.turn_chars,
         )
         done = await calls.run(current.message.tool_requests)
+        done = (*done[:-1], replace(done[-1], output=self._with_note(done[-1].output, current)))
         await self._record_tools(done)
         self._repairs += bool(problems)  # only now: a reply that was cut off before is dealt with again
         self._observations.update((call.observation, None) for call in done if call.observation is not None)
         self._close(current, [Message(role=Role.TOOL, text=call.output, tool_call_id=call.call_id) for call in done])
         return None
+
+    def _with_note(self, text: str, current: _Open) -> str:
+        """`text`, and before the last turn of an agent with tools, that it is the last."""
+        if self._turns_left > 1 or not self._tools:
+            return text
+        return f"{text}\n\n{prompts.last_turn(submit=current.submits)}"
 
     async def _judge_arguments(self, prepared: PreparedSchema, arguments: str) -> Judged:
         try:
@@ -281,7 +269,7 @@ class AgentRun:
 
     async def _settle_empty(self, current: _Open) -> AgentOutcome | None:
         """Neither text nor tool calls, which providers send now and then: one more try, then an error to retry."""
-        error = ProviderError("the model answered with nothing, twice in a row", retryable=True)
+        error = failures.empty()
         await self._record(current, outcome=error.kind, error="empty answer")
         self._open = None
         self._empty += 1
@@ -290,32 +278,34 @@ class AgentRun:
             raise error
         return None
 
+    # ------------------------------------------------------------ what is kept of it
+
     async def _dropped(self, current: _Open, error: AgentError) -> AgentError:
         """Record a turn that ends in `error` and leave its answer out of the conversation."""
         await self._record(current, error=error.message)
         self._open = None
         return error
 
+    async def _record_unfit(self, current: _Open, problems: Sequence[str]) -> None:
+        """Record a turn whose answer has `problems`. Raises SchemaMismatch where no correction is left to the model."""
+        if self._repairs < MAX_REPAIRS and self._turns_left:
+            await self._record(current, error="; ".join(problems))
+            return
+        error = failures.mismatch(current.message, problems, self._repairs)
+        # Not an answer that is shown again, should another model go on from here: nothing followed on it.
+        await self._record(current, outcome=error.kind, error="; ".join(problems))
+        self._open = None
+        raise error
+
     async def _record(self, current: _Open, *, error: str = "", outcome: str | None = None) -> None:
         if not current.recorded:
-            await self._record_turn(replace(current.turn, error=error, outcome=outcome or current.turn.outcome))
+            current.turn = replace(current.turn, error=error, outcome=outcome or current.turn.outcome)
+            await self._record_turn(current.turn)
             current.recorded = True
 
     def _close(self, current: _Open, following: Sequence[Message]) -> None:
-        self._conversation.reply(current.message)
-        self._conversation.add(following)
+        self._context.extend(current.turn.model, current.message, following)
         self._open = None
-
-    def _check_repairs(self, current: _Open, problems: Sequence[str]) -> None:
-        """Raises SchemaMismatch where the model has no correction left."""
-        if self._repairs < MAX_REPAIRS and self._turns < self._task.max_turns:
-            return
-        self._open = None
-        came = current.message.text or "; ".join(request.arguments for request in current.message.tool_requests)
-        after = f"after {self._repairs} corrections" if self._repairs else "and max_turns leaves no turn to correct it"
-        raise SchemaMismatch(
-            f"the answer does not fit the schema, {after}: {'; '.join(problems)}; it was: {came[:_SHOWN_CHARS]}"
-        )
 
     def _outcome(self, current: _Open, answer: JSON) -> AgentOutcome:
         return AgentOutcome(
@@ -324,16 +314,4 @@ class AgentRun:
             turns=self._turns,
             observations=self.observations,
             usage=self._usage,
-        )
-
-    def _turn_limit(self) -> TurnLimit:
-        return TurnLimit(
-            f"no answer after {self._turns} turns (max_turns={self._task.max_turns}); "
-            "raise max_turns=, or give the agent a narrower task"
-        )
-
-    def _truncated(self, turn: Turn) -> Truncated:
-        return Truncated(
-            f"the answer was cut off after {turn.usage.output_tokens:,} tokens (max_tokens={self._task.max_tokens:,}); "
-            "raise max_tokens=, or ask for less at once"
         )

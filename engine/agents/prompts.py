@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..model import JSON
 from ..ports import Tool
 
-PROMPTS_VERSION = 1
+PROMPTS_VERSION = 2
 
 SUBMIT_TOOL = "submit_answer"
 SUBMIT_DESCRIPTION = (
@@ -65,3 +65,36 @@ def unknown_tool(name: str, known: Sequence[str]) -> str:
 
 def bad_json(problem: str) -> str:
     return f"Error: the arguments are not a JSON object ({problem}). Call the tool again with a JSON object."
+
+
+def last_turn(*, submit: bool) -> str:
+    """Ends what the model reads before its last turn. It is part of a result: some APIs take no user message there."""
+    how = f"by calling {SUBMIT_TOOL}" if submit else "as the task asks for it"
+    return (
+        f"[This is your last turn: no other tool can be called any more. Give the final answer now, {how}, from what "
+        "you found so far, and do not make up what you did not.]"
+    )
+
+
+def shortened(left_out: int, length: int) -> str:
+    """Ends an old tool output of which only the head is left, because the context was full."""
+    return (
+        f"[shortened: {left_out:,} of {length:,} characters were left out to make room. "
+        "Call the tool again if you need them.]"
+    )
+
+
+def cut_alone(left_out: int, length: int, most: int) -> str:
+    """Ends a tool output that was too long by itself."""
+    return (
+        f"[cut: {left_out:,} of {length:,} characters were left out, since one result holds at most {most:,}. "
+        "Ask for a part of it.]"
+    )
+
+
+def cut_together(left_out: int, length: int, most: int) -> str:
+    """Ends a tool output for which the other results of the same message left no room."""
+    return (
+        f"[cut: {left_out:,} of {length:,} characters were left out, since the results of one message hold at most "
+        f"{most:,} together. Call the tool again in a message of its own.]"
+    )

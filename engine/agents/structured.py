@@ -1,12 +1,13 @@
 """Answers in a schema, on every provider.
 
-A provider takes schemas of objects only, so others are wrapped as {"value": ...}. With a native JSON-schema mode the
-answer comes as text, else as the arguments of a submit tool. Either way it is validated in the locked worker.
+A provider takes plain schemas of objects only, so others are wrapped as {"value": ...}. With a native JSON-schema mode
+the answer comes as text, else as the arguments of a submit tool. Either way it is validated in the locked worker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -19,12 +20,17 @@ from .prompts import PROMPTS_VERSION, SUBMIT_DESCRIPTION, SUBMIT_TOOL
 #: How often problems go back to the model before the step fails.
 MAX_REPAIRS = 2
 
+_Change: TypeAlias = Callable[[dict[str, JSON]], dict[str, JSON]]
+
 _WRAP = "value"
 _SHOWN_PROBLEMS = 10
 _SHOWN_CHARS = 500
 _SHARED = ("$defs", "definitions")
 _LITERALS = frozenset({"const", "default", "enum", "example", "examples"})  # data: a "$ref" in them is no reference
 _NAMED = frozenset({"properties", "patternProperties", "dependentSchemas", *_SHARED})  # maps from names to schemas
+
+#: What providers refuse at the top of a schema, if it is an object's or not.
+_NOT_ON_TOP = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "if", "not", "oneOf"})
 
 
 class PreparedSchema(Struct, frozen=True, kw_only=True):
@@ -57,11 +63,11 @@ async def prepare_schema(schema: JSON, checker: Checker) -> PreparedSchema:
         raise SetupError(f"schema: {error}") from error
     if problems:
         raise SetupError(f"schema: {'; '.join(_bounded(problems))}")
-    if schema.get("type") == "object":
-        return PreparedSchema(schema=schema, wrapped=False)
-    if "type" not in schema and isinstance(schema.get("properties"), dict):
-        return PreparedSchema(schema={"type": "object", **schema}, wrapped=False)
-    return PreparedSchema(schema=_wrap(schema), wrapped=True)
+    schema = _complete(schema)
+    objects = schema.get("type") == "object" or ("type" not in schema and isinstance(schema.get("properties"), dict))
+    if not objects or not _NOT_ON_TOP.isdisjoint(schema):
+        return PreparedSchema(schema=_wrap(schema), wrapped=True)
+    return PreparedSchema(schema={"type": "object", "properties": {}, **schema}, wrapped=False)
 
 
 async def judge_text(prepared: PreparedSchema, text: str, checker: Checker) -> Judged:
@@ -115,8 +121,6 @@ def _unfenced(text: str) -> str:
 def _wrap(schema: dict[str, JSON]) -> dict[str, JSON]:
     """{"value": schema}. Shared definitions move to the new root, and references follow what they point to."""
     moved = schema if "$id" in schema else _rebased(schema)  # with an $id, references start from it
-    if not isinstance(moved, dict):
-        raise TypeError("a schema that is a dict stays one")
     shared = {} if "$id" in schema else {name: moved[name] for name in _SHARED if name in moved}
     inner: JSON = {name: part for name, part in moved.items() if name not in shared and name != "$schema"}
     outer: dict[str, JSON] = {"$schema": schema["$schema"]} if "$schema" in schema else {}
@@ -129,23 +133,43 @@ def _wrap(schema: dict[str, JSON]) -> dict[str, JSON]:
     return outer | shared
 
 
-def _rebased(part: JSON) -> JSON:
-    """A schema, or a list of them, with its references moved."""
-    if isinstance(part, list):
-        return [_rebased(item) for item in part]
-    if not isinstance(part, dict):
-        return part
-    return {name: _rebased_keyword(name, value) for name, value in part.items()}
+def _complete(schema: dict[str, JSON]) -> dict[str, JSON]:
+    """The same schema with the `items` of every array, which providers want even where they may be anything."""
+    return _mapped(schema, _with_items)
 
 
-def _rebased_keyword(name: str, value: JSON) -> JSON:
-    if name == "$ref" and isinstance(value, str):
-        return _moved(value)
+def _with_items(schema: dict[str, JSON]) -> dict[str, JSON]:
+    lacking = schema.get("type") == "array" and "items" not in schema and "prefixItems" not in schema
+    return {**schema, "items": {}} if lacking else schema
+
+
+def _rebased(schema: dict[str, JSON]) -> dict[str, JSON]:
+    """The same schema, one level further down."""
+    return _mapped(schema, _with_moved_reference)
+
+
+def _with_moved_reference(schema: dict[str, JSON]) -> dict[str, JSON]:
+    reference = schema.get("$ref")
+    return {**schema, "$ref": _moved(reference)} if isinstance(reference, str) else schema
+
+
+def _mapped(schema: dict[str, JSON], change: _Change) -> dict[str, JSON]:
+    """`schema` with a change made to it and to every schema in it; never to data or to maps from names to schemas."""
+    return change({name: _mapped_keyword(name, value, change) for name, value in schema.items()})
+
+
+def _mapped_keyword(name: str, value: JSON, change: _Change) -> JSON:
     if name in _LITERALS:
         return value
     if name in _NAMED and isinstance(value, dict):
-        return {key: _rebased(schema) for key, schema in value.items()}
-    return _rebased(value)
+        return {key: _mapped_part(part, change) for key, part in value.items()}
+    return _mapped_part(value, change)
+
+
+def _mapped_part(part: JSON, change: _Change) -> JSON:
+    if isinstance(part, list):
+        return [_mapped_part(item, change) for item in part]
+    return _mapped(part, change) if isinstance(part, dict) else part
 
 
 def _moved(reference: str) -> str:

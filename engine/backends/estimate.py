@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from ..model import FilePart, ModelRequest
+from ..model import FilePart, Message, ModelRequest, ToolSpec
 
 BYTES_PER_TOKEN: Final = 3.5
 TOKENS_PER_MESSAGE: Final = 4
@@ -29,7 +29,13 @@ _encode = msgspec.json.Encoder().encode
 
 def text_tokens(text: str) -> int:
     """Tokens of a piece of text; 0 for none."""
-    return math.ceil(len(text.encode("utf-8", "surrogatepass")) / BYTES_PER_TOKEN)
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return math.ceil(size / BYTES_PER_TOKEN)
+
+
+def data_tokens(value: object) -> int:
+    """Tokens of what goes out as JSON: parameters of a tool, a schema."""
+    return math.ceil(len(_encode(value)) / BYTES_PER_TOKEN)
 
 
 def file_tokens(file: FilePart) -> int:
@@ -41,21 +47,26 @@ def file_tokens(file: FilePart) -> int:
     return text_tokens(file.path) + math.ceil(file.size / BYTES_PER_TOKEN)
 
 
-def request_tokens(request: ModelRequest) -> int:
-    """Tokens of a prompt: messages with their files, thinking and tool calls, tools, and schema."""
-    total = TOKENS_PER_REQUEST
-    for message in request.messages:
-        total += TOKENS_PER_MESSAGE + text_tokens(message.text)
-        total += sum(TOKENS_PER_MESSAGE + file_tokens(file) for file in message.files)
-        for block in message.thinking:
-            total += sum(
-                text_tokens(part) for part in (block.get("thinking"), block.get("text")) if isinstance(part, str)
-            )
-        for call in message.tool_requests:
-            total += TOKENS_PER_MESSAGE + text_tokens(call.name) + text_tokens(call.arguments)
-    for tool in request.tools:
-        total += TOKENS_PER_TOOL + text_tokens(tool.name) + text_tokens(tool.description)
-        total += math.ceil(len(_encode(tool.parameters)) / BYTES_PER_TOKEN)
-    if request.schema is not None:
-        total += math.ceil(len(_encode(request.schema)) / BYTES_PER_TOKEN)
+def files_tokens(message: Message) -> int:
+    """Tokens of the files that go along with a message."""
+    return sum(TOKENS_PER_MESSAGE + file_tokens(file) for file in message.files) if message.files else 0
+
+
+def tool_tokens(tool: ToolSpec) -> int:
+    return TOKENS_PER_TOOL + text_tokens(tool.name) + text_tokens(tool.description) + data_tokens(tool.parameters)
+
+
+def message_tokens(message: Message) -> int:
+    """Tokens of one message with the tool calls, the files and the thinking in it."""
+    total = TOKENS_PER_MESSAGE + text_tokens(message.text) + files_tokens(message)
+    for call in message.tool_requests:
+        total += TOKENS_PER_MESSAGE + text_tokens(call.name) + text_tokens(call.arguments)
+    for block in message.thinking:
+        total += sum(text_tokens(part) for part in (block.get("thinking"), block.get("text")) if isinstance(part, str))
     return total
+
+
+def request_tokens(request: ModelRequest) -> int:
+    """Tokens of a prompt: messages with all that is in them, tools, and schema."""
+    total = TOKENS_PER_REQUEST + sum(map(message_tokens, request.messages)) + sum(map(tool_tokens, request.tools))
+    return total if request.schema is None else total + data_tokens(request.schema)

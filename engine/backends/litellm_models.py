@@ -118,8 +118,14 @@ def _info(bare: str, provider: str, listed: dict[str, Any] | None) -> ModelInfo:
         max_input_tokens=_limit(listed.get("max_input_tokens")),
         max_output_tokens=_limit(listed.get("max_output_tokens") or listed.get("max_tokens")),
         native_schema=native,
+        schema_beside_tools=not _is_old_gemini(bare),
         media_types=_media_types(listed, provider),
     )
+
+
+def _is_old_gemini(bare: str) -> bool:
+    """Before the third generation, its servers refuse a request with both tools and a schema for the answer."""
+    return "gemini" in bare and not any(f"gemini-{generation}" in bare for generation in range(3, 10))
 
 
 def _media_types(listed: dict[str, Any], provider: str) -> frozenset[str]:

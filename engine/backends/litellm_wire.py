@@ -86,7 +86,8 @@ def _message(message: Message, request: ModelRequest, dialect: Dialect, *, marke
 def _assistant(message: Message, dialect: Dialect) -> dict[str, Any]:
     said: dict[str, Any] = {"role": "assistant", "content": message.text}
     if message.tool_requests:
-        said["content"] = message.text or None
+        # Anthropic's API refuses a blank text, and litellm would put one of its own there, which no trace tells of.
+        said["content"] = message.text if message.text.strip() else None
         said["tool_calls"] = [_call(call, raw_arguments=dialect.raw_arguments) for call in message.tool_requests]
     if dialect.thinking_blocks:
         said |= _thinking(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,10 @@ import msgspec
 
 from ..errors import StoreError
 
+_FULL = "the disk is full; free some space and run again: what was committed is safe"
 _WORDS = {
-    sqlite3.SQLITE_FULL: "the disk is full; free some space and run again: what was committed is safe",
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,  # even a reader needs 32 KB beside the store
     sqlite3.SQLITE_READONLY: "it cannot be written; check the permissions of the file and its folder, or use --db",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the permissions of the file and its folder, or use --db",
     sqlite3.SQLITE_PERM: "it cannot be opened; check the permissions of the file and its folder, or use --db",
@@ -30,14 +33,26 @@ def store_error(path: Path, error: Exception) -> StoreError:
         return error
     code = getattr(error, "sqlite_errorcode", None)  # absent on errors of the sqlite3 module's own
     if isinstance(error, OSError):
-        words = f"{error.strerror or error}; check the permissions of the file and its folder, or use --db"
+        words = os_words(error, "check the permissions of the file and its folder, or use --db")
     elif code is not None:
-        words = _WORDS.get(code & 0xFF) or f"SQLite reports: {error}; please report it"
+        words = _WORDS.get(code) or _WORDS.get(code & 0xFF) or f"SQLite reports: {error}; please report it"
     elif type(error) in (sqlite3.DatabaseError, sqlite3.OperationalError):  # without a code: what it holds is no text
         words = f"it is damaged: {error}; move it away to start anew, or use --db"
     else:
         words = f"{type(error).__name__}: {error}; please report it"
     return StoreError(f"store {path}: {words}")
+
+
+def os_words(error: OSError, otherwise: str) -> str:
+    """What went wrong with a file, and the next move: `otherwise`, unless there is no room."""
+    if is_full(error):
+        return _FULL
+    return f"{error.strerror or error}; {otherwise}"
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a disk, or a user's share of it, has no room."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from ..errors import StoreError
 from ..model import RunId
+from .failures import os_words
 
 #: The folder may have come with a repository: no link is followed, and no pipe is waited for.
 _CAREFUL = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+_SUFFIX = ".lock"
 
 
 class RunLocks:
@@ -30,11 +33,14 @@ class RunLocks:
         path = self._path(run_id)
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | _CAREFUL, 0o600)
+            with folder_lock(self.folder):  # for microseconds: between making and locking it is no dead one
+                self._remove_dead()
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | _CAREFUL, 0o600)
+                owned = _lock(fd, fcntl.LOCK_EX)
         except OSError as error:
-            raise StoreError(f"lock {path}: {error.strerror}; check the permissions of the folder") from error
+            raise StoreError(f"lock {path}: {os_words(error, 'check the permissions of the folder')}") from error
         try:
-            if not _lock(fd, fcntl.LOCK_EX):
+            if not owned:
                 raise StoreError(f"run {run_id} is being worked on by another vibe process; wait for it, or cancel it")
             try:
                 yield
@@ -42,6 +48,19 @@ class RunLocks:
                 path.unlink(missing_ok=True)  # while it is held: nobody can own the new file by then
         finally:
             os.close(fd)
+
+    def _remove_dead(self) -> None:
+        """Remove what killed processes left. A run gets a new id each time, so that nobody comes back for one.
+
+        The folder may have come with a repository: only what looks like a lock is removed, and only from here.
+        """
+        if self.folder.is_symlink():
+            return
+        with os.scandir(self.folder) as entries:
+            locks = [entry for entry in entries if entry.name.endswith(_SUFFIX) and _looks_like_ours(entry)]
+        for entry in locks:
+            if not self.is_owned(RunId(entry.name.removesuffix(_SUFFIX))):
+                Path(entry.path).unlink(missing_ok=True)
 
     def is_owned(self, run_id: RunId) -> bool:
         """Whether a live process, perhaps this one, works on the run."""
@@ -55,7 +74,18 @@ class RunLocks:
             os.close(fd)
 
     def _path(self, run_id: RunId) -> Path:
-        return self.folder / f"{run_id.replace('/', '_')}.lock"  # an id read from a strange store may be anything
+        return self.folder / f"{run_id.replace('/', '_')}{_SUFFIX}"  # an id read from a strange store may be anything
+
+
+def _looks_like_ours(entry: os.DirEntry[str]) -> bool:
+    """An empty file of this user: whether another user's is locked cannot be told."""
+    try:
+        if not entry.is_file(follow_symlinks=False):
+            return False
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:  # its owner has just removed it
+        return False
+    return status.st_size == 0 and status.st_uid == os.geteuid()
 
 
 def _lock(fd: int, how: int) -> bool:

@@ -12,8 +12,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..errors import StoreError
+from .failures import os_words
 from .git_index import tracked_by_git
 from .locks import folder_lock
+from .whole_file import write_whole
 
 _FILE = "stores.json"
 
@@ -48,7 +50,8 @@ class StoreOrigins:
                 origins[store_id] = _Origin(path=str(path.absolute()), trusted=trusted)
                 self._write(origins)
         except OSError as error:
-            raise StoreError(f"{self.path}: {error.strerror}; the list of your stores must be writable") from error
+            words = os_words(error, "the list of your stores must be writable")
+            raise StoreError(f"{self.path}: {words}") from error
 
     def problem(self, store_id: str, path: Path) -> str | None:
         """Why the store at `path` must not answer steps, in words; None if it may. Raises StoreError."""
@@ -83,9 +86,4 @@ class StoreOrigins:
 
     def _write(self, origins: dict[str, _Origin]) -> None:
         stores = {store_id: {"path": each.path, "trusted": each.trusted} for store_id, each in origins.items()}
-        new = self.path.with_suffix(".new")  # alone: the folder is locked
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-            json.dump({"stores": stores}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        write_whole(self.path, json.dumps({"stores": stores}, indent=1), mode=0o600)  # alone: the folder is locked

@@ -10,10 +10,11 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..errors import StoreError
-from .failures import store_error
+from .failures import is_full, store_error
 from .locks import folder_lock
 from .migrate import latest_schema, migrate, schema_of
 from .origin import StoreOrigins
+from .whole_file import write_whole
 
 _GITIGNORE = """\
 # What vibe keeps here is for this machine only. Workflows and agents are yours to commit.
@@ -38,8 +39,9 @@ def prepare(path: Path, origins: StoreOrigins, new: NewStore, *, busy_timeout_s:
     Several processes may do so at once. Returns a warning for the user, if there is one. Raises StoreError.
     """
     try:
-        _make_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with folder_lock(path.parent):
+            _make_ignored(path.parent)
             _make_file(path)
             connection = sqlite3.connect(path, isolation_level=None, timeout=busy_timeout_s)
             try:
@@ -50,11 +52,11 @@ def prepare(path: Path, origins: StoreOrigins, new: NewStore, *, busy_timeout_s:
         raise store_error(path, error) from error
 
 
-def _make_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def _make_ignored(folder: Path) -> None:
+    """An empty file would count as the user's own, and git would see the store."""
     ignore = folder / ".gitignore"
     if folder.name == ".vibe" and not ignore.exists():
-        ignore.write_text(_GITIGNORE, encoding="utf-8")
+        write_whole(ignore, _GITIGNORE, mode=0o666)  # alone: the folder is locked
 
 
 def _make_file(path: Path) -> None:
@@ -92,5 +94,7 @@ def _name(connection: sqlite3.Connection, path: Path, origins: StoreOrigins, new
     try:
         origins.record(store_id, path, trusted=False)
     except StoreError as error:
+        if is_full(error.__cause__):
+            raise  # room can be made, and a store that is not listed would answer nothing for good
         return f"store {path}: vibe will not reuse its results, since it could not be listed: {error}"
     return None

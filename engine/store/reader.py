@@ -15,6 +15,7 @@ from ..errors import StoreError
 from ..events import Event
 from ..model import (
     Attempt,
+    Delivery,
     Observation,
     PromptMakeup,
     Run,
@@ -23,11 +24,12 @@ from ..model import (
     Step,
     StepId,
     StepKey,
+    StepKind,
     StepStatus,
     ToolCall,
     Turn,
 )
-from ..ports import CutOffStep, DeliveredStep, StoredStep
+from ..ports import CutOffStep, DeliveredStep, LabelUsage, StoredStep
 from . import rows, tables
 from .blobs import BlobReader, plain
 from .failures import store_error
@@ -110,6 +112,11 @@ class SqliteReader:
     def close(self) -> None:
         self._connection.close()
 
+    @property
+    def named(self) -> bool:
+        """Whether the store has an id. One that no run has made yet has none."""
+        return self._execute("SELECT 1 FROM meta WHERE name = 'store_id'").fetchone() is not None
+
     @_reading
     def store_id(self) -> str:
         (value,) = self._execute("SELECT value FROM meta WHERE name = 'store_id'").fetchone()
@@ -184,6 +191,34 @@ class SqliteReader:
             return replace(run, status=RunStatus.INTERRUPTED)
         return run
 
+    # ------------------------------------------------------------ what a step is compared with
+
+    @_reading
+    def runs_before(self, run: Run, limit: int) -> list[Run]:
+        place = "(SELECT started_at, rowid FROM runs WHERE id = ?)"
+        order = "ORDER BY started_at DESC, rowid DESC LIMIT ?"
+        return self._runs(f"WHERE path = ? AND (started_at, rowid) < {place} {order}", plain(run.path), run.id, limit)
+
+    @_reading
+    def step(self, step_id: StepId) -> Step | None:
+        return next(iter(self._steps("WHERE id = ?", step_id)), None)
+
+    @_reading
+    def unanswered(self, key: StepKey) -> list[Step]:
+        unfinished = "status IN ('running', 'cancelled', 'timed_out', 'failed')"  # as the index says it
+        return self._steps(f"WHERE key = ? AND {unfinished} ORDER BY started_at, rowid", key)
+
+    @_reading
+    def recent_specs(self, kind: StepKind, before: float, limit: int) -> list[tuple[StepId, str]]:
+        found = self._execute(tables.RECENT_SPECS, (limit, kind, before)).fetchall()
+        return [(StepId(step), self._text(spec)) for step, spec in found]
+
+    @_reading
+    def latest_delivery(self, step_id: StepId, run_id: RunId) -> Delivery | None:
+        sql = f"SELECT {tables.DELIVERIES.names} FROM deliveries WHERE run_id = ? AND step_id = ?"  # noqa: S608
+        row = self._execute(f"{sql} ORDER BY seq DESC LIMIT 1", (run_id, step_id)).fetchone()
+        return None if row is None else rows.delivery_of(row, self._text)
+
     # ------------------------------------------------------------ traces
 
     @_reading
@@ -195,17 +230,8 @@ class SqliteReader:
         ]
 
     @_reading
-    def step(self, step_id: StepId) -> Step | None:
-        row = self._execute(f"SELECT {tables.STEPS.names} FROM steps WHERE id = ?", (step_id,)).fetchone()  # noqa: S608
-        return None if row is None else self._step(row)
-
-    @_reading
     def steps_of_run(self, run_id: RunId) -> list[Step]:
-        found = self._execute(
-            f"SELECT {tables.STEPS.names} FROM steps WHERE run_id = ? ORDER BY started_at, rowid",  # noqa: S608
-            (run_id,),
-        )
-        return [self._step(row) for row in found.fetchall()]
+        return self._steps("WHERE run_id = ? ORDER BY started_at, rowid", run_id)
 
     @_reading
     def turns(self, step_id: StepId) -> list[Turn]:
@@ -242,9 +268,20 @@ class SqliteReader:
         return [(number, rows.event_of(cell, self._text)) for number, cell in found.fetchall()]
 
     @_reading
+    def usage_by_label(self, path: str, runs: int) -> dict[str, list[LabelUsage]]:
+        found: dict[str, list[LabelUsage]] = {}
+        for label, *sums in self._execute(tables.USAGE_BY_LABEL, (plain(path), runs)).fetchall():
+            found.setdefault(label, []).append(LabelUsage(*sums))
+        return found
+
+    @_reading
     def source(self, digest: str) -> str | None:
         row = self._execute("SELECT text FROM sources WHERE digest = ?", (digest,)).fetchone()
         return None if row is None else self._text(row[0])
+
+    def _steps(self, clause: str, *parameters: object) -> list[Step]:
+        found = self._execute(f"SELECT {tables.STEPS.names} FROM steps {clause}", parameters)  # noqa: S608
+        return [self._step(row) for row in found.fetchall()]
 
     def _step(self, row: rows.Row) -> Step:
         observed = row[tables.STEPS.columns.index("observed")]

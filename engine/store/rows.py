@@ -14,9 +14,11 @@ from ..model import (
     Delivery,
     DeliveryMode,
     Fault,
+    Grounds,
     LineageId,
     Observation,
     PromptMakeup,
+    RefreshWord,
     Run,
     RunId,
     RunStatus,
@@ -111,6 +113,7 @@ def run_row(run: Run, put: Put) -> Row:
         run.stored_steps,
         *_usage_cells(run.usage),
         *_usage_cells(run.paid),
+        put(_json_text(run.refresh)) if run.refresh else None,
     )
 
 
@@ -140,6 +143,7 @@ def run_of(row: Row, text: Text) -> Run:
         stored_steps=row[21],
         usage=_usage(row[22:29]),
         paid=_usage(row[29:36]),
+        refresh=() if row[36] is None else msgspec.json.decode(text(row[36]), type=tuple[RefreshWord, ...]),
     )
 
 
@@ -355,6 +359,7 @@ def delivery_row(delivery: Delivery, put: Put) -> Row:
         delivery.delivered_at,
         put(delivery.reason),
         plain(delivery.model_reason),
+        None if delivery.grounds is None else put(_json_text(delivery.grounds)),
     )
 
 
@@ -374,7 +379,15 @@ def delivery_of(row: Row, text: Text) -> Delivery:
         delivered_at=row[11],
         reason=text(row[12]),
         model_reason=row[13],
+        grounds=None if row[14] is None else msgspec.json.decode(text(row[14]), type=Grounds),
     )
+
+
+def _json_text(value: object) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # a lone surrogate in an argument, which `put` makes a question mark
+        return json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
 
 
 def place_row(delivery: Delivery) -> Row:

@@ -47,6 +47,7 @@ RUNS = Table(
         *("id", "lineage", "parent", "workflow", "path", "source_digest", "args", "args_digest", "status"),
         *("started_at", "finished_at", "now", "horizon", "seed", "model", "offline", "sandbox_level", "version"),
         *("result", "fault", "live_steps", "stored_steps", *_USAGE, *(f"paid_{column}" for column in _USAGE)),
+        "refresh",
     ),
 )
 SOURCES = Table("sources", ("digest",), ("digest", "text"))
@@ -93,7 +94,7 @@ DELIVERIES = Table(
     ("run_id", "number"),
     (
         *("run_id", "number", "step_id", "mode", "status", "place", "label", "phase", "scope", "line"),
-        *("requested_at", "delivered_at", "reason", "model_reason"),
+        *("requested_at", "delivered_at", "reason", "model_reason", "grounds"),
     ),
 )
 
@@ -118,6 +119,26 @@ LINK = "SELECT predecessor, (SELECT max(number) FROM turns WHERE step_id = ?1) F
 LOOKS = """
 SELECT observed_tool, observed_arguments, observed_digest FROM tool_calls
 WHERE step_id = ? AND turn < ? AND observed_tool IS NOT NULL ORDER BY turn, number
+"""
+
+#: One row a key, of its latest step: a bare column beside max() is of the row that has it.
+RECENT_SPECS = """
+SELECT id, spec, max(rowid) AS latest
+FROM (SELECT rowid, id, key, spec, kind, started_at FROM steps ORDER BY rowid DESC LIMIT ?)
+WHERE kind = ? AND started_at < ? GROUP BY key ORDER BY latest DESC
+"""
+
+#: What the steps of a file's latest runs used, by label and model; each step once.
+USAGE_BY_LABEL = """
+SELECT label, model, count(*), sum(input_tokens), sum(output_tokens),
+       CASE WHEN count(cost_microusd) = count(*) THEN sum(cost_microusd) END
+FROM (
+    SELECT DISTINCT deliveries.label, steps.id, steps.model, input_tokens, output_tokens, cost_microusd
+    FROM deliveries JOIN steps ON steps.id = deliveries.step_id
+    WHERE deliveries.run_id IN (SELECT id FROM runs WHERE path = ? ORDER BY started_at DESC LIMIT ?)
+      AND steps.status = 'completed' AND steps.kind = 'agent'
+)
+GROUP BY label, model ORDER BY label, model
 """
 
 POOL = """

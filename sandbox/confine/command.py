@@ -129,11 +129,13 @@ def _set_limits(request: Request) -> None:
 
 def _landlock(request: Request, scratch: str) -> rules.Installed:
     if MOUNTS in request.layers:
-        readable, writable = ["/"], [request.root, *SCRATCH, *rules.DEVICES]
+        readable, writable = ["/"], [*SCRATCH, *rules.DEVICES]
+        writable += [request.root] if request.writable else []
     else:
         protected = request.protected if PROTECTED in request.layers else []
         readable = [*request.system, *request.etc, *request.readable, request.root, *rules.SYSTEM_FILES]
-        writable = [*rules.writable_entries(request.root, protected), scratch, *rules.DEVICES]
+        writable = [scratch, *rules.DEVICES]
+        writable += rules.writable_entries(request.root, protected) if request.writable else []
     tcp = request.network or NETWORK in request.layers
     return rules.restrict(readable=readable, writable=writable, tcp=tcp, scope=SCOPE in request.layers)
 

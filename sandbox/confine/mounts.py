@@ -49,7 +49,8 @@ def enter_view(request: Request) -> None:
         _bind(sources[path], path, ATTR_RDONLY | ATTR_NOSUID | ATTR_NOEXEC)
     # Parents first: a mount hides what lies below it.
     for path in sorted({*request.readable, *request.system, *request.etc, request.root} & sources.keys()):
-        _bind(sources[path], path, ATTR_NOSUID | ATTR_NODEV if path == request.root else _READ_ONLY)
+        writable = path == request.root and request.writable
+        _bind(sources[path], path, ATTR_NOSUID | ATTR_NODEV if writable else _READ_ONLY)
     if PROTECTED in request.layers:
         _protect(request)
     for path, target in _LINKS.items():

@@ -31,12 +31,14 @@ class CommandLimits:
 class Confinement:
     """`project` is the one folder that the command may write to, but for `protected`, whether it is there or not.
 
-    `readable` is what the command sees beside the system, its PATH and the interpreter. `environment` is added to the
-    few variables that every command gets; nothing else of this process's environment is seen.
+    Not `writable`, it may write nowhere but to its own temporary folders. `readable` is what the command sees beside
+    the system, its PATH and the interpreter. `environment` is added to the few variables that every command gets;
+    nothing else of this process's environment is seen.
     """
 
     project: Path
     protected: tuple[str, ...] = PROTECTED_NAMES  # relative to the project
+    writable: bool = True
     readable: tuple[Path, ...] = ()
     network: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)

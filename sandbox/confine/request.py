@@ -13,6 +13,7 @@ class Request(NamedTuple):
     cwd: str
     environment: dict[str, str]
     root: str  # the project
+    writable: bool  # whether the project may be written to
     protected: list[str]
     readable: list[str]
     system: list[str]

@@ -65,7 +65,8 @@ def make_request(
         cwd=folder,
         environment={**environment, **temporary},
         root=root,
-        protected=view.protected_paths(policy, root),
+        writable=policy.writable,
+        protected=view.protected_paths(policy, root) if policy.writable else [],  # read-only, all of it is
         # What lies in the project is seen anyway; a read-only view of it would take its writing away.
         readable=[path for path in view.readable(policy, environment) if not holds(root, path)],
         system=[path for path in view.SYSTEM if os.path.lexists(path)],

@@ -115,7 +115,8 @@ class Supervisor:
             raise _NotConfined(told.get("message", "its process ended before it was ready"))
         if listener >= 0:
             protected = wanted.protected if PROTECTED in layers else []
-            self._broker = Broker(listener, writable=[wanted.root, self._scratch], protected=protected)
+            writable = [wanted.root, self._scratch] if wanted.writable else [self._scratch]
+            self._broker = Broker(listener, writable=writable, protected=protected)
             self._poll.register(listener, select.POLLIN)
         self._report(layers, message["layers"])
         self._request = wanted

@@ -37,7 +37,7 @@ def project_root(policy: Confinement) -> str:
     if not os.path.isdir(root):
         raise ConfinementRefused(f"{policy.project} is no folder; commands need the project's folder")
     for private in private_folders():
-        if holds(root, private):
+        if policy.writable and holds(root, private):
             raise ConfinementRefused(
                 f"{root} holds {private}, so that a command could write all of it; run vibe in a project's own folder"
             )

@@ -88,3 +88,9 @@ def test_the_offline_answer_depends_on_what_is_in_the_files(here: CommandHere) -
     assert here("run", "flow.py", "-q", "--fresh").stdout == first
     here.command.write("notes.md", "something else")
     assert here("run", "flow.py", "-q").stdout != first
+
+
+def test_a_context_is_shown_as_it_was_sent_and_not_as_its_digest(here: CommandHere) -> None:
+    here.command.write("flow.py", 'return await agent("Go on.", context="All of it.\\nTwice.")\n')
+    assert here("run", "flow.py", "-q").returncode == 0
+    assert "context\nAll of it.\nTwice.\n\nprompt\nGo on.\n" in here("trace", "--step", "1").stdout

@@ -14,10 +14,11 @@ from typing import IO, Any
 
 import pytest
 
+from tests.support.leaks import nothing_is_left
 from tests.support.model_server import ModelServer
 from tests.support.model_server_plugin import model_server
 
-__all__ = ["model_server"]
+__all__ = ["model_server", "nothing_is_left"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0

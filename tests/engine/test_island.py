@@ -267,6 +267,7 @@ def test_a_post_from_nowhere_is_refused() -> None:
 # ---------------------------------------------------------------- the end
 
 
+@pytest.mark.usefixtures("tasks_are_cut_off")
 def test_the_death_of_the_thread_fails_every_call_at_once() -> None:
     async def body(island: Island) -> list[BaseException]:
         errors: list[BaseException] = []
@@ -290,6 +291,7 @@ def test_the_death_of_the_thread_fails_every_call_at_once() -> None:
     assert len(on_island(body)) == 20
 
 
+@pytest.mark.usefixtures("tasks_are_cut_off")
 def test_an_exit_in_a_callback_of_the_loop_kills_the_thread_and_is_named_as_the_cause() -> None:
     async def leave_later() -> None:
         asyncio.get_running_loop().call_soon(sys.exit, 3)
@@ -374,6 +376,7 @@ def test_leaving_the_block_in_a_cancelled_scope_still_ends_the_thread() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.usefixtures("tasks_are_cut_off")
 def test_tasks_that_a_library_left_behind_are_cancelled_when_the_island_closes() -> None:
     ended: list[str] = []
     kept: set[asyncio.Task[None]] = set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,10 +14,20 @@ import trio
 
 from tests.support.whole_runs import RunProject, body, new_project, prompt_of
 from vibe_workflows.cli import wiring
-from vibe_workflows.engine.errors import ExitCode, ProviderError, RateLimited, Refused
-from vibe_workflows.engine.events import Event, StepFinished, StepRetried, Warned
+from vibe_workflows.engine.backends.estimate import request_tokens
+from vibe_workflows.engine.errors import ContextTooLong, ExitCode, ProviderError, RateLimited, Refused
+from vibe_workflows.engine.events import ContextShortened, Event, StepFinished, StepRetried, TurnFinished, Warned
 from vibe_workflows.engine.launch import RunRequest
-from vibe_workflows.engine.model import FAILED_STEP, FinishReason, ModelReply, ModelRequest, RunStatus, Usage
+from vibe_workflows.engine.model import (
+    FAILED_STEP,
+    FinishReason,
+    ModelReply,
+    ModelRequest,
+    Role,
+    RunStatus,
+    ToolRequest,
+    Usage,
+)
 
 
 @pytest.fixture
@@ -242,6 +254,34 @@ def test_an_answer_in_a_schema_is_repaired_twice_and_then_a_mismatch(project: Ru
     report = project.run(source.replace("count", "again"), lambda _request: '{"value": "no"}')
     assert report.error is not None
     assert report.error.type == "SchemaMismatch"
+    assert report.error.fields["answer"] == '{"value": "no"}'
+    assert report.error.fields["corrections"] == 2
+
+
+def test_a_context_that_overflows_is_shortened_and_the_run_tells_of_it(project: RunProject) -> None:
+    for name in ("a", "b", "c"):
+        (project.folder / f"{name}.txt").write_text(f"{name} is a word\n" * 300)
+
+    def answer(request: ModelRequest) -> ModelReply:
+        if request_tokens(request) > 4_000:
+            raise ContextTooLong("too long")
+        read = sum(message.role is Role.TOOL for message in request.messages)
+        if read == 3:
+            return ModelReply(text="done", finish=FinishReason.STOP, usage=None)
+        look = ToolRequest(id="", name="read_file", arguments=f'{{"path":"{"abc"[read]}.txt"}}')
+        return ModelReply(text="", finish=FinishReason.TOOL_CALLS, usage=None, tool_requests=(look,))
+
+    assert project.result(body("return await agent('read', tools=['read'])"), answer) == "done"
+    (event,) = project.seen.of(ContextShortened)
+    assert (event.turn, event.outputs) == (4, 2)
+    assert event.characters > 8_000
+    assert project.seen.of(StepRetried) == []
+    assert len(project.seen.of(TurnFinished)) == 4
+    with contextlib.closing(sqlite3.connect(project.folder / ".vibe" / "vibe.db")) as store:
+        rows = store.execute(
+            "SELECT number, shortened IS NULL, system_tokens > 50 FROM turns ORDER BY number"
+        ).fetchall()
+    assert rows == [(1, 1, 1), (2, 1, 1), (3, 1, 1), (4, 0, 1)]
 
 
 def test_a_wrong_schema_is_a_setup_error_before_any_call(project: RunProject) -> None:

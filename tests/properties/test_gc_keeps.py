@@ -46,6 +46,7 @@ class Asked(Struct, frozen=True):
     canonical: str
     place: str
     horizon: float | None = None
+    refreshed: bool = False
 
 
 @dataclass

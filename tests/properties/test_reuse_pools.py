@@ -20,6 +20,7 @@ class Call:
     canonical: str
     place: str
     horizon: float | None = None
+    refreshed: bool = False
 
     @property
     def key(self) -> StepKey:

@@ -77,6 +77,35 @@ def test_a_command_that_closes_its_output_and_goes_on_is_waited_for(project: Pat
     assert end.exit_code == 3
 
 
+def test_a_project_that_is_only_read_cannot_be_written_to_in_any_way(project: Path, route: str) -> None:
+    (project / "src/file").write_text("as it was")
+    before = (project / "src/file").stat()
+    policy = Confinement(project=project, writable=False)
+    end = shell(
+        "for each in 'echo x > new' 'echo x > src/new' 'echo x > src/file' 'rm src/file' 'chmod 777 src/file' "
+        "'touch -d 2001-01-01 src/file' 'mv src moved' 'ln -s x link' 'mkdir .git'; do "
+        'sh -c "$each" 2>/dev/null && echo "through: $each"; done; cat src/file; echo x > "$TMPDIR/own"',
+        project,
+        route=route,
+        policy=policy,
+    )
+    assert (end.exit_code, end.stdout) == (0, b"as it was")
+    assert end.level is (Level.STRONG if route == "namespaces" else Level.GOOD)
+    after = (project / "src/file").stat()
+    assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+    assert sorted(path.name for path in project.rglob("*")) == ["file", "src"]
+
+
+def test_a_home_can_be_read_as_a_project_but_not_written_to(
+    project: Path, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(project))
+    with pytest.raises(ConfinementRefused, match="own folder"):
+        run(["true"], project, route=route)
+    policy = Confinement(project=project, writable=False)
+    assert run(["ls"], project, route=route, policy=policy).stdout == b"src\n"
+
+
 def test_at_the_time_limit_everything_is_killed(project: Path, route: str) -> None:
     end = shell("echo begun; sleep 301.1 & sleep 301.1", project, route=route, timeout_s=1.0)
     assert end.timed_out

@@ -55,7 +55,9 @@ def test_a_failed_branch_is_none_with_a_warning(child: ForkServer) -> None:
     ran = run(child, source)
     assert ran.value == ["a", None, None, "d"]
     (log,) = ran.of("log")
-    assert log["message"] == "parallel (line 4): 2 of 4 failed: rate_limited: RateLimited message"
+    assert log["message"] == (
+        "parallel (line 4): 2 of 4 failed: 1 rate_limited, 1 KeyError; first rate_limited: RateLimited message"
+    )
     assert log["fields"] == {"level": "warning"}
     assert log["line"] == 4
 

@@ -237,6 +237,22 @@ def test_what_a_failed_branch_leaves_behind_is_forgiven(child: ForkServer) -> No
     assert ran.logs == ["parallel (line 10): 1 of 3 failed: ValueError: b"]
 
 
+def test_failures_of_different_kinds_are_counted_apart_in_the_warning(child: ForkServer) -> None:
+    source = """
+    async def branch(name):
+        if name == "a":
+            raise KeyError(name)
+        return await agent(name)
+    async def main(args):
+        return await parallel(branch(name) for name in "abcd")
+    """
+    reply = lambda call: fault(call) if call["p"]["prompt"] in ("b", "c") else "ok"  # noqa: E731
+    ran = child.script(source).serve(reply)
+    assert ran.value == [None, None, None, "ok"]
+    (warning,) = ran.logs
+    assert warning.startswith("parallel (line 7): 3 of 4 failed: 1 KeyError, 2 rate_limited; first KeyError: 'a'")
+
+
 def test_what_a_stopped_fan_out_never_started_is_forgiven(child: ForkServer) -> None:
     source = """
     async def f(name):

@@ -201,6 +201,20 @@ def test_an_engine_error_arrives_with_all_that_it_says(child: ForkServer) -> Non
     assert ran.value == ["budget_exceeded", "out of money", "run", "usd", 1.5, 0.25, []]
 
 
+def test_an_answer_that_did_not_fit_arrives_with_what_came(child: ForkServer) -> None:
+    source = """
+    try:
+        await agent("x", schema={"type": "integer"})
+    except SchemaMismatch as error:
+        return [error.kind, error.message, error.problems, error.answer, error.corrections, error.step]
+    """
+    fields = {"problems": ["value: 'a' is no integer"], "answer": "[1", "corrections": 2}
+    ran = child.script(source).serve(lambda call: fault(call, "SchemaMismatch", "no", **fields))
+    assert ran.value == ["schema_mismatch", "no", ["value: 'a' is no integer"], "[1", 2, "agent#1"]
+    made = run(child, "error = SchemaMismatch('mine')\nreturn [error.problems, error.answer, error.corrections]")
+    assert made.value == [[], "", 0]
+
+
 def test_an_error_of_an_unknown_type_is_an_agent_error_of_its_kind(child: ForkServer) -> None:
     source = 'try:\n    await agent("x")\nexcept AgentError as error:\n    return [error.kind, type(error).__name__]'
     assert child.script(source).serve(lambda call: fault(call, "FromTheFuture")).value == [

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import trio
 
+from vibe_workflows.engine.agents.schema_cache import SchemaCache
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
@@ -18,7 +19,7 @@ from vibe_workflows.engine.journal import Journal, Observers
 from vibe_workflows.engine.metering import MeteredBackend
 from vibe_workflows.engine.model import Attempt, ModelRequest, Role, RunId, StepId, StepKey, StepKind, StepSpec
 from vibe_workflows.engine.ports import Limits, ModelBackend, Record, RunEvent, StoreReader
-from vibe_workflows.engine.step import LiveStep, SchemaCache, StepOutcome, StepServices, StepWork
+from vibe_workflows.engine.step import LiveStep, StepOutcome, StepServices, StepWork
 
 from .checking import PlainChecker
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import trio
 
 from vibe_workflows.engine.backends.litellm import LitellmBackend, LitellmSettings
@@ -13,6 +14,13 @@ from vibe_workflows.engine.island import open_island
 from vibe_workflows.engine.model import Message, ModelRequest, Role
 
 TEST_MODEL = "openai/test-model"
+
+#: As `pytestmark`: pytest undoes the filters that the engine and litellm set for what pydantic says of litellm's types,
+#: and for a coroutine that litellm leaves behind where a call is cancelled at its very beginning.
+LITELLM_WARNINGS = [
+    pytest.mark.filterwarnings("ignore:.*(`ReadOnly` qualifier|attribute on the instance is deprecated)"),
+    pytest.mark.filterwarnings(r"ignore:coroutine '\w+\.async_\w+' was never awaited:RuntimeWarning"),
+]
 
 
 def ask(prompt: str = "hello", **changes: Any) -> ModelRequest:

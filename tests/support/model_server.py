@@ -36,6 +36,8 @@ from tests.support.wire_formats import default_answer, format_of, settled
 
 #: Ends a wait for what will never come. Long, because importing litellm on a busy machine is.
 PATIENCE_S = 90.0
+#: For a client that is done; the kernel tells of its end at once.
+LEAVING_S = 10.0
 _KINDS: dict[str, type[Behaviour]] = {kind.__name__: kind for kind in (Answer, Fail, Raw, Hang, Drop, StreamError)}
 
 
@@ -78,6 +80,11 @@ class ModelServer:
         with self._changed:
             self._queue.extend(behaviours)
 
+    def forget(self) -> None:
+        """Take back the behaviours that no request came for."""
+        with self._changed:
+            self._queue.clear()
+
     def hold(self) -> None:
         """Let requests arrive, and answer none before `release`."""
         self._on_loop(asyncio.Event.clear)
@@ -99,6 +106,10 @@ class ModelServer:
         """Block until `count` connections ended; all that did."""
         self._wait(lambda: len(self.closes) >= count, f"{count} closed connections", timeout_s)
         return list(self.closes)
+
+    def wait_left(self, timeout_s: float = LEAVING_S) -> None:
+        """Block until no client has a connection here: one that is still open was forgotten."""
+        self._wait(lambda: not self.open_connections, "all clients to leave", timeout_s)
 
     async def until_requests(self, count: int) -> list[SeenRequest]:
         """`wait_requests` for a trio test on the real clock."""

@@ -11,7 +11,8 @@ from tests.support.model_server import ModelServer
 
 @pytest.fixture
 def model_server() -> Iterator[ModelServer]:
-    """A fresh server on a free port. It fails the test that made it stumble."""
+    """A fresh server on a free port. It fails the test that made it stumble, or that leaves it with a connection."""
     with ModelServer() as server:
         yield server
+        server.wait_left()
     assert server.errors == []

@@ -10,9 +10,10 @@ import trio
 
 from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
-from vibe_workflows.engine.ports import Checker, ToolResult
+from vibe_workflows.engine.ports import Checker, CommandRunner, ToolResult
 
 from .checking import PlainChecker
+from .commands import PlainCommands
 
 T = TypeVar("T")
 
@@ -24,10 +25,10 @@ def run(main: Callable[[], Awaitable[T]]) -> T:
 class Project:
     """Files below `root`, and its tools called by name."""
 
-    def __init__(self, root: Path, checker: Checker | None = None) -> None:
+    def __init__(self, root: Path, checker: Checker | None = None, commands: CommandRunner | None = None) -> None:
         self.root = root
         self.workspace = Workspace(root, checker or PlainChecker())
-        self.tools = ToolBox(read_tools(self.workspace))
+        self.tools = ToolBox(read_tools(self.workspace, commands or PlainCommands(root)))
 
     def write(self, path: str, content: str | bytes = "") -> Path:
         target = self.root / path

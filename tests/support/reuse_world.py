@@ -11,7 +11,7 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,10 +19,12 @@ from typing import Any, TypeAlias
 import trio
 
 from tests.support.checking import PlainChecker
+from tests.support.commands import PlainCommands
 from vibe_workflows.cli import assembly, wiring
 from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
+from vibe_workflows.engine.dry_run import DryRun
 from vibe_workflows.engine.errors import ProviderError, ToolDenied, ToolFailed
 from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import (
@@ -34,13 +36,14 @@ from vibe_workflows.engine.model import (
     ToolRequest,
     Usage,
 )
+from vibe_workflows.engine.ports import EventSink
 from vibe_workflows.sandbox.launcher import Zygote
 
 #: Where no tool looks.
 FLOW = ".vibe/workflows/flow.py"
 PATHS = ("a.py", "b.py", "n.md", "sub/c.py")
 #: What a file may hold; None: there is no such file.
-CONTENTS = (None, "one\ntwo\nthree\n", "one\n2\nthree\n", "one\ntwo\n3\n", "needle\n")
+CONTENTS = (None, None, "one\ntwo\nthree\n", "one\n2\nthree\n", "one\ntwo\n3\n", "needle\n")
 
 #: A look of a step: a tool and its arguments.
 OPS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -225,7 +228,7 @@ class Oracle:
         return other.prompt == step.prompt and other.shown == step.shown[: turns - 1]
 
     def _shown(self, tree: Tree) -> dict[int, str]:
-        tools = ToolBox(read_tools(Workspace(self.project, PlainChecker()))).by_name
+        tools = ToolBox(read_tools(Workspace(self.project, PlainChecker()), PlainCommands(self.project))).by_name
 
         async def look(number: int) -> str:
             name, arguments = OPS[number]
@@ -265,19 +268,35 @@ class Model:
             if self.called == self.kill_at:
                 os.kill(os.getpid(), signal.SIGINT)
             await trio.sleep_forever()
-        prompt = next(message.text for message in request.messages if message.role is Role.USER)
-        shown = tuple(message.text for message in request.messages if message.role is Role.TOOL)
-        asked = Asked(prompt, shown)
-        task = json.loads(prompt)
-        if len(shown) < len(task["looks"]):
-            self.made[asked] += 1
-            name, arguments = OPS[task["looks"][len(shown)]]
-            call = ToolRequest(id=f"c{len(shown)}", name=name, arguments=json.dumps(arguments))
-            return ModelReply(text="", finish=FinishReason.TOOL_CALLS, usage=USAGE, tool_requests=(call,))
-        if task["name"] in self.failing:
+        asked = asked_by(request)
+        if json.loads(asked.prompt)["name"] in self.failing and not looks_left(asked):
             return ProviderError("the provider is down")
         self.made[asked] += 1
+        return reply_to(asked)
+
+
+def asked_by(request: ModelRequest) -> Asked:
+    prompt = next(message.text for message in request.messages if message.role is Role.USER)
+    return Asked(prompt, tuple(message.text for message in request.messages if message.role is Role.TOOL))
+
+
+def looks_left(asked: Asked) -> list[int]:
+    looks: list[int] = json.loads(asked.prompt)["looks"]
+    return looks[len(asked.shown) :]
+
+
+def reply_to(asked: Asked) -> ModelReply:
+    """The next look of the step, or its answer. Its text names all that the model saw, in every turn."""
+    left = looks_left(asked)
+    if not left:
         return ModelReply(text=answer_to(asked), finish=FinishReason.STOP, usage=USAGE)
+    name, arguments = OPS[left[0]]
+    call = ToolRequest(id=f"c{len(asked.shown)}", name=name, arguments=json.dumps(arguments))
+    return ModelReply(text=answer_to(asked), finish=FinishReason.TOOL_CALLS, usage=USAGE, tool_requests=(call,))
+
+
+def _nobody(_request: ModelRequest) -> Scripted:
+    raise AssertionError("a dry run asked a model")
 
 
 @dataclass
@@ -302,14 +321,26 @@ class World:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(content)
 
-    def run(self, *, failing: frozenset[str] = frozenset(), kill_at: int | None = None, **flags: Any) -> Outcome:
+    def dry_run(self, **wanted: Any) -> DryRun:
+        self.write(FLOW, source_of(self.tree, self.dressing))
+        request = RunRequest(target=FLOW, **wanted)
+        return assembly.dry_run(self.zygote, wiring.load(self._flags()), request, [], ScriptedBackend(_nobody))
+
+    def run(
+        self,
+        *,
+        failing: frozenset[str] = frozenset(),
+        kill_at: int | None = None,
+        sinks: Sequence[EventSink] = (),
+        **wanted: Any,
+    ) -> Outcome:
         self.write(FLOW, source_of(self.tree, self.dressing))
         expected = self.oracle.expect(self.tree, failing)
         bounds = self.oracle.live_calls(expected)
         model = Model(failing=failing, kill_at=kill_at)
         settings = wiring.load(self._flags())
-        request = RunRequest(target=FLOW, **flags)
-        report = assembly.run_workflow(self.zygote, settings, request, [], ScriptedBackend(model))
+        request = RunRequest(target=FLOW, **wanted)
+        report = assembly.run_workflow(self.zygote, settings, request, sinks, ScriptedBackend(model))
         killed = report.run.status is RunStatus.INTERRUPTED
         outcome = Outcome(report=report, expected=expected, bounds=bounds, model=model, killed=killed)
         self.oracle.note(model.made)

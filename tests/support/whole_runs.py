@@ -11,6 +11,8 @@ import pytest
 
 from vibe_workflows.cli import wiring
 from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
+from vibe_workflows.engine.config import Settings
+from vibe_workflows.engine.dry_run import DryRun
 from vibe_workflows.engine.errors import ExitCode
 from vibe_workflows.engine.events import Event
 from vibe_workflows.engine.launch import RunReport, RunRequest
@@ -46,14 +48,24 @@ class RunProject:
         return target
 
     def run(self, source: str, answer: Script | None = None, **wanted: Any) -> RunReport:
-        flags = {"model": "scripted", "max_usd": "none", **wanted.pop("flags", {})}
-        self.write("flow.py", source)
+        settings, request = self._asked_for(source, wanted)
         if answer is not None:
             self.backend = ScriptedBackend(answer)
         self.backend.requests.clear()
+        return wiring.run_workflow(settings, request, [self.seen], backend=self.backend)
+
+    def dry_run(self, source: str, **wanted: Any) -> DryRun:
+        settings, request = self._asked_for(source, wanted)
+        self.backend.requests.clear()
+        found = wiring.dry_run(settings, request, [self.seen], backend=self.backend)
+        assert self.backend.requests == []
+        return found
+
+    def _asked_for(self, source: str, wanted: dict[str, Any]) -> tuple[Settings, RunRequest]:
+        flags = {"model": "scripted", "max_usd": "none", **wanted.pop("flags", {})}
+        self.write("flow.py", source)
         self.seen = Seen()
-        request = RunRequest(target="flow.py", **wanted)
-        return wiring.run_workflow(wiring.load(flags), request, [self.seen], backend=self.backend)
+        return wiring.load(flags), RunRequest(target="flow.py", **wanted)
 
     def result(self, source: str, answer: Script | None = None, **wanted: Any) -> Any:
         report = self.run(source, answer, **wanted)

@@ -11,10 +11,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ...errors import ToolDenied, ToolFailed
 from ...model import JSON, ToolSpec
-from ...ports import ToolResult
+from ...ports import CommandRunner, ToolResult
 from .arguments import parameters_of, parse
 from .glob import matching
+from .literals import holds_one, required_literals
 from .render import capped, clip
+from .ripgrep import Ripgrep
 from .secrets import refusal
 from .walk import find_files
 from .workspace import Place, Workspace, as_text, visible
@@ -59,19 +61,25 @@ class Grep:
     group = "read"
     observes = True
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, commands: CommandRunner) -> None:
         self._workspace = workspace
+        self._ripgrep = Ripgrep(commands)
         self._slots = trio.Semaphore(_BATCHES_AT_ONCE)
 
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         """Data: {matches: [{path, line, text}], truncated}, by path and line; very long lines are clipped."""
         wanted = parse(self.spec.name, GrepArguments, arguments)
-        found = await self._matches(wanted, await self._files(wanted))
+        files = await self._files(wanted)
+        literals = required_literals(wanted.pattern, ignore_case=wanted.ignore_case)
+        if literals:
+            await self._search(wanted, [("", "")], 1)  # a pattern that is wrong is so in a project without a match, too
+            files = await self._ripgrep.narrow(files, literals, ignore_case=wanted.ignore_case)
+        found = await self._matches(wanted, files, [literal.encode() for literal in literals])
         kept = found[: wanted.limit]
         truncated = len(found) > len(kept)
         return ToolResult(text=_text(wanted, kept, truncated=truncated), data=_data(kept, truncated=truncated))
 
-    async def _files(self, wanted: GrepArguments) -> list[str]:
+    async def _files(self, wanted: GrepArguments) -> Sequence[str]:
         """Real paths of what to search. A single file that cannot be searched is an error, in a folder it is not."""
         place = self._workspace.locate(wanted.path)
         if not self._workspace.is_folder(place):
@@ -85,24 +93,29 @@ class Grep:
         below = [path[len(prefix) :] for path in files]
         return [prefix + path for path in await matching(self._workspace, glob.removeprefix("./"), below)]
 
-    async def _matches(self, wanted: GrepArguments, files: Sequence[str]) -> list[_Match]:
+    async def _matches(self, wanted: GrepArguments, files: Sequence[str], literals: Sequence[bytes]) -> list[_Match]:
         """The matches in order; one more than the limit where there are more."""
         left = iter(files)
         found: list[_Match] = []
         while len(found) <= wanted.limit:
             async with self._slots:
-                batch = await self._batch(left)
+                batch = await self._batch(wanted, left, literals)
                 if not batch:
                     break
                 found += await self._search(wanted, batch, wanted.limit + 1 - len(found))
         return found
 
-    async def _batch(self, files: Iterator[str]) -> list[tuple[str, str]]:
-        """The next texts to search, empty only at the end of `files`."""
+    async def _batch(
+        self, wanted: GrepArguments, files: Iterator[str], literals: Sequence[bytes]
+    ) -> list[tuple[str, str]]:
+        """The next texts that hold one of the literals, if there are any; empty only at the end of `files`."""
         batch: list[tuple[str, str]] = []
         size = 0
         for number, path in enumerate(files, 1):
-            text = await self._searchable(path)
+            data = await self._searchable(path)
+            text = None
+            if data and (not literals or holds_one(data, literals, ignore_case=wanted.ignore_case)):
+                text = as_text(data)
             if text:
                 batch.append((path, text))
                 size += len(text.encode())
@@ -112,20 +125,19 @@ class Grep:
                 await trio.lowlevel.checkpoint()
         return batch
 
-    async def _searchable(self, path: str) -> str | None:
-        """Text of a file that a walk found, or None where it is left out: secret, binary, large, or gone since."""
+    async def _searchable(self, path: str) -> bytes | None:
+        """Contents of a file that a walk found, or None where it is left out: secret, large, or gone since."""
         parts = tuple(path.split("/"))
         if refusal(parts) is not None:
             return None
         try:
-            data = await self._workspace.read_small(Place(path=path, parts=parts), limit=MAX_FILE_BYTES)
+            return await self._workspace.read_small(Place(path=path, parts=parts), limit=MAX_FILE_BYTES)
         except ToolDenied:
             return None  # no regular file any more
         except ToolFailed as error:
             if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
                 return None
             raise
-        return as_text(data) if data is not None else None
 
     async def _search(self, wanted: GrepArguments, batch: list[tuple[str, str]], limit: int) -> list[_Match]:
         try:

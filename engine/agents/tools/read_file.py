@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from ...errors import ToolFailed
 from ...model import JSON, ToolSpec
-from ...ports import ToolResult
+from ...ports import Look, ToolResult
 from .arguments import parameters_of, parse
-from .render import capped, clip
+from .render import MAX_TEXT_BYTES, clip
 from .workspace import Workspace, visible
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -33,7 +34,7 @@ class ReadFile:
             "Binary files and secrets (.env, keys) are refused."
         ),
         parameters=parameters_of(ReadFileArguments),
-        version=1,
+        version=2,
     )
     group = "read"
     observes = True
@@ -42,9 +43,10 @@ class ReadFile:
         self._workspace = workspace
 
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
-        """Data: {path, text, start, end, lines}. `text` is the file's own text from line `start` to `end`.
+        """Data: {path, text, start, end, more}. `text` is the file's own text from line `start` to `end`.
 
-        `lines` counts those of the whole file; a window is at most MAX_WINDOW_BYTES, so `end` may come early.
+        A window is at most MAX_WINDOW_BYTES, so `end` may come early; `more` says whether lines follow. How many is
+        left open: a range is the same whatever is added behind it.
         """
         wanted = parse(self.spec.name, ReadFileArguments, arguments)
         place = self._workspace.locate(wanted.path)
@@ -58,23 +60,72 @@ class ReadFile:
         last = len(lines) if isinstance(wanted.end, UnsetType) else wanted.end
         if last < wanted.start and lines:
             raise ToolFailed(f"{shown}: `end` ({last:,}) is before `start` ({wanted.start:,})")
-        window = _window(lines[wanted.start - 1 : last])
+        lines = lines[wanted.start - 1 :]
+        window = _window(lines[: last - wanted.start + 1])
         if not window and lines:
             raise ToolFailed(
                 f"{shown}: line {wanted.start:,} alone is longer than the {MAX_WINDOW_BYTES:,} bytes shown"
             )
-        end = wanted.start - 1 + len(window)
-        ends_with_newline = end < len(lines) or text.endswith("\n")
-        return ToolResult(
-            text=_numbered(shown, window, wanted.start, len(lines)),
-            data={
-                "path": place.path,
-                "text": "\n".join(window) + ("\n" if window and ends_with_newline else ""),
-                "start": wanted.start,
-                "end": end,
-                "lines": len(lines),
-            },
+        part = _Part(
+            path=place.path,
+            start=wanted.start,
+            lines=window,
+            more=len(window) < len(lines),
+            ends_with_newline=text.endswith("\n"),
         )
+        return _result(part)
+
+
+class _Part(Struct, frozen=True, kw_only=True):
+    """Some lines of a file, which are all that both forms of a result are made of."""
+
+    path: str
+    start: int
+    lines: list[str]
+    more: bool  # whether lines follow
+    ends_with_newline: bool  # of the file
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.lines) - 1
+
+    def first(self, count: int) -> _Part:
+        return replace(self, lines=self.lines[:count], more=True)
+
+    def data(self) -> JSON:
+        newline = "\n" if self.lines and (self.more or self.ends_with_newline) else ""
+        return {
+            "path": self.path,
+            "text": "\n".join(self.lines) + newline,
+            "start": self.start,
+            "end": self.end,
+            "more": self.more,
+        }
+
+
+def _result(part: _Part) -> ToolResult:
+    if not part.lines:
+        return ToolResult(text=f"{visible(part.path)}: empty", data=part.data())
+    numbered = [f"{number}\t{clip(line.removesuffix(chr(13)))}" for number, line in enumerate(part.lines, part.start)]
+    count = _fitting(numbered)
+    shown = part if count == len(numbered) else part.first(count)
+    total = "more follow" if shown.more else f"of {shown.end:,}"
+    head = f"{visible(part.path)}, lines {part.start:,} to {shown.end:,}{', ' if shown.more else ' '}{total}"
+    text = "\n".join([head, *numbered[:count]])
+    if shown is part:
+        return ToolResult(text=text, data=part.data())
+    look = Look(arguments={"path": part.path, "start": part.start, "end": shown.end}, data=shown.data())
+    return ToolResult(text=f"{text}\n[cut here: go on with start={shown.end + 1}]", data=part.data(), shown=look)
+
+
+def _fitting(lines: list[str]) -> int:
+    """How many of the first lines a model is shown; at least one, which is clipped."""
+    left = MAX_TEXT_BYTES
+    for number, line in enumerate(lines):
+        left -= len(line.encode("utf-8", "replace")) + 1
+        if left < 0:
+            return max(number, 1)
+    return len(lines)
 
 
 def _window(lines: list[str]) -> list[str]:
@@ -87,17 +138,3 @@ def _window(lines: list[str]) -> list[str]:
         if used > MAX_WINDOW_BYTES:
             return lines[:number]
     return lines
-
-
-def _numbered(shown: str, window: list[str], start: int, total: int) -> str:
-    if not window:
-        return f"{shown}: empty"
-    end = start + len(window) - 1
-    head = f"{shown}, lines {start:,} to {end:,} of {total:,}"
-    numbered = [f"{number}\t{clip(line.removesuffix(chr(13)))}" for number, line in enumerate(window, start)]
-
-    def note(kept: int) -> str:
-        following = start + kept - 1  # the head is a line too
-        return f"[cut here: go on with start={following}]"
-
-    return capped([head, *numbered], note)

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from ...errors import SetupError
 from ...grants import DEFAULT_GRANTS, require_tool
 from ...nearest import nearest
-from ...ports import Tool
+from ...ports import CommandRunner, Tool
+from .git_diff import GitDiff
 from .glob import Glob
 from .grep import Grep
 from .list_files import ListFiles
@@ -22,7 +23,6 @@ GROUPS = ("read", "write", "command", "web")
 _ELSEWHERE = frozenset(
     {
         "edit_file",
-        "git_diff",
         "run_command",
         "spawn_subagent",
         "subagent_result",
@@ -34,9 +34,15 @@ _ELSEWHERE = frozenset(
 )
 
 
-def read_tools(workspace: Workspace) -> tuple[Tool, ...]:
-    """The tools that only look at the files of one workspace."""
-    return (ReadFile(workspace), ListFiles(workspace), Glob(workspace), Grep(workspace))
+def read_tools(workspace: Workspace, commands: CommandRunner) -> tuple[Tool, ...]:
+    """The tools that only look at the files of one workspace, and at what git keeps of them."""
+    return (
+        ReadFile(workspace),
+        ListFiles(workspace),
+        Glob(workspace),
+        Grep(workspace, commands),
+        GitDiff(workspace, commands),
+    )
 
 
 class ToolBox:

@@ -52,6 +52,11 @@ class Workspace:
         self._below = self._root.rstrip("/") + "/"
         self.checker = checker
 
+    @property
+    def root(self) -> str:
+        """Resolved. For what has to find the project by its own means; no message shows it."""
+        return self._root
+
     def locate(self, path: str) -> Place:
         """Resolve `path`. Raises ToolDenied where it is absolute, has `..`, leads out of the root or is secret.
 

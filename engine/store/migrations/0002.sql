@@ -17,6 +17,12 @@ CREATE INDEX steps_by_predecessor ON steps (predecessor) WHERE predecessor IS NO
 -- Which rule chose the model of the step.
 ALTER TABLE deliveries ADD COLUMN model_reason TEXT NOT NULL DEFAULT '';
 
+-- What the decision to reuse stood on: JSON of its cause, the stored step, the observation, the horizon.
+ALTER TABLE deliveries ADD COLUMN grounds ANY;
+
+-- JSON of what a person asked to run again; NULL for nothing.
+ALTER TABLE runs ADD COLUMN refresh ANY;
+
 -- The model that was asked: a fallback may have taken the place of the step's own.
 ALTER TABLE attempts ADD COLUMN model TEXT NOT NULL DEFAULT '';
 

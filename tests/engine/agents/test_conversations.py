@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import msgspec
 import pytest
@@ -12,12 +13,14 @@ import trio
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.support.agents import USAGE, Bench, read_messages, transcript
+from tests.support.agents import USAGE, Bench, read_messages, sent_at, transcript
 from tests.support.projects import Project
 from vibe_workflows.engine.agents.loop import AgentOutcome
 from vibe_workflows.engine.agents.prompts import SUBMIT_TOOL
-from vibe_workflows.engine.errors import AgentError, ProviderError, RateLimited
+from vibe_workflows.engine.backends.estimate import TOKENS_PER_REQUEST, request_tokens
+from vibe_workflows.engine.errors import AgentError, ContextTooLong, ProviderError, RateLimited
 from vibe_workflows.engine.model import (
+    JSON,
     NO_USAGE,
     FinishReason,
     Message,
@@ -27,11 +30,12 @@ from vibe_workflows.engine.model import (
     Usage,
 )
 
-SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+SCHEMA: JSON = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
 CALLS = st.sampled_from(
     [
         ("read_file", '{"path":"a.txt"}'),
+        ("read_file", '{"path":"big.txt"}'),
         ("read_file", '{"path":"none"}'),
         ("read_file", '{"path":"../out"}'),
         ("read_file", '{"path":".env"}'),
@@ -55,22 +59,41 @@ REQUESTS = st.builds(
     st.sampled_from(["", "a", "b", "c"]),
 )
 TEXTS = st.sampled_from(["", " ", "text", '{"n": 1}', '{"n": "x"}', '```json\n{"n": 2}\n```', "half \ud83d", "ä\u2028"])
+THINKING = st.sampled_from(
+    [(), (), ({"type": "thinking", "thinking": "hm", "signature": "s1"},), ({"n": [1, "half \ud83d"]},)]
+)
 REPLIES = st.builds(
     ModelReply,
     text=TEXTS,
     finish=st.sampled_from([FinishReason.TOOL_CALLS] * 12 + list(FinishReason)),
     usage=st.just(USAGE) | st.none(),
     tool_requests=(st.lists(REQUESTS, min_size=1, max_size=4) | st.lists(REQUESTS, max_size=1)).map(tuple),
+    thinking=THINKING,
 )
-CONVERSATIONS = st.lists(
-    REPLIES | st.sampled_from([RateLimited("wait"), ProviderError("dropped", retryable=True)]), max_size=12
+ERRORS = st.sampled_from([RateLimited("wait"), ProviderError("dropped", retryable=True), ContextTooLong("too long")])
+LOOKS = st.sampled_from(["a.txt", "big.txt", "big.txt"]).map(
+    lambda path: ToolRequest(id="", name="read_file", arguments=f'{{"path":"{path}"}}')
 )
+READS = st.builds(
+    ModelReply,
+    text=st.just(""),
+    finish=st.just(FinishReason.TOOL_CALLS),
+    usage=st.builds(Usage, input_tokens=st.integers(500, 3_000)) | st.none(),
+    tool_requests=st.lists(LOOKS, min_size=1, max_size=3).map(tuple),
+    thinking=THINKING,
+)
+CONVERSATIONS = st.lists(REPLIES | REPLIES | REPLIES | ERRORS, max_size=12) | st.tuples(
+    st.lists(READS, min_size=2, max_size=8), st.lists(REPLIES | ERRORS, max_size=4)
+).map(lambda parts: [*parts[0], *parts[1]])
 SETTINGS = st.fixed_dictionaries(
     {
         "schema": st.sampled_from([None, SCHEMA]),
         "native": st.booleans(),
-        "max_turns": st.integers(1, 12),
-        "with_tools": st.booleans(),
+        "max_turns": st.sampled_from([12, 12, 12, 3, 2, 1]),
+        "with_tools": st.sampled_from([True, True, True, False]),
+        "window": st.sampled_from([None, 6_000, 3_000, 500]),
+        "limit": st.sampled_from([None, 6_000, 4_000, 2_500]),
+        "switches": st.lists(st.booleans(), max_size=2),  # other models, and whether they have a native schema
     }
 )
 
@@ -84,31 +107,51 @@ def project() -> Iterator[Project]:
     with tempfile.TemporaryDirectory() as folder:
         project = Project(Path(folder))
         project.write("a.txt", "alpha\n")
+        project.write("big.txt", "".join(f"line {number} of many\n" for number in range(200)))
         yield project
 
 
-def _bench(project: Project, replies: list[ModelReply | Exception], settings: dict[str, object]) -> Bench:
-    tools = project.tools.select(["read"]) if settings["with_tools"] else ()
+class Settings(TypedDict):
+    schema: JSON
+    native: bool
+    max_turns: int
+    with_tools: bool
+    window: int | None
+    limit: int | None
+    switches: list[bool]
+
+
+def _bench(project: Project, replies: list[ModelReply | Exception], settings: Settings) -> Bench:
     return Bench(
         [*replies, OutOfReplies()],
-        tools=tools,
+        tools=project.tools.select(["read"]) if settings["with_tools"] else (),
         schema=settings["schema"],
-        native=bool(settings["native"]),
-        max_turns=int(str(settings["max_turns"])),
+        native=settings["native"],
+        max_turns=settings["max_turns"],
+        window=settings["window"],
+        limit=settings["limit"],
     )
 
 
-async def _to_the_end(bench: Bench) -> AgentOutcome | None:
-    """Attempts until an answer, an error that no retry mends, or the last reply."""
+async def _to_the_end(
+    bench: Bench, settings: Settings, scope: Callable[[], trio.CancelScope] = trio.CancelScope
+) -> AgentOutcome | None:
+    """Attempts until an answer, an error that neither a retry nor another model mends, or the last reply."""
     run = bench.run or await bench.start()
+    switches = list(settings["switches"])
     while True:
         try:
-            return await run.advance()
+            with scope():
+                return await run.advance()
         except AgentError as error:
-            if not error.retryable:
+            bench.errors.append(error)
+            if switches and not isinstance(error, RateLimited):
+                run.use_model(f"model {len(switches)}", bench.info(native_schema=switches.pop()))
+            elif not error.retryable:
                 return None
             run.attempt += 1
-        except OutOfReplies:
+        except OutOfReplies as error:
+            bench.errors.append(error)
             return None
 
 
@@ -128,17 +171,26 @@ def _check(bench: Bench, outcome: AgentOutcome | None) -> None:
         assert [(r.name, r.arguments) for r in message.tool_requests] == [
             (r.name, r.arguments) for r in reply.tool_requests
         ]
+        assert len(message.thinking) == len(reply.thinking)
         assert turn.usage == (reply.usage or NO_USAGE)
 
     # What the model saw, at every call, is what the turns before tell, and what the turn itself says was added.
     made = 0
     for request, answered in zip(bench.seen, bench.replied, strict=True):
-        before = transcript(turns[:made])
         if answered is None:
-            assert list(request.messages[: len(before)]) == before
+            before = transcript(turns[:made])
+            assert _skeleton(request.messages[: len(before)]) == _skeleton(before)
         else:
-            assert list(request.messages) == before + read_messages(turns[made].input)
+            assert request.model == turns[made].model
+            assert list(request.messages) == sent_at(turns[:made], turns[made])
+            parts = turns[made].makeup
+            whole = parts.system + parts.tools + parts.context + parts.conversation
+            assert whole + TOKENS_PER_REQUEST == request_tokens(request)
             made += 1
+
+    # An output is shortened once, and told of once.
+    places = [place.message for turn in turns for place in turn.shortened]
+    assert len(places) == len(set(places)) <= sum(each.outputs for each in bench.shortened)
 
     # Calls are recorded for requests as they stand in the output, and their text is what the model gets.
     for turn, following in zip(turns, [*turns, None][1:], strict=True):
@@ -153,7 +205,7 @@ def _check(bench: Bench, outcome: AgentOutcome | None) -> None:
                 results = [message for message in read_messages(following.input) if message.role is Role.TOOL]
                 assert [(c.call_id, c.output) for c in calls] == [(m.tool_call_id, m.text) for m in results]
         elif following is not None:
-            assert not requests or turn.outcome in ("length", "content_filter")
+            assert not requests or turn.outcome in ("length", "content_filter", "schema_mismatch")
 
     assert bench.run is not None
     assert bench.run.usage == sum((turn.usage for turn in turns), Usage())
@@ -165,13 +217,29 @@ def _check(bench: Bench, outcome: AgentOutcome | None) -> None:
         assert outcome.observations == bench.run.observations
 
 
+def _skeleton(messages: Sequence[Message]) -> list[tuple[Role, str]]:
+    """What shortening and a change of models leave as it is."""
+    return [(m.role, "" if m.role is Role.TOOL else m.text) for m in messages]
+
+
+def _check_overflow(bench: Bench) -> None:
+    """A refusal leads to something shorter or to an error, and an error means that nothing was left to shorten."""
+    for number in bench.refused:
+        request, *following = bench.seen[number : number + 2]
+        if following and following[0].model == request.model:
+            assert request_tokens(following[0]) < request_tokens(request)
+    if bench.errors and isinstance(bench.errors[-1], ContextTooLong) and bench.seen:
+        assert all(len(m.text) < 1_200 for m in bench.seen[-1].messages if m.role is Role.TOOL)
+
+
 @given(replies=CONVERSATIONS, settings=SETTINGS)
 def test_stored_turns_and_calls_are_what_the_model_saw_and_said(
-    project: Project, replies: list[ModelReply | Exception], settings: dict[str, object]
+    project: Project, replies: list[ModelReply | Exception], settings: Settings
 ) -> None:
     bench = _bench(project, replies, settings)
-    outcome = trio.run(_to_the_end, bench)
+    outcome = trio.run(_to_the_end, bench, settings)
     _check(bench, outcome)
+    _check_overflow(bench)
 
     # Each turn is recorded before its tools run, each once, and its calls before the next model call.
     last = 0
@@ -194,47 +262,44 @@ def test_stored_turns_and_calls_are_what_the_model_saw_and_said(
 
 @given(replies=CONVERSATIONS, settings=SETTINGS, cuts=st.lists(st.integers(0, 5), max_size=8))
 def test_a_run_cancelled_at_any_edge_goes_on_without_asking_again(
-    project: Project, replies: list[ModelReply | Exception], settings: dict[str, object], cuts: list[int]
+    project: Project, replies: list[ModelReply | Exception], settings: Settings, cuts: list[int]
 ) -> None:
     bench = _bench(project, replies, settings)
     whole = _bench(project, replies, settings)
 
-    async def main() -> AgentOutcome | None:
-        left = list(cuts)
+    left = list(cuts)
+    scope = trio.CancelScope()
+
+    def fresh() -> trio.CancelScope:
+        nonlocal scope
         scope = trio.CancelScope()
+        return scope
 
-        async def cut(event: str) -> None:
-            if left and left.pop(0) == 0:
-                scope.cancel()
-            await trio.lowlevel.checkpoint()
+    async def cut(event: str) -> None:
+        if left and left.pop(0) == 0:
+            scope.cancel()
+        await trio.lowlevel.checkpoint()
 
-        bench.at = cut
-        run = await bench.start()
-        while True:
-            scope = trio.CancelScope()
-            try:
-                with scope:
-                    return await run.advance()
-            except AgentError as error:
-                if not error.retryable:
-                    return None
-                run.attempt += 1
-            except OutOfReplies:
-                return None
-
-    outcome = trio.run(main)
+    bench.at = cut
+    outcome = trio.run(_to_the_end, bench, settings, fresh)
     _check(bench, outcome)
-    expected = trio.run(_to_the_end, whole)
+    expected = trio.run(_to_the_end, whole, settings)
     assert bench.seen == whole.seen
+    assert bench.shortened == whole.shortened
     assert (outcome and outcome.answer) == (expected and expected.answer)
     assert sorted(bench.calls) == sorted(whole.calls)
 
 
 @given(replies=CONVERSATIONS, settings=SETTINGS, at=st.integers(1, 12))
 def test_a_conversation_taken_up_from_its_rows_asks_what_the_uninterrupted_one_would_have_asked(
-    project: Project, replies: list[ModelReply | Exception], settings: dict[str, object], at: int
+    project: Project, replies: list[ModelReply | Exception], settings: Settings, at: int
 ) -> None:
-    """Killed when turn `at` was durable, before its tools ran; the successor knows nothing but the rows."""
+    """Killed when turn `at` was durable, before its tools ran; the successor knows nothing but the rows.
+
+    What was turned away as too long is in no row: it would ask that once more.
+    """
+    settings = {**settings, "limit": None, "switches": []}
+    assume(not any(isinstance(reply, ContextTooLong) for reply in replies))
     killed = _bench(project, replies, settings)
 
     async def die(event: str) -> None:
@@ -242,24 +307,25 @@ def test_a_conversation_taken_up_from_its_rows_asks_what_the_uninterrupted_one_w
             raise OutOfReplies
 
     killed.at = die
-    trio.run(_to_the_end, killed)
+    trio.run(_to_the_end, killed, settings)
     assume(len(killed.turns) == at and killed.replied[-1] is not None)
     # With one of these the step would have failed by its model, and begun anew.
-    assume(killed.turns[at].outcome not in ("length", "content_filter"))
+    assume(killed.turns[at].outcome not in ("length", "content_filter", "schema_mismatch"))
 
     whole = _bench(project, replies, settings)
-    expected = trio.run(_to_the_end, whole)
+    expected = trio.run(_to_the_end, whole, settings)
     successor = _bench(project, [*replies, OutOfReplies()][len(killed.seen) :], settings)
 
     async def go_on() -> AgentOutcome | None:
         run = await successor.start()
         looks = [call.observation for _, call in sorted(killed.calls.items()) if call.turn < at and call.observation]
         run.go_on([killed.turns[number] for number in range(1, at + 1)], list(dict.fromkeys(looks)))
-        return await _to_the_end(successor)
+        return await _to_the_end(successor, settings)
 
     outcome = trio.run(go_on)
     # An error after the cut is one of the killed run, where the step would have been tried again from the same place.
     assert [each.messages for each in killed.seen + successor.seen] == [each.messages for each in whole.seen]
+    assert killed.shortened + successor.shortened == whole.shortened
     assert (outcome and outcome.answer) == (expected and expected.answer)
     if outcome is not None:
         assert expected is not None

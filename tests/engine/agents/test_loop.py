@@ -80,7 +80,7 @@ def test_an_answer_without_tools_is_one_turn_that_the_caller_records() -> None:
     assert (outcome.turns, outcome.observations, outcome.usage) == (1, (), USAGE)
     assert bench.turns == {}
     turn = outcome.last_turn
-    assert (turn.number, turn.attempt, turn.model, turn.outcome, turn.error) == (1, 1, "the-model", "stop", "")
+    assert (turn.number, turn.attempt, turn.model, turn.outcome, turn.error) == (1, 1, "asked-model", "stop", "")
     assert (turn.started_at, turn.finished_at) == (1, 2)
     assert turn.output == '{"role":"assistant","text":"the answer"}'
     (request,) = bench.seen
@@ -253,7 +253,7 @@ def test_half_a_surrogate_pair_from_a_provider_harms_nothing() -> None:
 @pytest.mark.parametrize(
     ("finish", "error", "words"),
     [
-        (FinishReason.LENGTH, Truncated, "cut off after 3 tokens .max_tokens=100.; raise max_tokens="),
+        (FinishReason.LENGTH, Truncated, "cut off .*after 3 tokens .max_tokens=100.; raise max_tokens="),
         (FinishReason.CONTENT_FILTER, Refused, "content filter"),
     ],
 )

@@ -17,7 +17,7 @@ from vibe_workflows.engine.model import JSON
 CHECKER = PlainChecker()
 
 
-def _wrapper(inner: JSON) -> JSON:
+def _wrapper(inner: JSON) -> dict[str, JSON]:
     return {"type": "object", "properties": {"value": inner}, "required": ["value"], "additionalProperties": False}
 
 
@@ -38,9 +38,34 @@ def _judge_text(schema: JSON, text: str) -> Judged:
 @pytest.mark.parametrize(
     ("schema", "sent", "wrapped"),
     [
-        ({"type": "object", "properties": {}}, {"type": "object", "properties": {}}, False),
+        ({"type": "object"}, {"type": "object", "properties": {}}, False),
         ({"properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}}, False),
-        ({"type": "array"}, _wrapper({"type": "array"}), True),
+        ({"type": "array"}, _wrapper({"type": "array", "items": {}}), True),
+        ({"type": "array", "prefixItems": [{}]}, _wrapper({"type": "array", "prefixItems": [{}]}), True),
+        (
+            {
+                "properties": {
+                    "type": {"type": "array"},
+                    "items": {"anyOf": [{"type": "array"}]},
+                    "c": {"const": {"type": "array"}},
+                }
+            },
+            {
+                "type": "object",
+                "properties": {
+                    "type": {"type": "array", "items": {}},
+                    "items": {"anyOf": [{"type": "array", "items": {}}]},
+                    "c": {"const": {"type": "array"}},
+                },
+            },
+            False,
+        ),
+        ({"type": "object", "anyOf": [{}]}, _wrapper({"type": "object", "anyOf": [{}]}), True),
+        (
+            {"type": "object", "$ref": "#/$defs/a", "$defs": {"a": {}}},
+            {**_wrapper({"type": "object", "$ref": "#/$defs/a"}), "$defs": {"a": {}}},
+            True,
+        ),
         ({"type": ["object", "null"]}, _wrapper({"type": ["object", "null"]}), True),
         ({"enum": ["yes", "no"]}, _wrapper({"enum": ["yes", "no"]}), True),
         ({}, _wrapper({}), True),
@@ -58,6 +83,11 @@ def test_a_provider_is_sent_an_object_schema(schema: JSON, sent: JSON, wrapped: 
         ({"$ref": "http://example.org/a.json"}, "schema: "),
         ({"$ref": "#/$defs/none"}, "schema: "),
         ({"type": "string", "pattern": "("}, "schema: "),
+        ({"type": "array", "items": {"enum": []}}, "schema: items.enum: it is empty, so no value fits"),
+        (
+            {"type": "object", "properties": {"a": {}}, "required": ["a", "b"], "additionalProperties": False},
+            'schema: required: "b" is not among the properties, and no others are allowed',
+        ),
         ("string", "a JSON Schema is a dict"),
         ([], "a JSON Schema is a dict"),
         (True, "a JSON Schema is a dict"),

@@ -156,6 +156,18 @@ async def test_a_model_that_cannot_be_served_is_refused_before_anything_is_sent(
 
 
 @trio_test
+async def test_a_schema_beside_tools_is_left_to_the_submit_tool_where_the_server_refuses_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "none")
+    names = ("gemini/gemini-2.5-pro", "gemini/gemini-flash-latest", "gemini/gemini-3-pro-preview", "openai/gpt-4o")
+    async with open_litellm(None) as backend:
+        known = [await backend.info(name) for name in names]
+    assert [info.native_schema for info in known] == [True] * 4
+    assert [info.schema_beside_tools for info in known] == [False, False, True, True]
+
+
+@trio_test
 async def test_without_a_key_openai_itself_is_refused_and_a_server_of_ones_own_is_asked(
     model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

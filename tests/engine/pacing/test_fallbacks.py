@@ -11,7 +11,7 @@ from trio.testing import trio_test
 
 from tests.support.live_steps import Steps, attempts, scripted
 from vibe_workflows.engine.backends.router import BackendRouter
-from vibe_workflows.engine.backends.scripted import Scripted
+from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
 from vibe_workflows.engine.errors import (
     AgentError,
     BudgetExceeded,
@@ -25,7 +25,7 @@ from vibe_workflows.engine.errors import (
     Truncated,
     TurnLimit,
 )
-from vibe_workflows.engine.events import ModelDown, StepFellBack, StepRetried
+from vibe_workflows.engine.events import ModelDown, StepFellBack, StepRetried, Warned
 from vibe_workflows.engine.model import (
     FinishReason,
     ModelInfo,
@@ -66,13 +66,50 @@ async def test_models_are_tried_in_order_each_with_fresh_attempts_and_rows_say_w
     outcome = await steps.run(model="a", fallbacks=("b", "c"), retries=1)
     assert (outcome.step.status, outcome.step.model) == (StepStatus.COMPLETED, "c")
     assert [(each.number, each.model, each.status.value) for each in attempts(outcome)] == [
-        (1, "a", "failed"), (2, "a", "failed"), (3, "b", "failed"), (4, "b", "failed"), (5, "c", "completed"),
+        (1, "a", "failed"), (2, "a", "failed"), (3, "b", "failed"), (4, "c", "completed"),
     ]  # fmt: skip
     (turn,) = [record for record in outcome.records if isinstance(record, Turn)]
-    assert (turn.model, turn.attempt) == ("c", 5)
+    assert (turn.model, turn.attempt) == ("c", 4)
     fell = steps.told(StepFellBack)
     assert [(each.failed, each.model, each.error) for each in fell] == [("a", "b", "503"), ("b", "c", "504")]
-    assert [(each.attempt, each.wait_s) for each in steps.told(StepRetried)] == [(1, 0.5), (3, 0.5)]
+    assert [(each.attempt, each.wait_s) for each in steps.told(StepRetried)] == [(1, 0.5)]
+
+
+@trio_test
+async def test_a_model_that_is_silent_leaves_time_for_each_of_the_others(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def silent(request: ModelRequest) -> Scripted:
+        if request.model == "c":
+            return "ok"
+        await trio.sleep(request.timeout_s)
+        return Timeout("no answer in time", retryable=True)
+
+    outcome = await Steps(scripted(silent)).run(model="a", fallbacks=("b", "c"), timeout_s=90.0, retries=2)
+    assert (outcome.step.status, outcome.step.model) == (StepStatus.COMPLETED, "c")
+    assert [each.model for each in attempts(outcome)] == ["a", "b", "c"]
+    assert trio.current_time() == pytest.approx(60)  # a third of all, then half of the rest
+
+
+@trio_test
+async def test_a_fallback_that_cannot_be_served_is_skipped_and_told_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    class NoKey(ScriptedBackend):
+        async def info(self, model: str) -> ModelInfo:
+            if model == "b":
+                raise SetupError("b: set B_API_KEY")
+            return await super().info(model)
+
+    backend = NoKey(by_model(a=says(ProviderError("503", retryable=False)), c=ok))
+    steps = Steps(backend)
+    for _ in range(2):
+        assert (await steps.run(model="a", fallbacks=("b", "c"))).step.model == "c"
+    (warned,) = steps.told(Warned)
+    assert "b cannot be fallen back on" in warned.message
+    last = await steps.run(model="a", fallbacks=("b",))
+    assert last.step.fault is not None
+    assert last.step.fault.message == "503"
 
 
 @trio_test
@@ -85,13 +122,13 @@ async def test_the_next_model_goes_on_with_the_finished_turns(autojump_clock: tr
             return "ok"
         if len(calls) > 1:
             return ProviderError("503", retryable=False)
-        asked = ToolRequest(id="t1", name="no_such_tool", arguments="{}")
+        asked = ToolRequest(id="call00001", name="no_such_tool", arguments="{}")
         return ModelReply(text="", finish=FinishReason.TOOL_CALLS, usage=None, tool_requests=(asked,), model="a")
 
     outcome = await Steps(scripted(answer)).run(model="a", fallbacks=("b",))
     assert outcome.step.turns == 2
     assert [message.role for message in calls[-1].messages] == [Role.USER, Role.ASSISTANT, Role.TOOL]
-    assert calls[-1].messages == calls[-2].messages
+    assert [message.text for message in calls[-1].messages] == [message.text for message in calls[-2].messages]
 
 
 @trio_test

@@ -8,11 +8,14 @@ from tests.engine.store.making import RUN
 from vibe_workflows.engine import events
 from vibe_workflows.engine.model import (
     Attempt,
+    Cause,
     Delivery,
     DeliveryMode,
     Fault,
+    Grounds,
     LineageId,
     Observation,
+    RefreshWord,
     Run,
     RunId,
     RunStatus,
@@ -126,6 +129,14 @@ deliveries = st.builds(
     requested_at=times,
     delivered_at=times,
     reason=long_texts,
+    grounds=st.none()
+    | st.builds(
+        Grounds,
+        cause=st.sampled_from(Cause),
+        step=st.none() | ids.map(StepId),
+        observation=st.none() | observations,
+        horizon=st.none() | times,
+    ),
 )
 runs = st.builds(
     Run,
@@ -147,6 +158,7 @@ runs = st.builds(
     offline=st.booleans(),
     sandbox_level=texts,
     version=texts,
+    refresh=st.lists(st.builds(RefreshWord, word=texts, key=st.none() | texts.map(StepKey))).map(tuple),
     result=st.none() | long_texts,
     fault=st.none() | faults,
     usage=usages,

@@ -18,6 +18,7 @@ from tests.engine.store.making import RUN, a_step, in_trio, opened, origins_of, 
 from tests.engine.store.processes import ROOT
 from vibe_workflows.engine.errors import StoreError
 from vibe_workflows.engine.island import open_island
+from vibe_workflows.engine.store.origin import StoreOrigins
 from vibe_workflows.engine.store.reader import open_reader
 from vibe_workflows.engine.store.sqlite import SqliteStore, open_store
 
@@ -138,6 +139,26 @@ def test_a_full_disk_is_named_and_what_was_committed_is_safe(small_disk: Path) -
     assert_sound(path, committed)
 
 
+def test_a_store_that_finds_no_room_to_be_listed_is_not_made(
+    small_disk: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """It would answer nothing for good, and room can be made."""
+    path = tmp_path_factory.mktemp("project") / ".vibe" / "vibe.db"
+    origins = StoreOrigins(small_disk / "state")
+    origins.path.parent.mkdir()
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(1024 * 1024))
+
+    async def reusable() -> bool:
+        async with open_island() as island, open_store(path, island, origins=origins) as store:
+            return store.reusable
+
+    with pytest.raises(StoreError, match="the disk is full; free some space"):
+        in_trio(reusable)
+    filler.unlink()
+    assert in_trio(reusable)
+
+
 def test_a_disk_that_fails_is_named_and_what_was_committed_is_safe(path: Path) -> None:
     """A limit on the size of files stands for the disk: it needs no privilege, and a process of its own."""
     code = f"""
@@ -161,6 +182,7 @@ with_store(Path({str(path)!r}), body)
     assert_sound(path, committed)
 
 
+@pytest.mark.usefixtures("tasks_are_cut_off")
 def test_when_the_island_dies_the_store_fails_and_leaves_no_thread_behind(path: Path) -> None:
     async def kill() -> None:
         asyncio.get_running_loop().stop()

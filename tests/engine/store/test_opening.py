@@ -98,6 +98,15 @@ def test_an_own_gitignore_is_kept(path: Path) -> None:
     assert (path.parent / ".gitignore").read_text() == "mine\n"
 
 
+def test_a_link_that_came_with_a_repository_is_not_written_through(path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    for name in (".gitignore", ".gitignore.new"):
+        (path.parent / name).symlink_to(tmp_path / "target")
+    with_store(path, nothing)
+    assert not (tmp_path / "target").exists()
+    assert [each.name for each in path.parent.iterdir() if each.name.endswith(".new")] == []
+
+
 def test_a_store_keeps_its_id(path: Path) -> None:
     with_store(path, nothing, new_id=lambda: "first")
     with_store(path, nothing, new_id=lambda: "second")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,58 @@ with RunLocks(Path({str(path)!r})).hold({RUN!r}):
     assert not RunLocks(path).is_owned(RUN)
     with RunLocks(path).hold(RUN):
         pass
+
+
+def test_who_owns_a_run_clears_away_dead_locks_and_nothing_else(path: Path, tmp_path: Path) -> None:
+    locks = RunLocks(path)
+    locks.folder.mkdir(parents=True)
+    for name in ("dead.lock", "note.txt"):
+        (locks.folder / name).touch()
+    (locks.folder / "poetry.lock").write_text("[[package]]")
+    (locks.folder / "pipe.lock").symlink_to(tmp_path / "target")
+    with locks.hold(RunId("alive")), RunLocks(path).hold(RUN):
+        left = {each.name for each in locks.folder.iterdir()}
+        assert left == {"alive.lock", f"{RUN}.lock", "note.txt", "poetry.lock", "pipe.lock"}
+        assert locks.is_owned(RunId("alive"))
+
+
+def test_owners_who_come_and_go_at_once_never_take_each_other_for_dead(path: Path) -> None:
+    """Threads stand for processes: the locks are those of open files."""
+    path.parent.mkdir(parents=True)
+
+    def come_and_go(number: int) -> None:
+        for round_ in range(50):
+            run = RunId(f"{number}-{round_}")
+            with RunLocks(path).hold(run):
+                assert RunLocks(path).is_owned(run)
+                assert (RunLocks(path).folder / f"{run}.lock").exists()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(come_and_go, range(8)))
+    assert list(RunLocks(path).folder.iterdir()) == []
+
+
+def test_a_lock_of_another_user_is_left_alone(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("giving a file away needs root")
+    locks = RunLocks(path)
+    locks.folder.mkdir(parents=True)
+    (locks.folder / "theirs.lock").touch()
+    os.chown(locks.folder / "theirs.lock", 65534, 65534)
+    with locks.hold(RUN):
+        pass
+    assert [each.name for each in locks.folder.iterdir()] == ["theirs.lock"]
+
+
+def test_no_lock_is_cleared_away_through_a_link(path: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "dead.lock").touch()
+    path.parent.mkdir(parents=True)
+    RunLocks(path).folder.symlink_to(elsewhere)
+    with RunLocks(path).hold(RUN):
+        pass
+    assert [each.name for each in elsewhere.iterdir()] == ["dead.lock"]
 
 
 def test_locks_lie_in_the_vibe_folder_or_beside_a_store_elsewhere(tmp_path: Path) -> None:

@@ -29,29 +29,29 @@ def project(tmp_path: Path) -> Project:
 def test_read_file_gives_the_text_as_it_is_and_numbers_its_lines_for_models(project: Project) -> None:
     project.write("a.txt", "one\r\ntwo  \nthree")
     result = project.call("read_file", path="./a.txt")
-    assert result.data == {"path": "a.txt", "text": "one\r\ntwo  \nthree", "start": 1, "end": 3, "lines": 3}
+    assert result.data == {"path": "a.txt", "text": "one\r\ntwo  \nthree", "start": 1, "end": 3, "more": False}
     assert result.text == "a.txt, lines 1 to 3 of 3\n1\tone\n2\ttwo  \n3\tthree"
 
 
 @pytest.mark.parametrize(
-    ("content", "start", "end", "text", "last", "lines"),
+    ("content", "start", "end", "text", "last", "more"),
     [
-        ("a\nb\nc\n", 2, None, "b\nc\n", 3, 3),
-        ("a\nb\nc\n", 2, 2, "b\n", 2, 3),
-        ("a\nb\nc", 3, 3, "c", 3, 3),
-        ("a\nb\nc", 1, 99, "a\nb\nc", 3, 3),
-        ("a\n\n\n", 1, None, "a\n\n\n", 3, 3),
-        ("", 1, None, "", 0, 0),
-        ("\n", 1, None, "\n", 1, 1),
-        ("a\u2028b\x0cc\n", 1, None, "a\u2028b\x0cc\n", 1, 1),
+        ("a\nb\nc\n", 2, None, "b\nc\n", 3, False),
+        ("a\nb\nc\n", 2, 2, "b\n", 2, True),
+        ("a\nb\nc", 3, 3, "c", 3, False),
+        ("a\nb\nc", 1, 99, "a\nb\nc", 3, False),
+        ("a\n\n\n", 1, None, "a\n\n\n", 3, False),
+        ("", 1, None, "", 0, False),
+        ("\n", 1, None, "\n", 1, False),
+        ("a\u2028b\x0cc\n", 1, None, "a\u2028b\x0cc\n", 1, False),
     ],
 )
 def test_read_file_takes_a_range_of_lines(
-    project: Project, content: str, start: int, end: int | None, text: str, last: int, lines: int
+    project: Project, content: str, start: int, end: int | None, text: str, last: int, more: bool
 ) -> None:
     project.write("f", content)
     data = project.data("read_file", path="f", start=start, end=end)
-    assert data == {"path": "f", "text": text, "start": start, "end": last, "lines": lines}
+    assert data == {"path": "f", "text": text, "start": start, "end": last, "more": more}
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,29 @@ def test_read_file_shows_a_model_a_part_of_a_long_file_and_how_to_go_on(project:
     assert following[1] == f"{shown + 1}\tline {shown + 1}"
 
 
+def test_a_range_is_the_same_whatever_comes_behind_it(project: Project) -> None:
+    project.write("f", "a\nb\nc\n")
+    before = project.call("read_file", path="f", end=2)
+    assert before.text == "f, lines 1 to 2, more follow\n1\ta\n2\tb"
+    project.write("f", "a\nb\nchanged\nand added\n")
+    assert project.call("read_file", path="f", end=2) == before
+    project.write("f", "a\nb\n")
+    assert project.call("read_file", path="f", end=2) != before
+
+
+def test_of_a_long_file_a_model_has_seen_what_it_was_shown_and_a_script_all(project: Project) -> None:
+    """The narrower call gives the data for all that the text says, so that nothing the model saw can go stale."""
+    project.write("long", "".join(f"line {number}\n" for number in range(1, 10_001)))
+    result = project.call("read_file", path="long", start=5)
+    assert result.shown is not None
+    narrower = project.call("read_file", **result.shown.arguments)
+    assert (narrower.data, narrower.shown) == (result.shown.data, None)
+    assert result.text.startswith(narrower.text + "\n[cut here")
+    project.write("long", "".join(f"line {number}\n" for number in range(1, 9_000)) + "changed")
+    assert project.call("read_file", **result.shown.arguments) == narrower
+    assert project.call("read_file", path="long", start=5).data != result.data
+
+
 def test_read_file_gives_a_script_a_window_that_ends_at_a_line(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +129,7 @@ def test_read_file_gives_a_script_a_window_that_ends_at_a_line(
         "text": "aaaa\nbbbb\n",
         "start": 1,
         "end": 2,
-        "lines": 3,
+        "more": True,
     }
     project.write("wide", "x" * 30)
     with pytest.raises(ToolFailed, match="line 1 alone"):

@@ -19,7 +19,7 @@ def project(tmp_path: Path) -> Project:
 
 def test_a_group_stands_for_its_tools_and_order_and_repetition_do_not_matter(project: Project) -> None:
     everything = project.tools.select(["read"])
-    assert [tool.spec.name for tool in everything] == ["read_file", "list_files", "glob", "grep"]
+    assert [tool.spec.name for tool in everything] == ["read_file", "list_files", "glob", "grep", "git_diff"]
     assert project.tools.select(["grep", "read", "glob", "grep"]) == everything
     assert [tool.spec.name for tool in project.tools.select(["grep", "read_file"])] == ["read_file", "grep"]
     assert project.tools.select([]) == ()
@@ -28,7 +28,10 @@ def test_a_group_stands_for_its_tools_and_order_and_repetition_do_not_matter(pro
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gerp", r"no tool `gerp`; did you mean `grep`\? tools here: read_file, list_files, glob, grep; groups: read$"),
+        (
+            "gerp",
+            r"no tool `gerp`; did you mean `grep`\? tools here: read_file, list_files, glob, .*; groups: read$",
+        ),
         ("raed", r"did you mean `read`\?"),
         ("zzz", "no tool `zzz`; tools here"),
         ("write_file", "`write_file` is not available in this version"),

@@ -1,0 +1,15 @@
+"""What all tests of crashes share: a process that runs workflows to be killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.crash_world import Server, crash_server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with crash_server() as started:
+        yield started

@@ -1,0 +1,133 @@
+"""A process that runs workflows in children of its own, to be killed: one line of JSON in, one line out.
+
+It imports the product once, and forks for each run, so that a run begins in milliseconds. A child runs the product's
+own wiring, with a real sandbox and store. Only the model is a function; what it was asked and what it answered is in
+a log before the answer is given, which the death of the process cannot take back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import random
+import resource
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from tests.support.crash_points import watch
+from tests.support.reuse_world import answer_to, asked_by, reply_to
+from vibe_workflows.cli import assembly, wiring
+from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
+from vibe_workflows.engine.errors import VibeError
+from vibe_workflows.engine.launch import RunRequest
+from vibe_workflows.engine.model import ModelRequest
+from vibe_workflows.sandbox.launcher import start_zygote
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Go(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a workflow, in a child."""
+
+    project: str
+    home: str
+    log: str  # of the model
+    report: str  # where the outcome is written
+    flow: str
+    new: bool = False
+    concurrency: int = 16
+    latency_s: float = 0.0  # the most that the model takes
+    file_size: int | None = None  # limit of the size of files, in bytes
+    die_at: tuple[str, int] | None = None  # a point by name, and how often it must have come
+    points: str | None = None  # where to write the names of all points that came
+
+
+class LoggedModel:
+    def __init__(self, log: str, latency_s: float) -> None:
+        self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._latency_s = latency_s
+
+    async def __call__(self, request: ModelRequest) -> Scripted:
+        asked = asked_by(request)
+        name = answer_to(asked)
+        os.write(self._log, f"asked {name}\n".encode())
+        await trio.sleep(self._latency_s * random.random())
+        os.write(self._log, f"answered {name}\n".encode())
+        return reply_to(asked)
+
+
+def run(go: Go) -> dict[str, Any]:
+    os.chdir(go.project)
+    os.environ["HOME"] = go.home
+    for name in ("CI", "VIBE_MODEL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        os.environ.pop(name, None)
+    if go.file_size is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (go.file_size, go.file_size))
+    model = LoggedModel(go.log, go.latency_s)
+    settings = wiring.load({"model": "scripted", "max_usd": "none", "concurrency": str(go.concurrency)})
+    zygote = start_zygote()
+    try:
+        request = RunRequest(target=go.flow, new=go.new)
+        report = assembly.run_workflow(zygote, settings, request, [], ScriptedBackend(model))
+    except VibeError as error:
+        return {"exit_code": int(error.exit_code), "error": error.message, "result": None}
+    finally:
+        zygote.close()
+    run = report.run
+    return {
+        "exit_code": int(report.exit_code),
+        "error": None if report.error is None else report.error.message,
+        "result": None if report.result is None else json.loads(report.result),
+        "live": run.live_steps,
+        "stored": run.stored_steps,
+    }
+
+
+def child(go: Go) -> None:
+    """Ends the process: with 0 and a report, or with 70 and a traceback in its place."""
+    code = 0
+    try:
+        if go.die_at is not None or go.points is not None:
+            watch(go.die_at, go.points, [go.project, go.home])
+        outcome = run(go)
+        Path(go.report).write_text(json.dumps(outcome))
+    except BaseException:
+        Path(go.report).write_text(json.dumps({"exit_code": 70, "error": traceback.format_exc(), "result": None}))
+        code = 70
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    """Commands: a Go starts a run and gives its process; a number waits for that one and for all that it started."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a killed run leaves behind becomes ours
+    ours: set[int] = set()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        command = json.loads(line)
+        if isinstance(command, int):
+            ours.discard(command)
+            _, status = os.waitpid(command, 0)
+            while not ours:  # the sandbox of a killed run ends by itself
+                try:
+                    os.waitpid(-1, 0)
+                except ChildProcessError:
+                    break
+            print(os.waitstatus_to_exitcode(status), flush=True)
+            continue
+        go = msgspec.convert(command, Go)
+        pid = os.fork()
+        if pid == 0:
+            child(go)
+        ours.add(pid)
+        print(pid, flush=True)
+
+
+if __name__ == "__main__":
+    main()

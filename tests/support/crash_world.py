@@ -1,0 +1,246 @@
+"""A project whose runs are killed, and what must hold after each kill and in the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.reuse_world import FLOW, Asked, Expected, Oracle, Tree, answer_to, source_of
+
+ROOT = Path(__file__).resolve().parents[2]
+#: The death of a process leaves what it has written to the kernel alone: memory does as well as a disk, and is faster.
+_MEMORY = "/dev/shm"
+_ANSWER_S = 60.0
+
+
+class Server:
+    """See crash_program.py. Its runs may be at work side by side."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def start(self, go: dict[str, Any]) -> int:
+        return int(self._ask(go))
+
+    def wait(self, pid: int) -> int:
+        """The status of a run; with the last one that is at work, all processes that it left have ended."""
+        return int(self._ask(pid))
+
+    def _ask(self, command: object) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        return self.read()
+
+    def read(self) -> str:
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], _ANSWER_S)
+        assert ready, "a run, or its sandbox, did not end"
+        return self._process.stdout.readline()
+
+
+@contextmanager
+def crash_server() -> Iterator[Server]:
+    argv = [sys.executable, "-m", "tests.support.crash_program"]
+    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            server = Server(process)
+            assert server.read() == "ready\n"
+            yield server
+        finally:
+            process.kill()
+
+
+@contextmanager
+def fast_folder() -> Iterator[Path]:
+    within = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=within) as folder:
+        yield Path(folder)
+
+
+@dataclass(frozen=True)
+class Ended:
+    status: int
+    outcome: dict[str, Any]
+
+    @property
+    def killed(self) -> bool:
+        return self.status == -signal.SIGKILL
+
+
+@dataclass
+class Costs:
+    """What kills have cost, in model calls."""
+
+    kills: int = 0
+    in_flight: int = 0  # the model had them when the process died
+    not_committed: int = 0  # answered, and the process died before the turn was durable
+
+
+@dataclass
+class CrashWorld:
+    """One project with its store, and what the model has been asked for it."""
+
+    server: Server
+    folder: Path
+    tree: Tree
+    files: dict[str, str]
+    concurrency: int = 16
+    elsewhere: Path | None = None  # the project, where it is not in `folder`
+    costs: Costs = field(default_factory=Costs)
+    expected: Expected = field(init=False)
+    needed: Counter[str] = field(init=False)
+    committed: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        for path, content in (self.files | {FLOW: source_of(self.tree, "plain"), "vibe.yaml": ""}).items():
+            place = self.project / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(content)
+        (self.folder / "home").mkdir()
+        self.expected = Oracle(self.project).expect(self.tree, frozenset())
+        self.needed = turns_of(self.expected)
+
+    @property
+    def project(self) -> Path:
+        return self.elsewhere or self.folder / "project"
+
+    @property
+    def store(self) -> Path:
+        return self.project / ".vibe" / "vibe.db"
+
+    # ------------------------------------------------------------ runs
+
+    def start(self, name: str = "run", **more: Any) -> int:
+        for kind in ("log", "report"):
+            (self.folder / f"{name}.{kind}").write_text("")
+        return self.server.start(
+            {
+                "project": str(self.project),
+                "home": str(self.folder / "home"),
+                "log": str(self.folder / f"{name}.log"),
+                "report": str(self.folder / f"{name}.report"),
+                "flow": FLOW,
+                "concurrency": self.concurrency,
+                **more,
+            }
+        )
+
+    def wait(self, pid: int, name: str = "run") -> Ended:
+        status = self.server.wait(pid)
+        text = (self.folder / f"{name}.report").read_text()
+        return Ended(status, json.loads(text) if text else {})
+
+    def has_ended(self, name: str = "run") -> bool:
+        return bool((self.folder / f"{name}.report").read_text())
+
+    def asked(self, name: str = "run") -> tuple[Counter[str], Counter[str]]:
+        """What the model was asked in a run, and what it answered."""
+        lines = [line.split() for line in (self.folder / f"{name}.log").read_text().splitlines()]
+        asked, answered = (Counter(what for kind, what in lines if kind == wanted) for wanted in ("asked", "answered"))
+        return asked, answered
+
+    def unchecked_run(self, **more: Any) -> Ended:
+        return self.wait(self.start(**more))
+
+    def run(self, **more: Any) -> Ended:
+        """A run that may be killed at a point of its own, checked."""
+        ended = self.unchecked_run(**more)
+        self.check(ended)
+        return ended
+
+    # ------------------------------------------------------------ what must hold
+
+    def check(self, ended: Ended) -> None:
+        """The latest run was killed, and all that it committed was kept; or it came to its end, and that is right."""
+        before = self.committed
+        self.check_kept()
+        if not ended.killed:
+            self.check_finished(ended)
+            return
+        asked, answered = self.asked()
+        in_flight = (asked - answered).total()
+        assert in_flight <= self.concurrency, f"{in_flight} calls at the same time, with {self.concurrency} allowed"
+        self.costs.kills += 1
+        self.costs.in_flight += in_flight
+        self.costs.not_committed += (answered - (self.committed - before)).total()
+
+    def check_kept(self) -> None:
+        """The latest run asked for no turn that was committed before, and what it committed is there to stay."""
+        before, self.committed = self.committed, self.committed_turns()
+        asked, answered = self.asked()
+        needless = asked - (self.needed - before)
+        assert not needless, f"asked again for finished turns: {needless}"
+        assert not before - self.committed, "a committed turn is gone"
+        new = self.committed - before
+        assert not new - answered, "a turn was stored that the model never gave"
+        twice = asked - new - self.next_turns()
+        assert not twice, f"a step lost more than the turn that it was at: {twice}"
+
+    def next_turns(self) -> Counter[str]:
+        """What may be asked for next, and what a kill may cost: of each step the first turn that is not committed."""
+        ready = Counter(answer_to(Asked(step.prompt, ())) for step in self.expected.steps)
+        for step in set(self.expected.steps):
+            for turn in range(1, len(step.shown) + 1):
+                before, after = (answer_to(Asked(step.prompt, step.shown[:turns])) for turns in (turn - 1, turn))
+                ready[after] = self.committed[before]
+        return ready - self.committed
+
+    def check_finished(self, ended: Ended) -> None:
+        assert ended.status == 0, ended.outcome
+        assert ended.outcome["exit_code"] == 0, ended.outcome["error"]
+        assert ended.outcome["result"] == self.expected.result
+        assert ended.outcome["live"] + ended.outcome["stored"] == len(self.expected.steps)
+        assert self.committed == self.needed
+
+    def committed_turns(self) -> Counter[str]:
+        """From a copy, so that the next run finds what the killed one left: its log, and locks that nobody holds."""
+        if not self.store.exists():
+            return Counter()
+        with tempfile.TemporaryDirectory(dir=self.folder) as copy:
+            for suffix in ("", "-wal"):
+                if (file := self.store.with_name("vibe.db" + suffix)).exists():
+                    shutil.copy(file, copy)
+            with closing(sqlite3.connect(Path(copy) / "vibe.db")) as connection:
+                return sound_turns(connection)
+
+    def left_behind(self) -> set[str]:
+        """Every file of the project and of the user's own folders, by name."""
+        roots = (self.project, self.folder / "home")
+        return {str(path.relative_to(root)) for root in roots for path in root.rglob("*")}
+
+
+def sound_turns(connection: sqlite3.Connection) -> Counter[str]:
+    """The turns of a sound database, by what the model saw."""
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    if connection.execute("PRAGMA user_version").fetchone() == (0,):
+        assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,), "half a store"
+        return Counter()
+    halves = connection.execute(
+        "SELECT count(*) FROM steps WHERE status = 'completed' "
+        "AND (id NOT IN (SELECT step_id FROM deliveries) OR id NOT IN (SELECT step_id FROM turns))"
+    ).fetchone()
+    assert halves == (0,), "a step came without its last turn or its delivery"
+    return Counter(json.loads(output)["text"] for (output,) in connection.execute("SELECT output FROM turns"))
+
+
+def turns_of(expected: Expected) -> Counter[str]:
+    """Every turn that a run from scratch makes, by what the model saw."""
+    return Counter(
+        answer_to(Asked(step.prompt, step.shown[:turn]))
+        for step in expected.steps
+        for turn in range(len(step.shown) + 1)
+    )
