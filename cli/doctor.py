@@ -1,4 +1,4 @@
-"""vibe doctor: what holds scripts, and the commands of agents, on this machine."""
+"""vibe doctor: what holds scripts, and the commands of agents, on this machine; and whether the store is sound."""
 
 from __future__ import annotations
 
@@ -30,28 +30,44 @@ _COMMANDS = {
 
 @click.command()
 @options.as_json
-def command(as_json: bool) -> int:
+@options.db
+def command(as_json: bool, db: str | None) -> int:
     """Attack a really locked script and a really confined command, as if all else had fallen, and show what holds.
 
-    Exit code 8 where this machine is weaker than `sandbox.accept` allows, so that `vibe run` refuses.
+    Then look at everything in the store of this project. Exit code 8 where this machine is weaker than
+    `sandbox.accept` allows, so that `vibe run` refuses; 74 where the store is not sound.
     """
     from vibe_workflows.engine.errors import ExitCode
 
     from . import wiring
     from .environment import screen
     from .printing import print_json, print_text
+    from .render.health import health_json, health_text
     from .settings import load
 
-    accepted = load({}).sandbox_accept
+    settings = load({"db": db})
+    accepted = settings.sandbox_accept
+    store = wiring.store_health(settings)
     scripts, commands = wiring.doctor()
     runs = scripts.level.meets(accepted)
     if as_json:
-        print_json({**scripts.to_json(), "accepted": accepted, "runs": runs, "commands": commands.to_json()})
+        print_json(
+            {
+                **scripts.to_json(),
+                "accepted": accepted,
+                "runs": runs,
+                "commands": commands.to_json(),
+                "store": health_json(store),
+            }
+        )
     else:
         surface = screen(sys.stdout)
         text = scripts_text(scripts, accepted, width=surface.width, colour=surface.colour)
-        print_text(f"{text}\n\n{commands_text(commands, width=surface.width, colour=surface.colour)}")
-    return int(ExitCode.DONE if runs else ExitCode.SANDBOX_WEAK)
+        text += f"\n\n{commands_text(commands, width=surface.width, colour=surface.colour)}"
+        print_text(f"{text}\n\n{health_text(store, colour=surface.colour)}")
+    if not runs:
+        return int(ExitCode.SANDBOX_WEAK)
+    return int(ExitCode.DONE if store.sound else ExitCode.STORE)
 
 
 def scripts_text(report: DoctorReport, accepted: str, *, width: int | None, colour: bool) -> str:

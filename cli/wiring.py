@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from vibe_workflows.catalog.metadata import Metadata
     from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.launch import RunReport, RunRequest
+    from vibe_workflows.engine.model import RunId
     from vibe_workflows.engine.ports import EventSink, ModelBackend
+    from vibe_workflows.engine.store.export import Exported
+    from vibe_workflows.engine.store.imports import Imported
     from vibe_workflows.engine.store.reader import SqliteReader
+    from vibe_workflows.engine.store.soundness import StoreHealth
     from vibe_workflows.engine.trust import ConfigOffer, Trusted
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
@@ -163,6 +167,44 @@ def open_reader(settings: Settings) -> SqliteReader:
     if not settings.db_path.exists():
         raise ConfigError(f"{settings.db_path}: no run of this project is stored yet; `vibe run` makes one")
     return open_file(settings.db_path)
+
+
+def store_path(settings: Settings) -> Path:
+    """Of the store, where there is one. Raises ConfigError."""
+    open_reader(settings).close()
+    return settings.db_path
+
+
+def store_health(settings: Settings) -> StoreHealth:
+    from vibe_workflows.engine.store.origin import StoreOrigins
+    from vibe_workflows.engine.store.soundness import examine
+
+    return examine(settings.db_path, StoreOrigins(settings.state_dir))
+
+
+def export_steps(settings: Settings, runs: Sequence[RunId], target: Path) -> Exported:
+    """Write the answered steps of some runs, or of all, to a file. Raises StoreError, ConfigError."""
+    from vibe_workflows.engine.store.export import export
+    from vibe_workflows.engine.store.origin import StoreOrigins
+    from vibe_workflows.engine.store.reader import store_id
+
+    path = store_path(settings)
+    done = export(path, runs, target, os.environ)
+    done.warning = StoreOrigins(settings.state_dir).problem(store_id(path), path) or ""
+    return done
+
+
+def import_steps(settings: Settings, file: Path) -> Imported:
+    """Bring the steps of a file into the store. Raises ConfigError, TrustNeeded and StoreError."""
+    import secrets
+    import time
+
+    from vibe_workflows.engine.store.imports import import_file
+    from vibe_workflows.engine.store.origin import StoreOrigins
+    from vibe_workflows.engine.store.prepare import NewStore
+
+    new = NewStore(created_at=time.time(), id=secrets.token_hex)
+    return import_file(settings.db_path, file, StoreOrigins(settings.state_dir), new)
 
 
 # ---------------------------------------------------------------- trust

@@ -17,6 +17,9 @@ StepId = NewType("StepId", str)
 StepKey = NewType("StepKey", str)
 ScopeId = NewType("ScopeId", int)
 
+#: What stands in the place of a run's id in a step that a person imported begins so.
+IMPORT_PREFIX = "import-"
+
 #: A JSON value. `object` at the leaves would lose the checks at the edges.
 JSON: TypeAlias = Union[None, bool, int, float, str, "list[JSON]", "dict[str, JSON]"]
 

@@ -9,6 +9,7 @@ import msgspec
 
 from vibe_workflows.engine.events import ContextShortened, StepFellBack, StepRetried
 from vibe_workflows.engine.model import (
+    IMPORT_PREFIX,
     Attempt,
     Fault,
     FinishReason,
@@ -134,6 +135,12 @@ def original(shortened: Shortened, said: Sequence[object]) -> Mapping[str, objec
 # ---------------------------------------------------------------- its head
 
 
+def _answered_first(step: Step) -> str:
+    if step.run_id.startswith(IMPORT_PREFIX):
+        return f"imported ({one_line(step.run_id)}): `vibe cache show {one_line(step.id)}` says from which file"
+    return f"answered first in run {one_line(step.run_id)}"
+
+
 def _head(trace: StepTrace, *, colour: bool) -> str:
     step = trace.step
     status = "from the store" if trace.stored else status_word(step.status.value)
@@ -153,7 +160,7 @@ def _head(trace: StepTrace, *, colour: bool) -> str:
     if grants := grants_line(spec_of(step)):
         lines.append(grants)
     if trace.stored:
-        lines.append(f"answered first in run {step.run_id}")
+        lines.append(_answered_first(step))
     return "\n".join([*lines, *_attempts(trace.attempts, colour=colour), *_waits(trace)])
 
 

@@ -12,6 +12,8 @@ import os
 import warnings
 from typing import Any, Final
 
+from .. import masking
+
 #: Set whatever the user has: without them litellm loads `./.env` of a stranger's project, downloads its price list,
 #: downloads header names at the first Anthropic call, and fails an answer with a hundred equal chunks, as in a table.
 _ENVIRONMENT: Final = {
@@ -20,8 +22,6 @@ _ENVIRONMENT: Final = {
     "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
     "REPEATED_STREAMING_CHUNK_LIMIT": "1000000000",
 }
-_SECRET_NAMES: Final = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
-_MIN_SECRET_CHARS: Final = 8
 
 
 def _import_litellm() -> Any:
@@ -60,10 +60,7 @@ AsyncHTTPHandler: Final = importlib.import_module("litellm.llms.custom_httpx.htt
 
 def masked(text: str) -> str:
     """`text` without the values of secret-looking environment variables: providers echo keys in their errors."""
-    for name, value in os.environ.items():
-        if len(value) >= _MIN_SECRET_CHARS and any(part in name.upper() for part in _SECRET_NAMES):
-            text = text.replace(value, "***")
-    return text
+    return masking.masked(text, masking.secret_values(os.environ))
 
 
 def openai_base() -> str | None:

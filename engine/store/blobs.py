@@ -13,6 +13,9 @@ from typing import TypeAlias
 #: A text up to this many bytes of UTF-8 stays in its column.
 INLINE_BYTES = 2048
 
+#: No text of a run comes near this; a stranger's store could hold a small blob that unfolds to anything.
+_MAX_BYTES = 1 << 28
+
 #: Favours speed: level 6 gives 15 % less data for three times the time.
 _LEVEL = 1
 
@@ -69,6 +72,8 @@ class BlobReader:
         if row is None:
             raise sqlite3.DatabaseError(f"the blob {cell.hex()} is missing")
         size, compressed = row
+        if size > _MAX_BYTES:
+            raise sqlite3.DatabaseError(f"the blob {cell.hex()} is larger than any text can be")
         try:
             data = zlib.decompressobj().decompress(compressed, size)
         except zlib.error as error:

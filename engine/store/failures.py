@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import msgspec
 
 from ..errors import StoreError
 
@@ -32,7 +36,7 @@ def store_error(path: Path, error: Exception) -> StoreError:
         words = os_words(error, "check the permissions of the file and its folder, or use --db")
     elif code is not None:
         words = _WORDS.get(code) or _WORDS.get(code & 0xFF) or f"SQLite reports: {error}; please report it"
-    elif type(error) is sqlite3.DatabaseError:
+    elif type(error) in (sqlite3.DatabaseError, sqlite3.OperationalError):  # without a code: what it holds is no text
         words = f"it is damaged: {error}; move it away to start anew, or use --db"
     else:
         words = f"{type(error).__name__}: {error}; please report it"
@@ -49,3 +53,16 @@ def os_words(error: OSError, otherwise: str) -> str:
 def is_full(error: BaseException | None) -> bool:
     """Whether a disk, or a user's share of it, has no room."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """What a damaged or strange file does to the block becomes a StoreError."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise store_error(path, error) from error
+    except (ValueError, TypeError, LookupError, RecursionError, msgspec.MsgspecError) as error:
+        raise StoreError(
+            f"store {path}: it holds what this vibe cannot read ({error}); move it away, or use --db"
+        ) from error

@@ -70,6 +70,8 @@ def _migrate(connection: sqlite3.Connection, path: Path, origins: StoreOrigins, 
     if schema_of(connection, path) == latest_schema():
         return None
     warning = None
+    # Only a file that is still empty takes this: `vibe cache gc` can then give space back in small transactions.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")
     try:

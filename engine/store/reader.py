@@ -64,7 +64,7 @@ def open_reader(path: Path) -> SqliteReader:
     if not path.is_file():  # a pipe would be waited for
         raise StoreError(f"store {path}: it is no file; name another one with --db")
     try:
-        connection = _connect(path)
+        connection = connect(path)
     except (sqlite3.Error, OSError) as error:
         raise store_error(path, error) from error
     return SqliteReader(connection, path)
@@ -297,7 +297,8 @@ class SqliteReader:
         return self._execute(sql, (step_id,)).fetchall()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that only reads. Raises sqlite3.Error, and StoreError as `open_reader`."""
     uri = path.absolute().as_uri()
     try:
         return _connect_uri(f"{uri}?mode=ro", path)

@@ -93,12 +93,17 @@ class _RecordConnection(sqlite3.Connection):
         records, self.pending = self.pending, ()
         self.execute("BEGIN IMMEDIATE")  # waits for other processes here, and never after
         try:
-            for sql, cells in _statements(records):
-                self.executemany(sql, cells)
+            write_records(self, records)
             self.execute("COMMIT")
         except BaseException:
             self.rollback()
             raise
+
+
+def write_records(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+    """Write records inside the transaction that the caller holds, on a connection that knows `deflate`."""
+    for sql, cells in _statements(records):
+        connection.executemany(sql, cells)
 
 
 def _statements(records: Sequence[Record]) -> list[_Statement]:

@@ -166,6 +166,7 @@ def test_doctor_says_what_holds_and_whether_runs_are_accepted(here: CommandHere)
     commands = report["commands"]
     assert commands["level"] in ("strong", "good", "weak")
     assert {probe["name"] for probe in commands["probes"]} >= {"read_home", "tcp", "leave_daemon"}
+    assert (report["store"]["exists"], report["store"]["sound"]) == (False, None)
 
 
 def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:

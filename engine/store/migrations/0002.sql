@@ -25,3 +25,11 @@ ALTER TABLE runs ADD COLUMN refresh ANY;
 
 -- The model that was asked: a fallback may have taken the place of the step's own.
 ALTER TABLE attempts ADD COLUMN model TEXT NOT NULL DEFAULT '';
+
+-- Files of steps that a person has imported. A step that came so has the import's id in the place of its run's.
+CREATE TABLE imports (
+    id          TEXT NOT NULL PRIMARY KEY,      -- begins "import-"
+    file        TEXT NOT NULL,
+    digest      TEXT NOT NULL,                  -- of the file
+    imported_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
