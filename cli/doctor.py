@@ -47,8 +47,8 @@ def command(as_json: bool, db: str | None) -> int:
 
     settings = load({"db": db})
     accepted = settings.sandbox_accept
+    scripts, commands = wiring.doctor()  # first: a system without a sandbox is told so, and has no locks either
     store = wiring.store_health(settings)
-    scripts, commands = wiring.doctor()
     runs = scripts.level.meets(accepted)
     if as_json:
         print_json(

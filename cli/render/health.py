@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from vibe_workflows.engine.store.soundness import StoreHealth
+from typing import TYPE_CHECKING
 
 from . import figures
 from .paint import Style, paint
 from .sanitize import one_line
+
+if TYPE_CHECKING:  # a system without locks is told of in words, too
+    from vibe_workflows.engine.store.soundness import StoreHealth
 
 
 def health_text(health: StoreHealth, *, colour: bool) -> str:

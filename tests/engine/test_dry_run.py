@@ -206,6 +206,7 @@ def _make_older(path: Path) -> None:
     connection.execute("PRAGMA journal_mode = DELETE")
     for index in ("steps_cut_off", "steps_by_predecessor"):
         connection.execute(f"DROP INDEX {index}")
+    connection.execute("DROP TABLE imports")
     added = {
         "turns": ("system_tokens", "tools_tokens", "context_tokens", "conversation_tokens", "shortened"),
         "steps": ("predecessor",),
