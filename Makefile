@@ -9,9 +9,9 @@ SET_UP := .venv/.set-up
 demo: $(SET_UP)
 	$(BIN)/vibe run examples/workflows/todo_audit.py
 
-## Install, and pass the tests.
+## Install, and pass the tests, a file at a time on each of up to four processors.
 test: $(SET_UP)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 ## The same properties with many more cases, and many more crashes (about 40 minutes).
 test-long: $(SET_UP)
