@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.crash_stories import FILES, random_tree
-from tests.support.crash_world import CrashWorld, Server, fast_folder
+from tests.support.crash_world import CrashWorld, Server
+from tests.support.memory_folder import memory_folder
 from vibe_workflows.engine.errors import ExitCode
 from vibe_workflows.engine.store.reader import open_reader
 
@@ -29,14 +30,14 @@ def a_world(server: Server, folder: Path, elsewhere: Path | None = None) -> Cras
 
 @pytest.fixture
 def world(server: Server) -> Iterator[CrashWorld]:
-    with fast_folder() as folder:
+    with memory_folder() as folder:
         yield a_world(server, folder)
 
 
 @pytest.fixture
 def world_on_disk(server: Server) -> Iterator[CrashWorld]:
     """Its project is a disk of its own, which can be made smaller, larger or read-only."""
-    with fast_folder() as folder:
+    with memory_folder() as folder:
         project = folder / "disk"
         project.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(project)]

@@ -18,7 +18,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from tests.support.crash_stories import FILES, random_tree
-from tests.support.crash_world import Costs, CrashWorld, Server, crash_server, fast_folder
+from tests.support.crash_world import Costs, CrashWorld, Server, crash_server
+from tests.support.memory_folder import memory_folder
 from tests.support.reuse_world import Tree
 
 #: Kills at random moments.
@@ -66,7 +67,7 @@ def test_a_kill_at_every_point_of_writing_loses_nothing(server: Server) -> None:
     """Each at its first time, one run after another on the same store, or on a new one where that is complete."""
     tree = random_tree(random.Random(a_seed()), 4)
     costs = Costs()
-    with fast_folder() as folder:
+    with memory_folder() as folder:
         undisturbed = new_world(server, folder, tree, costs)
         points = points_of(undisturbed)
         assert not NAMED - set(points)
@@ -84,7 +85,7 @@ def test_a_kill_at_every_point_of_writing_loses_nothing(server: Server) -> None:
 
 def test_a_kill_at_the_end_of_a_run_costs_nothing(server: Server) -> None:
     """Everything is stored but the last row of the run; or that too, and its lock is there."""
-    with fast_folder() as folder:
+    with memory_folder() as folder:
         world = CrashWorld(server, folder, random_tree(random.Random(a_seed()), 2), FILES)
         world.run()
         undisturbed = world.left_behind()
@@ -99,7 +100,7 @@ def test_a_kill_at_the_end_of_a_run_costs_nothing(server: Server) -> None:
 def test_a_log_that_ends_anywhere_leaves_whole_transactions(server: Server) -> None:
     """As a loss of power may leave it: the database is sound, and holds what was committed up to there."""
     dice = random.Random(a_seed())
-    with fast_folder() as folder:
+    with memory_folder() as folder:
         world = CrashWorld(server, folder, random_tree(dice, 3), FILES)
         assert world.run(die_at=("before INSERT INTO turns", 25)).killed
         log = world.store.with_name("vibe.db-wal")
@@ -130,7 +131,7 @@ def tell(seed: int) -> Costs:
     costs = Costs()
     with crash_server() as server:
         while costs.kills < KILLS_A_STORY:
-            with fast_folder() as folder:
+            with memory_folder() as folder:
                 concurrency = dice.choice((1, 4, 16))
                 world = CrashWorld(server, folder, random_tree(dice, 10), FILES, concurrency=concurrency, costs=costs)
                 while costs.kills < KILLS_A_STORY and kill_once(world, dice):

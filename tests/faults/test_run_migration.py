@@ -16,8 +16,9 @@ import pytest
 
 from tests.engine.store.making import with_store
 from tests.support.crash_stories import FILES, random_tree
-from tests.support.crash_world import CrashWorld, Server, fast_folder
+from tests.support.crash_world import CrashWorld, Server
 from tests.support.earlier_schema import MIGRATIONS, columns_of_schema, shape_of, shape_of_schema, write_back
+from tests.support.memory_folder import memory_folder
 from vibe_workflows.engine.store.migrate import latest_schema
 from vibe_workflows.engine.store.reader import SqliteReader, StoreNotReady, open_reader
 from vibe_workflows.engine.store.sqlite import SqliteStore
@@ -31,7 +32,7 @@ EARLIER = [schema for schema in RELEASED if schema < latest_schema()]
 def world(server: Server) -> Iterator[CrashWorld]:
     seed = random.randrange(2**32)
     print("seed", seed)
-    with fast_folder() as folder:
+    with memory_folder() as folder:
         yield CrashWorld(server, folder, random_tree(random.Random(seed), 3), FILES)
 
 

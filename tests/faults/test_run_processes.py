@@ -9,7 +9,8 @@ from contextlib import closing
 import pytest
 
 from tests.support.crash_stories import FILES, random_tree
-from tests.support.crash_world import CrashWorld, Ended, Server, fast_folder
+from tests.support.crash_world import CrashWorld, Ended, Server
+from tests.support.memory_folder import memory_folder
 from vibe_workflows.engine.model import RunStatus
 from vibe_workflows.engine.store.reader import open_reader
 
@@ -18,7 +19,7 @@ from vibe_workflows.engine.store.reader import open_reader
 def world(server: Server) -> Iterator[CrashWorld]:
     seed = random.randrange(2**32)
     print("seed", seed)
-    with fast_folder() as folder:
+    with memory_folder() as folder:
         yield CrashWorld(server, folder, random_tree(random.Random(seed), 3), FILES)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from tests.engine.store.making import a_delivery, a_run, a_step
+from tests.support.memory_folder import memory_folder
 from tests.support.stores import assert_whole, ids, write_store
 from vibe_workflows.engine.events import Warned
 from vibe_workflows.engine.model import (
@@ -37,7 +37,6 @@ from vibe_workflows.engine.store.reader import open_reader
 from vibe_workflows.engine.store.retention import Retention
 
 NOW = 1_000.0
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a hundred stores that nobody needs on a disk
 CUT_OFF = (StepStatus.CANCELLED, StepStatus.RUNNING, StepStatus.FAILED)
 
 
@@ -149,8 +148,8 @@ rules = st.builds(
 @settings(max_examples=60)
 @given(worlds(), rules)
 def test_what_a_collection_leaves_is_whole_and_its_reruns_are_free(world: World, rule: Retention) -> None:
-    with tempfile.TemporaryDirectory(dir=MEMORY) as folder, ExitStack() as stack:
-        path = Path(folder) / "project" / ".vibe" / "vibe.db"
+    with memory_folder() as folder, ExitStack() as stack:
+        path = folder / "project" / ".vibe" / "vibe.db"
         write_store(path, world.records)
         for run in world.alive:
             stack.enter_context(RunLocks(path).hold(run))

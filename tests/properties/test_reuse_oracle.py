@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.memory_folder import memory_folder
 from tests.support.reuse_world import CONTENTS, OPS, PATHS, Call, Several, Tree, World, calls_of
 from vibe_workflows.engine import requests as requests_module
 from vibe_workflows.engine.agents import calls as calls_module
@@ -85,10 +85,6 @@ edits = st.builds(
 )
 runs = st.builds(Go, st.sampled_from(["run", "kill", "fail"]), st.integers(1, 8))
 stories = st.lists(st.tuples(st.lists(edits, max_size=2), runs), min_size=1, max_size=3)
-
-
-#: Nothing here is about disks, and each of thousands of runs makes a store.
-_MEMORY = "/dev/shm"
 
 
 def _with_calls(tree: Tree, change: Any) -> Tree:
@@ -161,11 +157,7 @@ def zygote() -> Iterator[Zygote]:
 
 def tell(zygote: Zygote, tree: Tree, held: Held, story: Story, seen: Counter[tuple[str, str]]) -> None:
     """Play a story in a fresh project; `seen` counts what came of each kind of edit."""
-    with (
-        tempfile.TemporaryDirectory(dir=_MEMORY if Path(_MEMORY).is_dir() else None) as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        project = Path(folder)
+    with memory_folder() as project, pytest.MonkeyPatch.context() as patch:
         (project / "vibe.yaml").write_text("")
         patch.chdir(project)
         world = World(zygote, project, tree)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests.support.memory_folder import SHARED_MEMORY
 from tests.support.sandbox import RecordingEngine, Script, run_native
 from vibe_workflows.sandbox.errors import SandboxUnavailable
 from vibe_workflows.sandbox.forker import Forker, open_forker
@@ -121,12 +122,14 @@ class Held:
     files: frozenset[str]
 
 
-def held(zygote: int, folders: list[Path]) -> Held:
+def held(zygote: int, folder: Path) -> Held:
+    # Of the shared memory only what lies directly in it, as segments and semaphores do: other tests have folders there.
+    files = [*folder.rglob("*"), *(path for path in SHARED_MEMORY.iterdir() if path.is_file())]
     return Held(
         engine_fds=len(os.listdir("/proc/self/fd")),
         zygote_fds=len(os.listdir(f"/proc/{zygote}/fd")),
         children=frozenset(children_of(zygote)),
-        files=frozenset(str(path) for folder in folders for path in folder.rglob("*")),
+        files=frozenset(map(str, files)),
     )
 
 
@@ -148,7 +151,6 @@ class Growth:
 
 def soak(folder: str) -> Growth:
     """A thousand runs, however they end: as many processes, file descriptors and files as after the first ones."""
-    folders = [Path(folder), Path("/dev/shm")]
     left: dict[int, Held] = {}
     memory: dict[int, tuple[int, int]] = {}
 
@@ -159,7 +161,7 @@ def soak(folder: str) -> Growth:
                 expected, run = MIX[number % len(MIX)] if number != 500 else ("cpu", SLOW)
                 assert await run(soaked) == expected
                 if number in (100, 1000):
-                    left[number] = held(zygote, folders)
+                    left[number] = held(zygote, Path(folder))
                     memory[number] = (own_memory_kib(os.getpid()), own_memory_kib(zygote))
             assert children_of(zygote) == set()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import select
 import shutil
 import signal
@@ -21,8 +20,6 @@ from typing import Any
 from tests.support.reuse_world import FLOW, Asked, Expected, Oracle, Tree, answer_to, source_of
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The death of a process leaves what it has written to the kernel alone: memory does as well as a disk, and is faster.
-_MEMORY = "/dev/shm"
 _ANSWER_S = 60.0
 
 
@@ -62,13 +59,6 @@ def crash_server() -> Iterator[Server]:
             yield server
         finally:
             process.kill()
-
-
-@contextmanager
-def fast_folder() -> Iterator[Path]:
-    within = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=within) as folder:
-        yield Path(folder)
 
 
 @dataclass(frozen=True)
