@@ -31,6 +31,7 @@ _SHORTEST_S: Final = 10.0  # of the slowest models: refusals are not looked on a
 _SMOOTHING: Final = 1 / 8
 
 _BACKOFF_FIRST_S: Final = 0.5
+_BACKOFF_LEAST_S: Final = 0.1
 _BACKOFF_CEILING_S: Final = 30.0
 
 #: A provider that asks for more than this has stopped serving for now; no script waits that long unasked.
@@ -42,9 +43,9 @@ GIVE_UP_AFTER_S: Final = 120.0
 GIVE_UP_TIMES: Final = 6
 
 
-def backoff_s(times: int, jitter: float) -> float:
+def backoff_s(times: int, jitter: float, first_s: float = _BACKOFF_FIRST_S) -> float:
     """The wait after the `times`-th failure, from 1: it doubles up to a ceiling, with full jitter above its half."""
-    whole = min(_BACKOFF_FIRST_S * 2.0 ** min(times - 1, 16), _BACKOFF_CEILING_S)
+    whole = min(first_s * 2.0 ** min(times - 1, 16), _BACKOFF_CEILING_S)
     return whole * (0.5 + jitter / 2)
 
 
@@ -116,6 +117,13 @@ class Window:
             waiting.unpark()
         if outcome is Outcome.THROUGH and self.in_flight < self.width:
             self._resting.unpark()
+
+    @property
+    def first_rest_s(self) -> float:
+        """Of a call whose provider named no wait: no longer than an answer takes, or a quick model idles at the end."""
+        if self._answer_s is None:
+            return _BACKOFF_FIRST_S
+        return min(max(self._answer_s, _BACKOFF_LEAST_S), _BACKOFF_FIRST_S)
 
     async def rest(self, wait_s: float, paused: Paused, *, fixed: bool) -> None:
         """Wait after being turned away. Unless `fixed`, a call that gets through ends the longest rest early.
@@ -193,7 +201,7 @@ class Patience:
                 f"turned away {self._lately} times within {now - self._since:,.0f} s, in which no call of "
                 f"{self._model} got through",
             )
-        return backoff_s(self._times, jitter) if asked is None else asked
+        return backoff_s(self._times, jitter, self._window.first_rest_s) if asked is None else asked
 
     def _given_up(self, error: RateLimited, why: str) -> RateLimited:
         text = f"{error.message}; given up: {why}; try again later, or give the step another model to fall back to"

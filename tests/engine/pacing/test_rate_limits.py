@@ -61,6 +61,25 @@ async def test_two_hundred_steps_of_which_a_third_is_turned_away_are_two_hundred
 
 
 @trio_test
+@pytest.mark.parametrize(("answer_s", "first_s"), [(0.01, 0.1), (0.2, 0.2), (3.0, 0.5)])
+async def test_a_model_that_answers_soon_is_asked_again_soon(
+    autojump_clock: trio.testing.MockClock, answer_s: float, first_s: float
+) -> None:
+    limited = [RateLimited("slow down"), RateLimited("slow down")]
+
+    async def answer(request: ModelRequest) -> Scripted:
+        if prompt_of(request) == "second" and limited:
+            return limited.pop()
+        await trio.sleep(answer_s)
+        return "fine"
+
+    steps = Steps(scripted(answer))
+    await steps.run("first")
+    await steps.run("second")
+    assert [each.wait_s for each in steps.told(StepRetried)] == pytest.approx([first_s, 2 * first_s])
+
+
+@trio_test
 async def test_a_wait_for_a_rate_limit_is_no_attempt_and_uses_nothing(autojump_clock: trio.testing.MockClock) -> None:
     answers: Iterator[Scripted] = iter([*(RateLimited("slow down") for _ in range(4)), "fine"])
     steps = Steps(scripted(lambda request: next(answers)))
