@@ -14,6 +14,7 @@ from vibe_workflows.engine.model import Attempt, Run, Step, StepStatus, ToolCall
 from .failures import KEPT, FailedStep
 from .output import fault_json, run_fault_json, usage_json
 from .render.happenings import attempts
+from .render.stored import parsed
 from .render.trace import rows_of
 from .render.trace_step import conversation, original
 from .render.usage import makeup_sum
@@ -162,8 +163,8 @@ def _turn(turn: Turn, said: Sequence[object]) -> dict[str, object]:
         "number": turn.number,
         "attempt": turn.attempt,
         "model": turn.model,
-        "input": _parsed(turn.input),
-        "output": _parsed(turn.output),
+        "input": parsed(turn.input),
+        "output": parsed(turn.output),
         "outcome": turn.outcome,
         "started_at": turn.started_at,
         "finished_at": turn.finished_at,
@@ -231,16 +232,9 @@ def _tool_call(call: ToolCall) -> dict[str, object]:
         "number": call.number,
         "id": call.call_id,
         "name": call.name,
-        "arguments": _parsed(call.arguments),
+        "arguments": parsed(call.arguments),
         "output": call.output,
         "outcome": call.outcome,
         "started_at": call.started_at,
         "finished_at": call.finished_at,
     }
-
-
-def _parsed(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from .output import fault_json, usage_json
+from .render.stored import parsed
 
 if TYPE_CHECKING:
     from vibe_workflows.engine.spec_diff import FieldChange
@@ -53,7 +53,7 @@ def _answer(answer: StoredAnswer) -> dict[str, object]:
         "age_s": answer.age_s,
         "own_place": answer.own_place,
         "observations": [
-            {"tool": each.tool, "arguments": _parsed(each.arguments), "digest": each.digest}
+            {"tool": each.tool, "arguments": parsed(each.arguments), "digest": each.digest}
             for each in answer.observations
         ],
     }
@@ -99,7 +99,7 @@ def _changed(changed: ChangedLook) -> dict[str, object]:
         "step": changed.step,
         "run": changed.run,
         "tool": changed.tool,
-        "arguments": _parsed(changed.arguments),
+        "arguments": parsed(changed.arguments),
         "diff": diff_json(changed.diff),
         "then": changed.then,
         "looked_now": changed.now,
@@ -114,10 +114,3 @@ def _too_old(too_old: TooOld) -> dict[str, object]:
         "rule": too_old.rule,
         "ttl_s": too_old.ttl_s,
     }
-
-
-def _parsed(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

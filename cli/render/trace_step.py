@@ -28,8 +28,9 @@ from .given import file_lines, given_files, grants_line
 from .happenings import instead
 from .paint import Style, paint
 from .sanitize import clean, one_line
+from .stored import parsed, step_line
 from .usage import makeup_line, makeup_sum, usage_line
-from .words import status_style, status_word
+from .words import status_word
 
 _ARGUMENTS = 200  # columns of a tool call's arguments where they only name the call
 _KEPT_TIMES = 5  # of attempts that ended alike
@@ -74,7 +75,7 @@ class StepTrace(msgspec.Struct, frozen=True, kw_only=True):
 
 def _context(trace: StepTrace) -> str:
     """The context as it was sent: the spec holds its digest only."""
-    messages = _parsed(trace.turns[0].input) if trace.turns else []
+    messages = parsed(trace.turns[0].input) if trace.turns else []
     for message in messages if isinstance(messages, list) else []:
         chars = message.get("context_chars") if isinstance(message, dict) else None
         if isinstance(chars, int) and isinstance(message["text"], str):
@@ -102,7 +103,7 @@ def step_text(trace: StepTrace, *, colour: bool) -> str:
     for left in calls.values():
         parts += [line for call in left for line in _call(call, colour=colour)]
     if step.result is not None:
-        parts += [_title("result", colour), _shown(_parsed(step.result))]
+        parts += [_title("result", colour), _shown(parsed(step.result))]
     if step.fault is not None:
         name = fault_name(step.fault.type, step.fault.kind)
         error = paint(f"{name}: {clean(step.fault.message)}", Style.BAD, colour=colour)
@@ -111,18 +112,18 @@ def step_text(trace: StepTrace, *, colour: bool) -> str:
 
 
 def spec_of(step: Step) -> dict[str, object]:
-    parsed = _parsed(step.spec)
-    return parsed if isinstance(parsed, dict) else {}
+    spec = parsed(step.spec)
+    return spec if isinstance(spec, dict) else {}
 
 
 def conversation(turns: Sequence[Turn]) -> list[object]:
     """The messages of a step in their order, as they were before any of them was shortened."""
     messages: list[object] = []
     for turn in turns:
-        added = _parsed(turn.input)
+        added = parsed(turn.input)
         messages += added if isinstance(added, list) else [added]
         if turn.outcome in _KEPT:
-            messages.append(_parsed(turn.output))
+            messages.append(parsed(turn.output))
     return messages
 
 
@@ -143,16 +144,17 @@ def _answered_first(step: Step) -> str:
 
 def _head(trace: StepTrace, *, colour: bool) -> str:
     step = trace.step
-    status = "from the store" if trace.stored else status_word(step.status.value)
-    facts = [
+    head = step_line(
         f"step #{trace.number}",
-        one_line(trace.label),
-        one_line(trace.phase),
-        paint(status, status_style(step.status.value, stored=trace.stored), colour=colour),
-        one_line(trace.answered_by),
-        f"line {trace.line}" if trace.line else "",
-    ]
-    lines = ["  ".join(fact for fact in facts if fact), usage_line(step.usage, calls=step.turns, colour=colour)]
+        label=trace.label,
+        phase=trace.phase,
+        status=step.status.value,
+        stored=trace.stored,
+        model=trace.answered_by,
+        line=trace.line,
+        colour=colour,
+    )
+    lines = [head, usage_line(step.usage, calls=step.turns, colour=colour)]
     lines += filter(None, [makeup_line(makeup_sum([turn.makeup for turn in trace.turns]), "prompts")])
     lines += _model(trace, colour=colour)
     if trace.reason:
@@ -243,8 +245,8 @@ def _turn(turn: Turn, calls: Sequence[ToolCall], left_out: Sequence[str], *, col
     parts += [paint(f"  {line}", Style.WARN, colour=colour) for line in left_out]
     if turn.number > 1:
         # What the first turn was given is the prompt above, and tool outputs stand with their calls.
-        parts += [f"> {line}" for line in _spoken(_parsed(turn.input), but="tool")]
-    parts += _spoken([_parsed(turn.output)])
+        parts += [f"> {line}" for line in _spoken(parsed(turn.input), but="tool")]
+    parts += _spoken([parsed(turn.output)])
     if turn.error:
         parts.append(paint(clean(turn.error), Style.BAD, colour=colour))
     return parts + [line for call in calls for line in _call(call, colour=colour)]
@@ -294,10 +296,3 @@ def _title(name: str, colour: bool) -> str:
 
 def _shown(value: object) -> str:
     return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def _parsed(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

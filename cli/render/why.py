@@ -13,7 +13,8 @@ from . import figures
 from .faults import LONGEST_ERROR, fault_line
 from .paint import Style, paint
 from .sanitize import clean, one_line
-from .words import status_style, status_word
+from .stored import step_line
+from .words import status_word
 
 _SHOWN = 50  # things that a step saw, or calls that stored answers went to
 _WIDE = 200  # columns of a value or of a tool's arguments
@@ -55,16 +56,16 @@ def diff_lines(diff: TextDiff, *, colour: bool, indent: str = "  ") -> list[str]
 
 def _head(why: Explanation, *, colour: bool) -> str:
     asked, step = why.asked, why.asked.step
-    status = "from the store" if asked.stored else status_word(step.status.value)
-    facts = [
+    return step_line(
         f"step #{asked.number} of run {one_line(why.run.id)}",
-        one_line(asked.label),
-        one_line(asked.phase),
-        paint(status, status_style(step.status.value, stored=asked.stored), colour=colour),
-        one_line(step.model),
-        f"line {asked.line}" if asked.line else "",
-    ]
-    return "  ".join(fact for fact in facts if fact)
+        label=asked.label,
+        phase=asked.phase,
+        status=step.status.value,
+        stored=asked.stored,
+        model=step.model,
+        line=asked.line,
+        colour=colour,
+    )
 
 
 # ---------------------------------------------------------------- the decision

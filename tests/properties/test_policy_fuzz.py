@@ -8,7 +8,6 @@ import random
 from collections.abc import Iterator
 from types import CodeType
 
-import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +15,9 @@ from hypothesis import strategies as st
 from tests.support.in_child import with_modules
 from tests.support.programs import KINDS, node_names, program
 from tests.support.sandbox import RecordingEngine, run_native
+from tests.support.zygotes import zygote as zygote
 from vibe_workflows.sandbox.forker import Forker, open_forker
-from vibe_workflows.sandbox.launcher import Zygote, start_zygote
+from vibe_workflows.sandbox.launcher import Zygote
 from vibe_workflows.sandbox.limits import ChildLimits, HostLimits
 from vibe_workflows.sandbox.policy import ScriptRefused, compile_script
 from vibe_workflows.sandbox.verifier import verify
@@ -41,13 +41,6 @@ def tape(seed: int, length: int) -> list[int]:
 
 #: Shorter is simpler, so that a failure shrinks.
 _tapes = st.builds(tape, st.integers(0, 1 << 32), st.integers(10, 300))
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    zygote = start_zygote()
-    yield zygote
-    zygote.close()
 
 
 def run_programs(zygote: Zygote, programs: list[str], before: str = "") -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support.memory_folder import memory_folder
 from tests.support.reuse_world import CONTENTS, OPS, PATHS, Call, Several, Tree, World, calls_of
+from tests.support.zygotes import zygote as zygote
 from vibe_workflows.engine import requests as requests_module
 from vibe_workflows.engine.agents import calls as calls_module
 from vibe_workflows.engine.agents.loop import AgentRun
@@ -29,7 +30,7 @@ from vibe_workflows.engine.ports import StoredStep
 from vibe_workflows.engine.reuse import Reuse, _Pool
 from vibe_workflows.engine.store import rows, tables
 from vibe_workflows.engine.store.rows import stored_step_of
-from vibe_workflows.sandbox.launcher import Zygote, start_zygote
+from vibe_workflows.sandbox.launcher import Zygote
 
 NAMES = "PQRS"
 EDITS = ("content", "create", "delete", "unread", "ignore", "prompt", "order", "more", "fewer", "dress")
@@ -146,13 +147,6 @@ def go(world: World, run: Go) -> Any:
     outcome = world.run(failing=names, kill_at=run.number if run.kind == "kill" else None)
     outcome.check()
     return outcome
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    started = start_zygote()
-    yield started
-    started.close()
 
 
 def tell(zygote: Zygote, tree: Tree, held: Held, story: Story, seen: Counter[tuple[str, str]]) -> None:
