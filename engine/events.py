@@ -121,6 +121,30 @@ class StepFinished(_Event, frozen=True, tag="step_finished"):
     attempts: int = 1
 
 
+class FileEdited(_Event, frozen=True, tag="file_edited"):
+    """A step changed a file of the project, or a stored step's change was made again."""
+
+    number: int
+    step: str
+    path: str
+    created: bool = False
+    again: bool = False
+
+
+class EditsAdopted(_Event, frozen=True, tag="edits_adopted"):
+    """Edits of earlier steps of this workflow count as plain contents of the project from now on."""
+
+    paths: tuple[str, ...]
+    reason: str
+
+
+class ScriptRestarted(_Event, frozen=True, tag="script_restarted"):
+    """An answer that was given stood on an edit that was adopted since: the script starts over. Nothing is lost."""
+
+    reason: str
+    step: str = ""  # whose answer does not hold any more
+
+
 class Logged(_Event, frozen=True, tag="log"):
     """A line of the script: `log(message, **fields)`, or `print`."""
 
@@ -159,6 +183,9 @@ Event: TypeAlias = (
     | ModelUp
     | TurnFinished
     | StepFinished
+    | FileEdited
+    | EditsAdopted
+    | ScriptRestarted
     | Logged
     | Warned
     | RunFinished

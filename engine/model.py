@@ -56,7 +56,8 @@ class DeliveryMode(StrEnum):
     """How a step came by its answer in one run."""
 
     LIVE = "live"
-    STORED = "stored"  # answered from the store: its observations hold now
+    STORED = "stored"  # answered from the store: what it saw holds, and its edits, if any, are in place
+    APPLIED = "applied"  # likewise, and its edits were made again
 
 
 class Cause(StrEnum):
@@ -70,6 +71,8 @@ class Cause(StrEnum):
     TOO_OLD = "too_old"  # for its horizon
     REFRESHED = "refreshed"  # a person asked to run it again
     IN_USE = "in_use"  # every result of its spec answers another call
+    EDITED_SINCE = "edited_since"  # a file that a stored result edited is no longer as it left it
+    OUT_OF_ORDER = "out_of_order"  # the script's order and that of the edits contradict each other
     STORE_OF_UNKNOWN_ORIGIN = "store_of_unknown_origin"
     OTHER = "other"  # see the reason
 
@@ -155,12 +158,40 @@ class StepSpec(Struct, frozen=True, kw_only=True):
     arguments: JSON = None  # ... and its arguments
 
 
+class Change(Struct, frozen=True, kw_only=True):
+    """What one edit made of one file: digests (`keys.content_digest`) of its contents; None: there is no such file."""
+
+    path: str  # where it really lies, from the root
+    before: str | None
+    after: str | None
+
+
+class Edit(Struct, frozen=True, kw_only=True):
+    """A change and when it was made: an entry of its path's chain."""
+
+    epoch: int
+    change: Change
+
+
 class Observation(Struct, frozen=True, kw_only=True):
-    """One look at the workspace: a read-only tool, its arguments, and the digest of what it gave (of an error too)."""
+    """One look at the workspace: a read-only tool, its arguments, and the digest of what it gave (of an error too).
+
+    An edit looks at the file that it is about to change: `FILE_STATE`, and `change` says what came of it.
+    """
 
     tool: str
     arguments: str  # canonical JSON
     digest: str
+    epoch: int = 0  # when: see engine/timeline; 0 for one of an older version
+    change: Change | None = None
+
+    @property
+    def edit(self) -> Edit | None:
+        return None if self.change is None else Edit(epoch=self.epoch, change=self.change)
+
+
+#: The look at one whole file: {"path": ...} gives {"digest": ...}. No model and no script can ask for it.
+FILE_STATE = "file_state"
 
 
 class ToolCall(Struct, frozen=True, kw_only=True):
@@ -245,6 +276,7 @@ class Step(Struct, frozen=True, kw_only=True):
     fault: Fault | None = None
     observations: tuple[Observation, ...] = ()
     predecessor: StepId | None = None  # cut off; its turns are the first ones of this step
+    attempt_after: StepId | None = None  # an earlier attempt at the same spec, whose edits this step owns
 
 
 class Grounds(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -254,6 +286,7 @@ class Grounds(Struct, frozen=True, kw_only=True, omit_defaults=True):
     step: StepId | None = None  # the stored step that it is about
     observation: Observation | None = None  # of that step: the first that does not hold
     horizon: float | None = None  # results finished before it did not count
+    path: str | None = None  # of the file whose edit was in the way
 
 
 class Delivery(Struct, frozen=True, kw_only=True):

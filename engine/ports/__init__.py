@@ -9,8 +9,24 @@ from .executor import Executor
 from .models import ModelBackend
 from .observers import EventSink
 from .script import AnswerSink, Limits, LimitsShape, ScriptCalls, ScriptEnd, ScriptHost, ScriptProblem, ScriptStart
-from .store import CutOffStep, DeliveredStep, LabelUsage, Record, RunEvent, Source, Store, StoredStep, StoreReader
-from .tools import Look, Tool, ToolResult
+from .store import (
+    CutOffStep,
+    DeliveredStep,
+    FileChange,
+    FileContents,
+    LabelUsage,
+    OwnStep,
+    Record,
+    RunEvent,
+    SeenAgain,
+    Source,
+    StartedOver,
+    Store,
+    StoredStep,
+    StoreReader,
+    Withdrawn,
+)
+from .tools import EditingTool, Footprint, Look, PlannedEdit, Tool, ToolResult
 
 __all__ = [
     "AnswerSink",
@@ -20,13 +36,19 @@ __all__ = [
     "CommandRunner",
     "CutOffStep",
     "DeliveredStep",
+    "EditingTool",
     "EventSink",
     "Executor",
+    "FileChange",
+    "FileContents",
+    "Footprint",
     "LabelUsage",
     "Limits",
     "LimitsShape",
     "Look",
     "ModelBackend",
+    "OwnStep",
+    "PlannedEdit",
     "Record",
     "RunEvent",
     "ScriptCalls",
@@ -34,11 +56,14 @@ __all__ = [
     "ScriptHost",
     "ScriptProblem",
     "ScriptStart",
+    "SeenAgain",
     "Source",
+    "StartedOver",
     "Store",
     "StoreReader",
     "StoredStep",
     "Tool",
     "ToolResult",
     "Verdict",
+    "Withdrawn",
 ]

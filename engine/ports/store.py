@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -10,7 +10,9 @@ from msgspec import Struct
 from ..events import Event
 from ..model import (
     Attempt,
+    Change,
     Delivery,
+    Edit,
     Fault,
     Observation,
     PromptMakeup,
@@ -38,8 +40,58 @@ class Source(Struct, frozen=True, kw_only=True):
     text: str
 
 
+class FileChange(Struct, frozen=True, kw_only=True):
+    """An entry of a path's chain. It is written before the disk is touched, and once more, `done`, after it."""
+
+    epoch: int  # no two entries have the same
+    change: Change
+    step_id: StepId  # who made it: the step ...
+    run_id: RunId  # ... and the run in which that was
+    done: bool = False
+
+
+class FileContents(Struct, frozen=True, kw_only=True):
+    """Contents of a file before or after a change, by their digest."""
+
+    digest: str
+    data: bytes
+
+
+class SeenAgain(Struct, frozen=True, kw_only=True):
+    """A completed step whose edits were made again: all that it saw, with the epochs of now."""
+
+    step_id: StepId
+    observations: tuple[Observation, ...]
+
+
+class StartedOver(Struct, frozen=True, kw_only=True):
+    """The script of a run begins again: the deliveries of before do not count."""
+
+    run_id: RunId
+
+
+class Withdrawn(Struct, frozen=True, kw_only=True):
+    """Entries of chains that go: they were taken back, or never made."""
+
+    epochs: tuple[int, ...]
+
+
 #: One row to write: an insert, or the whole new state of the row with the same id.
-Record: TypeAlias = Run | Step | Attempt | Turn | ToolCall | Delivery | RunEvent | Source
+Record: TypeAlias = (
+    Run
+    | Step
+    | Attempt
+    | Turn
+    | ToolCall
+    | Delivery
+    | RunEvent
+    | Source
+    | FileChange
+    | FileContents
+    | SeenAgain
+    | StartedOver
+    | Withdrawn
+)
 
 
 class StoredStep(Struct, frozen=True, kw_only=True):
@@ -55,10 +107,14 @@ class StoredStep(Struct, frozen=True, kw_only=True):
     model: str
     turns: int
     observations: tuple[Observation, ...] = ()
+    inherited: tuple[Edit, ...] = ()  # of earlier attempts at its spec: they are its own, and it looked at none of them
 
 
 class CutOffStep(Struct, frozen=True, kw_only=True):
-    """A step that finished turns and came to no answer, as far as going on with it needs it."""
+    """A step that finished turns and came to no answer, as far as going on with it needs it.
+
+    The tools of its last turn are run again. Only where one of them edited a file, those that are over are `kept`.
+    """
 
     id: StepId
     run_id: RunId
@@ -67,7 +123,19 @@ class CutOffStep(Struct, frozen=True, kw_only=True):
     spec: str
     finished_at: float
     turns: int  # how many are finished
-    observations: tuple[Observation, ...] = ()  # of all its turns but the last one, whose tools are run again
+    observations: tuple[Observation, ...] = ()  # of its files, of all turns but the last one, and of `kept`
+    kept: tuple[ToolCall, ...] = ()
+    inherited: tuple[Edit, ...] = ()  # as of a StoredStep
+
+
+class OwnStep(Struct, frozen=True, kw_only=True):
+    """A step of a workflow's last invocation that edited files."""
+
+    id: StepId
+    key: StepKey
+    place: str  # of its latest delivery; "" where it came to none
+    label: str
+    edits: tuple[Edit, ...]  # inherited ones among them, by epoch
 
 
 class DeliveredStep(Struct, frozen=True, kw_only=True):
@@ -96,6 +164,40 @@ class StoreReader(Protocol):
 
     def cut_off(self, key: StepKey) -> list[CutOffStep]:
         """Steps of one key that nobody works on any more and nothing goes on with yet, by order of starting."""
+        ...
+
+    def attempts_with_edits(self, key: StepKey) -> list[CutOffStep]:
+        """Steps of one key that came to no answer, failed ones among them, and edited files; by order of starting.
+
+        Those that another step stands `attempt_after` are left out, and those that somebody works on.
+        """
+        ...
+
+    # ------------------------------------------------------------ edits
+
+    def latest_epoch(self) -> int:
+        """The highest epoch that was ever written; 0 in a new store."""
+        ...
+
+    def own_steps(self, path: str, args_digest: str, run_id: RunId | None = None) -> list[OwnStep]:
+        """The steps with edits of the last invocation of one file and arguments, whatever became of them.
+
+        If that run completed, they are those that answered it. Else they are those that answered it, that it worked on
+        and whose edits it made again, and those of the invocation before it. With `run_id` it is this run that counts
+        as the last one, as if it had not completed; a run that somebody works on is passed over.
+        """
+        ...
+
+    def chains(self, paths: Collection[str]) -> list[FileChange]:
+        """All entries of these paths, by epoch."""
+        ...
+
+    def contents(self, digest: str) -> bytes | None:
+        """Of a file at some time; None where they are not kept any more. Raises StoreError where they are damaged."""
+        ...
+
+    def unsettled_changes(self) -> list[FileChange]:
+        """Entries that are not `done`, of runs that nobody works on any more, by epoch."""
         ...
 
     def run(self, run_id: RunId) -> Run | None: ...

@@ -23,6 +23,24 @@ class ToolResult(Struct, frozen=True, kw_only=True):
     shown: Look | None = None  # a narrower call that gives all that `text` shows, where that is less than `data`
 
 
+class Footprint(Struct, frozen=True, kw_only=True):
+    """The files that the outcome of one call can depend on: one, or all below a folder with the ignore rules there."""
+
+    path: str  # where it really lies, from the root; "" is the root
+    deep: bool = False
+
+    def covers(self, path: str) -> bool:
+        """Whether what lies at `path`, a real path from the root, may count."""
+        if path == self.path:
+            return True
+        if not self.deep:
+            return False
+        if not self.path or path.startswith(self.path + "/"):
+            return True
+        folder, _, name = path.rpartition("/")
+        return name == ".gitignore" and (not folder or self.path == folder or self.path.startswith(folder + "/"))
+
+
 class Tool(Protocol):
     """A function of the workspace. Raises ToolFailed (the model may mend it) or ToolDenied (a rule forbids it)."""
 
@@ -39,4 +57,29 @@ class Tool(Protocol):
         """Whether it is a deterministic function of the workspace, so that its output can be verified by replay."""
         ...
 
+    def footprint(self, arguments: Mapping[str, JSON]) -> Footprint | None:
+        """What a call with these arguments may look at; None: nothing of the workspace. Never raises."""
+        ...
+
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult: ...
+
+
+class PlannedEdit(Struct, frozen=True, kw_only=True):
+    """What an edit would make of one file, and what is said of it. `before` is what it has looked at."""
+
+    path: str  # where the file really lies, from the root
+    before: bytes | None  # None: there is no such file
+    after: bytes
+    result: ToolResult
+
+
+class EditingTool(Tool, Protocol):
+    """A tool that changes one file: it says what it would do, and the timeline does it. Its `run` is never called."""
+
+    async def plan(self, arguments: Mapping[str, JSON]) -> PlannedEdit:
+        """Raises as `run`. To be called while nobody else edits."""
+        ...
+
+    def file(self, arguments: Mapping[str, JSON]) -> str | None:
+        """The path as it was asked for, of the file that `plan` looks at; None where the arguments name none."""
+        ...
