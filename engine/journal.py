@@ -49,6 +49,9 @@ class Journal:
         self.oldest_stored_at: float | None = None
         self._warned: set[str] = set()
 
+    def now(self) -> float:
+        return self._clock()
+
     def events(self, *events: Event) -> None:
         """Post events alone; they cost no transaction of their own."""
         self.post((), events, lazy=True)

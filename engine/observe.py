@@ -7,7 +7,7 @@ given another answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -16,10 +16,13 @@ import trio
 
 from .errors import ToolDenied, ToolFailed
 from .keys import canonical_json
-from .model import JSON, Observation, ToolSpec
-from .ports import Tool, ToolResult
+from .model import FILE_STATE, JSON, Change, Observation, ToolSpec
+from .ports import Footprint, Tool, ToolResult
 
-_Look: TypeAlias = tuple[str, str]  # tool and canonical arguments
+#: Files by path that are looked at with these contents, as digests (None: no such file), in the order of paths.
+View: TypeAlias = tuple[tuple[str, str | None], ...]
+_EVERYTHING = Footprint(path="", deep=True)
+_Look: TypeAlias = tuple[str, str, View]  # tool, canonical arguments, and what is known of the files that may count
 
 
 def canonical_arguments(spec: ToolSpec, arguments: Mapping[str, JSON]) -> str:
@@ -40,6 +43,7 @@ def observation_of(
     outcome: ToolResult | ToolFailed | ToolDenied,
     *,
     as_text: bool = False,
+    epoch: int = 0,
 ) -> Observation:
     """The record of one look. Only for tools that observe.
 
@@ -51,6 +55,18 @@ def observation_of(
         tool=tool.spec.name,
         arguments=canonical_arguments(tool.spec, arguments),
         digest=outcome_digest(outcome),
+        epoch=epoch,
+    )
+
+
+def file_observation(path: str, digest: str | None, *, epoch: int = 0, change: Change | None = None) -> Observation:
+    """The record of a look at one whole file, of this content digest; with `change`, of what an edit made of it."""
+    return Observation(
+        tool=FILE_STATE,
+        arguments=canonical_json({"path": path}).decode(),
+        digest=outcome_digest(ToolResult(text="", data={"digest": digest})),
+        epoch=epoch,
+        change=change,
     )
 
 
@@ -63,29 +79,46 @@ def outcome_digest(outcome: ToolResult | ToolFailed | ToolDenied) -> str:
     return blake2b(seen, digest_size=16).hexdigest()
 
 
+def _no_views(files: Mapping[str, bytes | None]) -> Iterable[Tool]:
+    return ()
+
+
+def _nothing_kept(digest: str) -> bytes | None:
+    return None
+
+
 class Replayer:
-    """Verifies observations by running their tools again.
+    """Verifies observations by running their tools again, on the files as they lie or with others in their place.
 
     What was found is kept for all steps of a run that share it, until `forget`: call that whenever the workspace may
-    have changed in a way that counts. Any number of tasks may ask at the same time; each look is taken once.
+    have changed in a way that no view names. Any number of tasks may ask at the same time; each look is taken once.
     """
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
+    def __init__(
+        self,
+        tools: Iterable[Tool],
+        over: Callable[[Mapping[str, bytes | None]], Iterable[Tool]] = _no_views,
+        contents: Callable[[str], bytes | None] = _nothing_kept,
+    ) -> None:
+        """`over` gives the same tools for a project in which some files are otherwise, `contents` files by digest."""
         self._tools = {tool.spec.name: tool for tool in tools}
+        self._over = over
+        self._contents = contents
         self._digests: dict[_Look, str | None] = {}  # None: nothing can be looked at, so nothing holds
         self._looking: dict[_Look, trio.Event] = {}
+        self._footprints: dict[tuple[str, str], Footprint | None] = {}
 
     async def holds(self, observations: Iterable[Observation]) -> Observation | None:
         """The first observation that would come out otherwise now, or None: all hold."""
         for observation in observations:
-            if await self._digest((observation.tool, observation.arguments)) != observation.digest:
+            if await self._digest((observation.tool, observation.arguments, ()), {}) != observation.digest:
                 return observation
         return None
 
     def knows(self, observations: Iterable[Observation]) -> bool:
         """Whether `changed` can tell about these without another look."""
         for observation in observations:
-            look = (observation.tool, observation.arguments)
+            look = (observation.tool, observation.arguments, ())
             if look not in self._digests:
                 return False
             if self._digests[look] != observation.digest:
@@ -95,41 +128,77 @@ class Replayer:
     def changed(self, observations: Iterable[Observation]) -> Observation | None:
         """As `holds`, from what is known. One that is not known counts as changed."""
         for observation in observations:
-            if self._digests.get((observation.tool, observation.arguments)) != observation.digest:
+            if self._digests.get((observation.tool, observation.arguments, ())) != observation.digest:
                 return observation
         return None
+
+    async def comes_out(self, observation: Observation, view: View, present: Mapping[str, str | None]) -> bool:
+        """Whether a look comes out as it did, with the files of `view` as that says.
+
+        `view` names all files that may count for it and that may have changed since an earlier call; `present` is what
+        lies there now.
+        """
+        return await self._digest((observation.tool, observation.arguments, view), present) == observation.digest
+
+    def footprint(self, observation: Observation) -> Footprint | None:
+        """The files that the look may depend on; all of them where its tool is not known here."""
+        look = (observation.tool, observation.arguments)
+        if look not in self._footprints:
+            tool, values = self._tools.get(observation.tool), _decoded(observation.arguments)
+            if tool is None or values is None:
+                self._footprints[look] = _EVERYTHING
+            else:
+                self._footprints[look] = tool.footprint(values)
+        return self._footprints[look]
 
     def forget(self) -> None:
         """Drop what was found; looks under way are not kept either."""
         self._digests = {}
 
-    async def _digest(self, look: _Look) -> str | None:
+    async def _digest(self, look: _Look, present: Mapping[str, str | None]) -> str | None:
         while look not in self._digests:
             underway = self._looking.get(look)
             if underway is None:
-                return await self._take(look)
+                return await self._take(look, present)
             await underway.wait()  # cancelled, the other task leaves the look to one of those who wait
         return self._digests[look]
 
-    async def _take(self, look: _Look) -> str | None:
+    async def _take(self, look: _Look, present: Mapping[str, str | None]) -> str | None:
         digests = self._digests  # those of now: `forget` replaces them
         self._looking[look] = done = trio.Event()
         try:
-            digest = digests[look] = await self._run(*look)
+            digest = digests[look] = await self._run(*look, present)
         finally:
             del self._looking[look]
             done.set()
         return digest
 
-    async def _run(self, name: str, arguments: str) -> str | None:
+    async def _run(self, name: str, arguments: str, view: View, present: Mapping[str, str | None]) -> str | None:
         tool = self._tools.get(name)
-        if tool is None or not tool.observes:
-            return None
-        try:
-            values: dict[str, JSON] = msgspec.json.decode(arguments, type=dict)
-        except (msgspec.DecodeError, RecursionError):
+        otherwise = [(path, digest) for path, digest in view if present.get(path) != digest]
+        if otherwise and tool is not None:
+            tool = self._tool_over(name, otherwise)
+        values = _decoded(arguments)
+        if tool is None or not tool.observes or values is None:
             return None
         try:
             return outcome_digest(await tool.run(values))
         except (ToolFailed, ToolDenied) as error:
             return outcome_digest(error)
+
+    def _tool_over(self, name: str, files: Iterable[tuple[str, str | None]]) -> Tool | None:
+        """The tool for a project with these files; None where their contents are not kept any more."""
+        contents: dict[str, bytes | None] = {}
+        for path, digest in files:
+            contents[path] = None if digest is None else self._contents(digest)
+            if digest is not None and contents[path] is None:
+                return None
+        return next((tool for tool in self._over(contents) if tool.spec.name == name), None)
+
+
+def _decoded(arguments: str) -> dict[str, JSON] | None:
+    try:
+        values: dict[str, JSON] = msgspec.json.decode(arguments, type=dict)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return values

@@ -26,7 +26,7 @@ from .store import (
     StoreReader,
     Withdrawn,
 )
-from .tools import EditingTool, Footprint, Look, PlannedEdit, Tool, ToolResult
+from .tools import EditingTool, Footprint, Look, PlannedEdit, ProjectFiles, Tool, ToolResult
 
 __all__ = [
     "AnswerSink",
@@ -49,6 +49,7 @@ __all__ = [
     "ModelBackend",
     "OwnStep",
     "PlannedEdit",
+    "ProjectFiles",
     "Record",
     "RunEvent",
     "ScriptCalls",

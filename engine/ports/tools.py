@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -73,6 +73,7 @@ class PlannedEdit(Struct, frozen=True, kw_only=True):
     result: ToolResult
 
 
+@runtime_checkable
 class EditingTool(Tool, Protocol):
     """A tool that changes one file: it says what it would do, and the timeline does it. Its `run` is never called."""
 
@@ -82,4 +83,21 @@ class EditingTool(Tool, Protocol):
 
     def file(self, arguments: Mapping[str, JSON]) -> str | None:
         """The path as it was asked for, of the file that `plan` looks at; None where the arguments name none."""
+        ...
+
+
+class ProjectFiles(Protocol):
+    """The files of the project, for edits. Paths are real ones, from the root. Raises ToolFailed and ToolDenied."""
+
+    @property
+    def state(self) -> Tool:
+        """The tool `FILE_STATE`."""
+        ...
+
+    async def digest(self, path: str) -> str | None:
+        """Of the contents that lie there now, None where no file does; one that cannot be read is some other digest."""
+        ...
+
+    async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
+        """Make of the file what `after` says (None: remove it), at once or not at all, unless it is not `before`."""
         ...

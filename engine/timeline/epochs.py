@@ -1,0 +1,21 @@
+"""The order of what steps saw and did: microseconds of the wall clock, made strictly increasing.
+
+So processes that work on one project at a time agree on it without asking each other. Reuse is sound whatever the
+epochs are: they say only in which order to verify.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class Epochs:
+    """`latest` is the highest epoch that the store holds. Each call of `next` gives a higher one."""
+
+    def __init__(self, wall_clock: Callable[[], float], latest: int) -> None:
+        self._wall_clock = wall_clock
+        self._latest = latest
+
+    def next(self) -> int:
+        self._latest = max(self._latest + 1, int(self._wall_clock() * 1_000_000))
+        return self._latest

@@ -1,0 +1,268 @@
+"""The project as the steps of one run share it: one at a time edits, looks are ordered, and nothing is half done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NoReturn, TypeAlias
+
+import trio
+from msgspec.structs import replace
+
+from ..errors import ToolDenied, ToolFailed
+from ..events import EditsAdopted, FileEdited
+from ..journal import Journal
+from ..keys import content_digest
+from ..model import JSON, Change, Observation, RunId, StepId
+from ..observe import file_observation, observation_of
+from ..ports import (
+    EditingTool,
+    FileChange,
+    FileContents,
+    Footprint,
+    PlannedEdit,
+    ProjectFiles,
+    Record,
+    SeenAgain,
+    Tool,
+    ToolResult,
+    Withdrawn,
+)
+from .epochs import Epochs
+from .lock import ProjectLock
+from .timeline import Timeline, Witness
+
+#: What came of a tool's call.
+Outcome: TypeAlias = ToolResult | ToolFailed | ToolDenied
+#: What is to be stored along with an edit, before it is made.
+Along: TypeAlias = Callable[[PlannedEdit, Observation], Sequence[Record]]
+
+
+class Project:
+    """Of one run. `start_over` ends the present pass of the script; it is told why, and whose answer does not hold."""
+
+    def __init__(
+        self,
+        *,
+        run_id: RunId,
+        timeline: Timeline,
+        epochs: Epochs,
+        files: ProjectFiles,
+        contents: Callable[[str], bytes | None],
+        journal: Journal,
+        start_over: Callable[[str, StepId], None],
+        rehearsed: bool = False,
+    ) -> None:
+        """`contents` are those of a file at some time, by digest. `rehearsed`: nothing is written."""
+        self.lock = ProjectLock()
+        self.timeline = timeline
+        self.edits = 0  # made so far, by any step
+        self._run_id = run_id
+        self._epochs = epochs
+        self._files = files
+        self._contents = contents
+        self._journal = journal
+        self._start_over = start_over
+        self._rehearsed = rehearsed
+
+    # ------------------------------------------------------------ live steps
+
+    async def look(
+        self, witness: Witness, tool: Tool, arguments: Mapping[str, JSON], *, as_text: bool = False
+    ) -> tuple[Outcome, Observation | None]:
+        """Run a tool that only looks. `as_text` as in `observation_of`."""
+        await self._claim(witness, tool.footprint(arguments), tool.spec.name)
+        async with self.lock.shared():
+            outcome = await _outcome(tool, arguments)
+            epoch = self._epochs.next()
+        if not tool.observes:
+            return outcome, None
+        observation = observation_of(tool, arguments, outcome, as_text=as_text, epoch=epoch)
+        self.timeline.saw(witness, observation)
+        return outcome, observation
+
+    async def look_at_files(self, witness: Witness, files: Sequence[tuple[str, str | None]]) -> tuple[Observation, ...]:
+        """Note that a step was given whole files, by path and digest. To be called while nobody edits."""
+        seen = tuple(file_observation(path, digest, epoch=self._epochs.next()) for path, digest in files)
+        for observation in seen:
+            self.timeline.saw(witness, observation)
+        return seen
+
+    async def claim(self, witness: Witness, footprint: Footprint | None) -> None:
+        """Adopt the pending edits that a live step is about to touch. Nobody may edit meanwhile."""
+        paths = self.timeline.pending_below(footprint)
+        if paths:
+            await self.adopt(paths, f"{witness.id} runs live, and they count for it")
+
+    async def _claim(self, witness: Witness, footprint: Footprint | None, name: str) -> None:
+        if self.timeline.pending_below(footprint):
+            async with self.lock.alone():
+                await self.claim(witness, footprint)
+
+    async def edit(
+        self, witness: Witness, number: int, tool: EditingTool, arguments: Mapping[str, JSON], along: Along
+    ) -> tuple[Outcome, Observation | None]:
+        """Do what an editing tool plans. What `along` gives is durable before the disk is touched.
+
+        Once that has begun, a cancellation waits for its end.
+        """
+        async with self.lock.alone():
+            try:
+                plan = await tool.plan(arguments)
+            except (ToolFailed, ToolDenied) as error:
+                return error, await self._look_at_refused(witness, tool.file(arguments))
+            await self.claim(witness, Footprint(path=plan.path))
+            before, after = await _digest(plan.before), await _digest(plan.after)
+            if before == after:
+                observation = file_observation(plan.path, before, epoch=self._epochs.next())
+                self.timeline.saw(witness, observation)
+                return plan.result, observation
+            self._notice(plan.path, before)
+            change = Change(path=plan.path, before=before, after=after)
+            observation = file_observation(plan.path, before, epoch=self._epochs.next(), change=change)
+            with trio.CancelScope(shield=True):  # bounded by the store's own limits, and by the disk
+                return await self._make(witness, number, plan, observation, along(plan, observation))
+
+    async def _look_at_refused(self, witness: Witness, path: str | None) -> Observation | None:
+        """What an edit that came to nothing has seen: the file."""
+        if path is None:
+            return None
+        outcome = await _outcome(self._files.state, {"path": path})
+        observation = observation_of(self._files.state, {"path": path}, outcome, epoch=self._epochs.next())
+        self.timeline.saw(witness, observation)
+        return observation
+
+    async def _make(
+        self, witness: Witness, number: int, plan: PlannedEdit, seen: Observation, along: Sequence[Record]
+    ) -> tuple[Outcome, Observation | None]:
+        assert seen.change is not None
+        entry = FileChange(epoch=seen.epoch, change=seen.change, step_id=witness.id, run_id=self._run_id)
+        await self._journal.commit([*_contents(plan, seen.change), entry, *along], [])
+        try:
+            await self._files.write(plan.path, plan.before, plan.after)
+        except (ToolFailed, ToolDenied) as error:
+            await self._journal.commit([Withdrawn(epochs=(entry.epoch,))], [])
+            return error, None
+        self.timeline.saw(witness, seen)
+        self._done([entry], number, again=False)
+        return plan.result, seen
+
+    def _done(self, entries: Sequence[FileChange], number: int, *, again: bool) -> None:
+        """No need to hurry: an entry that is not done is compared with the disk at the next start."""
+        self.edits += len(entries)
+        now = self._journal.now()
+        events = [
+            FileEdited(
+                at=now,
+                number=number,
+                step=entry.step_id,
+                path=entry.change.path,
+                created=entry.change.before is None,
+                again=again,
+            )
+            for entry in entries
+        ]
+        self._journal.post([replace(entry, done=True) for entry in entries], events, lazy=True)
+
+    # ------------------------------------------------------------ stored steps
+
+    async def apply(self, witness: Witness, number: int) -> None:
+        """Let a stored answer that is true now stand: what it saw counts as seen now, and its edits are made again.
+
+        Raises ToolFailed or ToolDenied where one cannot be made. Nobody may edit meanwhile.
+        """
+        witness.observations = [replace(seen, epoch=self._epochs.next()) for seen in witness.observations]
+        witness.placed = None
+        entries = [
+            FileChange(epoch=seen.epoch, change=seen.change, step_id=witness.id, run_id=self._run_id)
+            for seen in witness.observations
+            if seen.change is not None
+        ]
+        records: list[Record] = [SeenAgain(step_id=witness.id, observations=tuple(witness.observations)), *entries]
+        if not entries or self._rehearsed:
+            self._rehearse(entries)
+            self._journal.post(records, [], lazy=True)
+        else:
+            with trio.CancelScope(shield=True):  # bounded as that of `edit`
+                await self._apply(entries, records, number)
+        self.timeline.own.made_again(witness.id, [edit for seen in witness.observations if (edit := seen.edit)])
+
+    async def _apply(self, entries: Sequence[FileChange], records: Sequence[Record], number: int) -> None:
+        await self._journal.commit(records, [])
+        for made, entry in enumerate(entries):
+            before, after = (self._at(digest) for digest in (entry.change.before, entry.change.after))
+            try:
+                await self._files.write(entry.change.path, before, after)
+            except (ToolFailed, ToolDenied):
+                left = tuple(each.epoch for each in entries[made:])
+                await self._journal.commit([Withdrawn(epochs=left)], [])
+                raise
+            self._done([entry], number, again=True)
+
+    def _at(self, digest: str | None) -> bytes | None:
+        if digest is None:
+            return None
+        data = self._contents(digest)
+        if data is None:
+            raise ToolFailed("contents that it once wrote are not kept any more")
+        return data
+
+    def _rehearse(self, entries: Sequence[FileChange]) -> None:
+        for entry in entries:
+            self.timeline.unwritten.setdefault(entry.change.path, entry.change.before)
+
+    # ------------------------------------------------------------ the files as they lie
+
+    async def refresh(self) -> None:
+        """Notice what was edited by hand since the last look at the tracked files. Nobody may edit meanwhile."""
+        if self._rehearsed:
+            return
+        for path in list(self.timeline.own.paths):
+            self._notice(path, await self._files.digest(path))
+
+    def _notice(self, path: str, digest: str | None) -> None:
+        own = self.timeline.own
+        if path in own.present and own.present[path] != digest:
+            own.found(path, digest, self._epochs.next())
+
+    # ------------------------------------------------------------ adoption
+
+    async def adopt(self, paths: Iterable[str], reason: str) -> None:
+        """Make pending edits plain contents. Where an answer does not hold any more, the script starts over.
+
+        Then this never returns: the pass is cancelled. Nobody may edit meanwhile.
+        """
+        paths = tuple(sorted(paths))
+        adopted, refuted = await self.timeline.adopt(paths)
+        if adopted:
+            self._journal.events(EditsAdopted(at=self._journal.now(), paths=paths, reason=reason))
+        if refuted is not None:
+            await self._restart(f"{', '.join(paths)} counts as it lies: {reason}", refuted)
+
+    async def adopt_rest(self) -> None:
+        """The script has ended: what no step of it came to is plain contents from now on."""
+        if not self.timeline.pending:
+            return
+        async with self.lock.alone():
+            if pending := self.timeline.pending:
+                await self.adopt(pending, "the steps that made these edits did not come again")
+
+    async def _restart(self, reason: str, step: StepId) -> NoReturn:
+        self._start_over(reason, step)
+        await trio.sleep_forever()  # until the cancellation that this asked for
+        raise AssertionError("a pass that starts over is cancelled")
+
+
+async def _outcome(tool: Tool, arguments: Mapping[str, JSON]) -> Outcome:
+    try:
+        return await tool.run(arguments)
+    except (ToolFailed, ToolDenied) as error:
+        return error
+
+
+async def _digest(data: bytes | None) -> str | None:
+    return None if data is None else content_digest(data)
+
+
+def _contents(plan: PlannedEdit, change: Change) -> list[Record]:
+    sides = ((change.before, plan.before), (change.after, plan.after))
+    return [FileContents(digest=digest, data=data) for digest, data in sides if digest is not None and data is not None]

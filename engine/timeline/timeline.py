@@ -1,0 +1,210 @@
+"""What the steps of a run stand on: the files as they lie, and as they were before the workflow's own edits.
+
+The rules that it keeps (docs/reuse.md says them for users): a stored answer holds if it is *retraced*, all of its edits
+being own edits and all that it saw true at its time, or if it is *true now*, over its own edits and without touching a
+file whose own edits nobody has claimed yet. Such pending edits are adopted, as plain contents, when something live
+touches them; what was answered before is then looked at again.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from ..model import Cause, Edit, Observation, StepId
+from ..observe import Replayer
+from ..ports import Footprint
+from .order import Moment, Past, Placed, contradiction
+from .own_edits import OwnEdits
+
+
+class Doubt(Struct, frozen=True, kw_only=True):
+    """Why a stored answer does not hold."""
+
+    cause: Cause
+    observation: Observation | None = None  # the first that comes out otherwise
+    path: str | None = None  # of the edit that is in the way
+
+
+class Witness:
+    """A step with all that it saw and did so far, as it stands in this run."""
+
+    __slots__ = ("id", "inherited", "observations", "past", "placed", "silent")
+
+    def __init__(
+        self, step: StepId, past: Past, observations: Iterable[Observation] = (), inherited: Sequence[Edit] = ()
+    ) -> None:
+        self.id = step
+        self.past = past
+        self.observations = list(observations)
+        self.inherited = tuple(inherited)  # of earlier attempts: its own edits, which it did not look at
+        self.placed: Placed | None = None  # for the check of the order
+        self.silent = False
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        own = [edit for seen in self.observations if (edit := seen.edit) is not None]
+        return (*self.inherited, *own)
+
+    @property
+    def latest(self) -> int:
+        return max((seen.epoch for seen in self.observations), default=0)
+
+
+class Timeline:
+    """Of one run. `own` holds the edits; steps that answered the script, or are at work for it, stand in it.
+
+    Checks run tools: they are to be made while nobody edits, and none of them changes anything.
+    """
+
+    def __init__(self, own: OwnEdits, replayer: Replayer) -> None:
+        self.own = own
+        self._replayer = replayer
+        self._standing: dict[StepId, Witness] = {}
+        self._held: set[int] = set()  # epochs of their edits
+        self._all_forward = True  # of those that were placed ...
+        self._unplaced: list[Witness] = []  # ... and the others: as long as there are no edits, nobody asks
+        #: What lies on the disk in the place of edits that only a rehearsal has made.
+        self.unwritten: dict[str, str | None] = {}
+
+    @property
+    def plain(self) -> bool:
+        """Whether no edit is known, so that all looks are looks at the files as they lie."""
+        return not self.own.tracked
+
+    def begin(self) -> None:
+        """The script starts, or starts over: nothing stands yet."""
+        self._standing.clear()
+        self._held.clear()
+        self._all_forward = True
+        self._unplaced.clear()
+        self.own.begin()
+
+    @property
+    def _disk(self) -> Mapping[str, str | None]:
+        return ChainMap(self.unwritten, self.own.present) if self.unwritten else self.own.present
+
+    # ------------------------------------------------------------ who stands
+
+    def stand(self, witness: Witness) -> None:
+        self._standing[witness.id] = witness
+        self._unplaced.append(witness)
+        self._held.update(edit.epoch for edit in witness.edits)
+
+    def fell_silent(self, step: StepId) -> None:
+        """A step was cancelled, so that the script has no answer of it that could be wrong. Its edits stay its own."""
+        if step in self._standing:
+            self._standing[step].silent = True
+
+    def saw(self, witness: Witness, observation: Observation) -> None:
+        """A step that stands has seen or done one more thing."""
+        witness.observations.append(observation)
+        if witness.placed is not None:
+            witness.placed.moments.append(self._moment(observation))
+        if (edit := observation.edit) is not None:
+            self._held.add(edit.epoch)
+            self.own.made(witness.id, edit)
+
+    # ------------------------------------------------------------ whether an answer holds
+
+    async def retraced(self, witness: Witness) -> Doubt | None:
+        """None where it was true at its place. What is at work is judged by what it saw so far."""
+        edits = witness.edits
+        if not self.own.own(edits):
+            lost = next(edit for edit in edits if edit.epoch not in self.own.tail)
+            return Doubt(cause=Cause.EDITED_SINCE, path=lost.change.path)
+        for seen in witness.observations:
+            view = self.own.view(self._replayer.footprint(seen), seen.epoch)
+            if not await self._replayer.comes_out(seen, view, self._disk):
+                return Doubt(cause=Cause.CHANGED, observation=seen)
+        if self._out_of_order(witness):
+            return Doubt(cause=Cause.OUT_OF_ORDER)
+        return None
+
+    async def true_now(self, witness: Witness, pending: Collection[str]) -> Doubt | None:
+        """None where all that it saw holds on the files as they lie, in order, over its own edits."""
+        if witness.inherited:
+            return Doubt(cause=Cause.EDITED_SINCE, path=witness.inherited[0].change.path)
+        over: dict[str, str | None] = {}
+        for seen in witness.observations:
+            footprint = self._replayer.footprint(seen)
+            if footprint is not None and (path := next(filter(footprint.covers, pending), None)) is not None:
+                return Doubt(cause=Cause.EDITED_SINCE, path=path)
+            if not await self._replayer.comes_out(seen, self.own.now(footprint, over), self._disk):
+                return Doubt(cause=Cause.CHANGED, observation=seen)
+            if seen.change is not None:
+                over[seen.change.path] = seen.change.after
+        return None
+
+    def in_order(self, witness: Witness) -> bool:
+        """Whether the script's order and that of the edits agree with this step among those that stand."""
+        return not self._out_of_order(witness)
+
+    def _out_of_order(self, witness: Witness) -> bool:
+        if self.plain:
+            return False
+        while self._unplaced:
+            self._all_forward &= self._place(self._unplaced.pop()).forward
+        placed = self._place(witness)
+        if self._all_forward and placed.forward:
+            return False
+        others = [self._place(each) for each in self._standing.values() if each.id != witness.id]
+        return contradiction([*others, placed])
+
+    def _place(self, witness: Witness) -> Placed:
+        if witness.placed is None:
+            moments = [
+                Moment(edit.epoch, Footprint(path=edit.change.path), edit.change.path) for edit in witness.inherited
+            ]
+            moments += map(self._moment, witness.observations)
+            witness.placed = Placed(witness.id, witness.past, moments)
+        return witness.placed
+
+    def _moment(self, seen: Observation) -> Moment:
+        edited = None if seen.change is None else seen.change.path
+        return Moment(seen.epoch, self._replayer.footprint(seen), edited)
+
+    # ------------------------------------------------------------ pending edits
+
+    @property
+    def pending(self) -> set[str]:
+        """Files with own edits whose step has not come yet."""
+        return self.own.pending(self._held)
+
+    def pending_below(self, footprint: Footprint | None) -> set[str]:
+        """Those that a look of this footprint would touch."""
+        if footprint is None or not self.own.tail:
+            return set()
+        return {path for path in self.pending if footprint.covers(path)}
+
+    def replaced(self, place: str, places: dict[StepId, str], spared: Collection[StepId]) -> set[str]:
+        """Files that steps which stood at `place`, and do not stand now, have edited."""
+        gone = [step for step, its_place in places.items() if its_place == place and step not in spared]
+        edits = [edit for step in gone if step not in self._standing for edit in self.own.steps.get(step, ())]
+        return {edit.change.path for edit in edits if edit.epoch in self.own.tail}
+
+    async def adopt(self, paths: Iterable[str]) -> tuple[bool, StepId | None]:
+        """Make the pending edits of `paths` plain contents, and all edits below them there.
+
+        Gives whether anything was adopted, and a step that stands and whose answer does not hold any more, if one.
+        """
+        adopted = self.own.adopt(paths, self._held)
+        if not adopted:
+            return False, None
+        for witness in self._standing.values():
+            if witness.inherited and not self.own.own(witness.inherited):
+                self._disinherit(witness)
+        for witness in list(self._standing.values()):
+            if not witness.silent and await self.retraced(witness) is not None:
+                return True, witness.id
+        return True, None
+
+    def _disinherit(self, witness: Witness) -> None:
+        """Edits of failed attempts are a step's own only as long as all of them are retraced."""
+        self.own.disown(witness.id, witness.inherited)
+        self.own.give_up(edit.epoch for edit in witness.inherited)
+        self._held.difference_update(edit.epoch for edit in witness.inherited)
+        witness.inherited = ()
+        witness.placed = None
