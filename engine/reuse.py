@@ -24,6 +24,12 @@ from .ports import CutOffStep, StoredStep
 Changed = Callable[[Iterable[Observation]], Observation | None]
 
 
+#: Why a step that edited files does not answer, as a sentence.
+_IN_THE_WAY = {
+    Cause.EDITED_SINCE: "{0.step} edited {0.path}, which is no longer as it left it",
+    Cause.OUT_OF_ORDER: "the order of the script and that of the edits by {0.step} contradict each other",
+}
+
 #: What ended a step from outside: its conversation is as good as ever. With any other failure it begins anew.
 _FROM_OUTSIDE = frozenset(each.__name__ for each in (BudgetExceeded, ProviderError, RateLimited, Timeout))
 
@@ -34,6 +40,10 @@ class Pools(Protocol):
     def pool(self, key: StepKey) -> list[StoredStep]: ...
 
     def cut_off(self, key: StepKey) -> list[CutOffStep]: ...
+
+    def attempts_with_edits(self, key: StepKey) -> list[CutOffStep]: ...
+
+    def has_edits(self) -> bool: ...
 
 
 class Asking(Protocol):
@@ -60,15 +70,21 @@ class Decision(Struct, frozen=True, kw_only=True):
     reason: str
     grounds: Grounds = Grounds()
     cut_off: CutOffStep | None = None
+    attempt_after: CutOffStep | None = None  # an earlier attempt, whose edits a live step inherits
 
 
 class _Pool:
     """The samples of one spec that this run may still use, by order of finishing."""
 
-    __slots__ = ("alive", "by_place", "changed", "changed_cut_off", "cut_off", "ever")
+    __slots__ = ("alive", "attempts", "by_place", "changed", "changed_cut_off", "cut_off", "edited", "ever", "untrue")
 
-    def __init__(self, samples: list[StoredStep], cut_off: list[CutOffStep]) -> None:
+    def __init__(
+        self, samples: list[StoredStep], cut_off: list[CutOffStep], attempts: Sequence[CutOffStep] = ()
+    ) -> None:
         self.cut_off = cut_off
+        self.attempts = list(attempts)  # that came to no answer and edited files
+        self.untrue: dict[StepId, StoredStep] = {}  # as long as nothing is edited
+        self.edited = bool(attempts) or any(_edited(step) for step in (*samples, *cut_off))
         self.ever = bool(samples)
         self.alive = {sample.id: sample for sample in samples}
         self.by_place: dict[str, list[StoredStep]] = {}
@@ -81,12 +97,24 @@ class _Pool:
         del self.alive[sample.id]
         self.by_place[sample.place].remove(sample)
 
+    @property
+    def left(self) -> list[StoredStep]:
+        """All samples that are not used, by order of finishing."""
+        if not self.untrue:
+            return list(self.alive.values())
+        return sorted((*self.alive.values(), *self.untrue.values()), key=lambda sample: sample.finished_seq)
+
+    def use(self, sample: StoredStep) -> None:
+        if self.untrue.pop(sample.id, None) is None:
+            self.remove(sample)
+
 
 class Reuse:
     """The pools of one run. Each is read once: what this run itself finishes is never offered to it."""
 
     def __init__(self, pools: Pools) -> None:
         self._read = pools
+        self._has_edits = pools.has_edits()
         self._pools: dict[str, _Pool] = {}  # by canonical spec: a key alone may collide
 
     def observations(self, call: Asking) -> list[tuple[Observation, ...]]:
@@ -106,6 +134,42 @@ class Reuse:
             for call, sample in zip(calls, own, strict=True)
         ]
 
+    # ------------------------------------------------------------ where files were edited
+
+    def edited(self, call: Asking) -> bool:
+        """Whether a step that may count for the call has edited files: then `decide` cannot judge it."""
+        return self._pool(call).edited
+
+    def samples(self, call: Asking) -> list[StoredStep]:
+        """All results that may answer it, by order of finishing."""
+        return [sample for sample in self._pool(call).left if young(sample, call)]
+
+    def use(self, call: Asking, sample: StoredStep) -> None:
+        self._pool(call).use(sample)
+
+    def cut_off_steps(self, call: Asking) -> list[CutOffStep]:
+        """Steps that it may go on with."""
+        return [step for step in self._pool(call).cut_off if young(step, call)]
+
+    def attempts(self, call: Asking) -> list[CutOffStep]:
+        """Attempts that came to no answer and edited files."""
+        return list(self._pool(call).attempts)
+
+    def take(self, call: Asking, step: CutOffStep) -> None:
+        """It is gone on with, or its edits are inherited: nobody else may do so."""
+        pool = self._pool(call)
+        pool.cut_off = [each for each in pool.cut_off if each.id != step.id]
+        pool.attempts = [each for each in pool.attempts if each.id != step.id]
+
+    def miss(self, call: Asking, doubted: StepId | None, grounds: Grounds) -> Decision:
+        """Why no stored answer was given, `grounds` being what was found of the step that is `doubted`."""
+        pool = self._pool(call)
+        if doubted is None or grounds.cause is Cause.CHANGED:
+            if doubted is not None and grounds.observation is not None:
+                pool.changed = pool.changed_cut_off = (doubted, grounds.observation)
+            return self._miss(call)
+        return Decision(stored=None, reason=f"live: {_IN_THE_WAY[grounds.cause].format(grounds)}", grounds=grounds)
+
     def _pool(self, call: Asking) -> _Pool:
         pool = self._pools.get(call.canonical)
         if pool is None:
@@ -115,19 +179,22 @@ class Reuse:
                 for step in self._read.cut_off(call.key)
                 if step.spec == call.canonical and cut_off_from_outside(step.status, step.fault)
             ]
-            pool = self._pools[call.canonical] = _Pool(samples, cut_off)
+            attempts: list[CutOffStep] = []
+            if self._has_edits:
+                attempts = [step for step in self._read.attempts_with_edits(call.key) if step.spec == call.canonical]
+            pool = self._pools[call.canonical] = _Pool(samples, cut_off, attempts)
         return pool
 
     def _of_own_place(self, call: Asking, changed: Changed) -> StoredStep | None:
         """The latest sample of the call's own place: a step that ran again there left an older one behind."""
         for sample in self._pool(call).by_place.get(call.place, [])[::-1]:
-            if _young(sample, call) and (taken := self._take(call, sample, changed)) is not None:
+            if young(sample, call) and (taken := self._take(call, sample, changed)) is not None:
                 return taken
         return None
 
     def _oldest(self, call: Asking, changed: Changed) -> StoredStep | None:
         pool = self._pool(call)
-        while (sample := next((each for each in pool.alive.values() if _young(each, call)), None)) is not None:
+        while (sample := next((each for each in pool.alive.values() if young(each, call)), None)) is not None:
             if (taken := self._take(call, sample, changed)) is not None:
                 return taken
         return None
@@ -135,9 +202,10 @@ class Reuse:
     def _take(self, call: Asking, sample: StoredStep, changed: Changed) -> StoredStep | None:
         pool = self._pool(call)
         observation = changed(sample.observations)
-        pool.remove(sample)  # used now, or untrue for the whole run: replays are shared by all of its steps
+        pool.remove(sample)  # used now, or untrue as long as nobody edits: replays are shared by all steps
         if observation is None:
             return sample
+        pool.untrue[sample.id] = sample
         pool.changed = (sample.id, observation)
         return None
 
@@ -145,15 +213,12 @@ class Reuse:
         """The first step that was cut off and still sees what it saw. Each is gone on with once."""
         pool = self._pool(call)
         for step in list(pool.cut_off):
-            if not _young(step, call):
+            if not young(step, call):
                 continue
             pool.cut_off.remove(step)  # taken, or untrue for the whole run
             observation = changed(step.observations)
             if observation is None:
-                turns = "1 turn" if step.turns == 1 else f"{step.turns} turns"
-                reason = f"live: goes on with {step.id}, cut off after {turns}"
-                grounds = Grounds(cause=Cause.GOES_ON, step=step.id)
-                return Decision(stored=None, reason=reason, grounds=grounds, cut_off=step)
+                return going_on(step)
             pool.changed_cut_off = (step.id, observation)
         return None
 
@@ -179,8 +244,18 @@ class Reuse:
         return Decision(stored=None, reason=reason, grounds=grounds)
 
 
-def _young(sample: StoredStep | CutOffStep, call: Asking) -> bool:
+def _edited(step: StoredStep | CutOffStep) -> bool:
+    return bool(step.inherited) or any(seen.change is not None for seen in step.observations)
+
+
+def young(sample: StoredStep | CutOffStep, call: Asking) -> bool:
     return call.horizon is None or sample.finished_at >= call.horizon
+
+
+def going_on(step: CutOffStep) -> Decision:
+    turns = "1 turn" if step.turns == 1 else f"{step.turns} turns"
+    reason = f"live: goes on with {step.id}, cut off after {turns}"
+    return Decision(stored=None, reason=reason, grounds=Grounds(cause=Cause.GOES_ON, step=step.id), cut_off=step)
 
 
 def _hit(sample: StoredStep | None, cause: Cause) -> Decision | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from typing import assert_never
 
 import trio
 from msgspec import Struct
@@ -14,12 +15,10 @@ from msgspec.structs import replace
 
 from ..errors import ToolDenied, ToolFailed
 from ..model import JSON, Observation, StepId, ToolCall, ToolRequest
-from ..observe import observation_of
-from ..ports import Tool
+from ..ports import Along, EditingTool, Hands, PlannedEdit, Record, Tool, ToolResult
 from . import prompts
 from .outputs import fitted
 from .structured import parse_json
-from .tools.arguments import BadArguments
 
 #: Calls of one reply that run at the same time: a model may ask for hundreds.
 CALLS_AT_ONCE = 8
@@ -36,15 +35,18 @@ class _Said(Struct, frozen=True, kw_only=True):
 class Calls(Struct, frozen=True, kw_only=True):
     """The tool calls of one turn. `answered` holds texts for calls, by id, that need no tool to be run.
 
-    Their outputs are cut where they are longer than `most_chars` together.
+    `over` holds calls by number that were made already. An edit joins them when it is done, and is never made again.
+    Outputs are cut where they are longer than `most_chars` together.
     """
 
     step_id: StepId
     turn: int
     tools: Mapping[str, Tool]
+    hands: Hands
     clock: Callable[[], float]
     answered: Mapping[str, str]
     most_chars: int
+    over: dict[int, ToolCall]
 
     async def run(self, requests: Sequence[ToolRequest]) -> tuple[ToolCall, ...]:
         """Their results in the order of the requests. A tool's failure is a result; other errors are raised."""
@@ -54,7 +56,8 @@ class Calls(Struct, frozen=True, kw_only=True):
             if together and len(work) > 1:
                 results += await self._run_together(work)
             else:
-                results += [await self._run(number, request) for number, request in work]
+                for number, request in work:
+                    results.append(await self._run(number, request, results))
         texts = fitted([call.output for call in results], self.most_chars)
         return tuple(
             call if text is call.output else replace(call, output=text)
@@ -73,7 +76,7 @@ class Calls(Struct, frozen=True, kw_only=True):
         async def one(number: int, request: ToolRequest) -> None:
             async with slots:
                 try:
-                    results[number] = await self._run(number, request)
+                    results[number] = await self._run(number, request, ())
                 except Exception as error:  # noqa: BLE001 - raised again below, bare: callers know errors by type
                     failures.append(error)
                     nursery.cancel_scope.cancel()
@@ -85,24 +88,36 @@ class Calls(Struct, frozen=True, kw_only=True):
             raise failures[0]
         return [results[number] for number, _ in work]
 
-    async def _run(self, number: int, request: ToolRequest) -> ToolCall:
+    async def _run(self, number: int, request: ToolRequest, before: Sequence[ToolCall]) -> ToolCall:
+        """`before` are the calls of this turn that are over, where this one may edit."""
+        if number in self.over:
+            return self.over[number]
         started_at = self.clock()
-        said = await self._said(request)
-        return ToolCall(
-            step_id=self.step_id,
-            turn=self.turn,
-            number=number,
-            call_id=request.id,
-            name=request.name,
-            arguments=request.arguments,
-            output=said.text,
-            outcome=said.outcome,
-            started_at=started_at,
-            finished_at=self.clock(),
-            observation=said.observation,
-        )
 
-    async def _said(self, request: ToolRequest) -> _Said:
+        def call(said: _Said) -> ToolCall:
+            return ToolCall(
+                step_id=self.step_id,
+                turn=self.turn,
+                number=number,
+                call_id=request.id,
+                name=request.name,
+                arguments=request.arguments,
+                output=said.text,
+                outcome=said.outcome,
+                started_at=started_at,
+                finished_at=self.clock(),
+                observation=said.observation,
+            )
+
+        def along(plan: PlannedEdit, seen: Observation) -> Sequence[Record]:
+            return [*before, call(_Said(text=plan.result.text, observation=seen))]
+
+        done = call(await self._said(request, along))
+        if done.observation is not None and done.observation.change is not None:
+            self.over[number] = done
+        return done
+
+    async def _said(self, request: ToolRequest, along: Along) -> _Said:
         if request.id in self.answered:
             return _Said(text=self.answered[request.id], outcome="error")
         tool = self.tools.get(request.name)
@@ -112,24 +127,19 @@ class Calls(Struct, frozen=True, kw_only=True):
             arguments = parse_arguments(request.arguments)
         except ValueError as error:
             return _Said(text=prompts.bad_json(str(error)), outcome="error")
-        return await _run_tool(tool, arguments)
-
-
-async def _run_tool(tool: Tool, arguments: dict[str, JSON]) -> _Said:
-    try:
-        result = await tool.run(arguments)
-    except BadArguments as error:  # it looked at nothing, so there is nothing to observe
-        return _Said(text=f"Error: {error.message}", outcome="error")
-    except ToolFailed as error:
-        return _Said(text=f"Error: {error.message}", outcome="error", observation=_seen(tool, arguments, error))
-    except ToolDenied as error:
-        return _Said(text=f"Denied: {error.message}", outcome="denied", observation=_seen(tool, arguments, error))
-    observation = observation_of(tool, arguments, result, as_text=True) if tool.observes else None
-    return _Said(text=result.text, observation=observation)
-
-
-def _seen(tool: Tool, arguments: dict[str, JSON], error: ToolFailed | ToolDenied) -> Observation | None:
-    return observation_of(tool, arguments, error) if tool.observes else None
+        if isinstance(tool, EditingTool):
+            outcome, seen = await self.hands.edit(tool, arguments, along)
+        else:
+            outcome, seen = await self.hands.look(tool, arguments, as_text=True)
+        match outcome:
+            case ToolResult():
+                return _Said(text=outcome.text, observation=seen)
+            case ToolFailed():
+                return _Said(text=f"Error: {outcome.message}", outcome="error", observation=seen)
+            case ToolDenied():
+                return _Said(text=f"Denied: {outcome.message}", outcome="denied", observation=seen)
+            case _ as unreachable:
+                assert_never(unreachable)
 
 
 def parse_arguments(text: str) -> dict[str, JSON]:

@@ -29,7 +29,7 @@ from ..model import (
     Turn,
     Usage,
 )
-from ..ports import Checker
+from ..ports import Checker, Hands
 from . import failures, prompts
 from .calls import Calls, parse_arguments
 from .context import AgentContext, TellShortened
@@ -42,6 +42,7 @@ __all__ = ["AgentOutcome", "AgentRun", "AgentTask"]
 CallModel: TypeAlias = Callable[[ModelRequest], Awaitable[ModelReply]]
 RecordTurn: TypeAlias = Callable[[Turn], Awaitable[None]]
 RecordTools: TypeAlias = Callable[[tuple[ToolCall, ...]], Awaitable[None]]
+_Seen: TypeAlias = tuple[str, str, str, int]  # a look, and how many edits there were before it
 
 
 class _Open(Struct, kw_only=True):
@@ -52,6 +53,7 @@ class _Open(Struct, kw_only=True):
     message: Message
     submits: bool  # whether the request asked for the answer by the submit tool
     recorded: bool = False
+    over: dict[int, ToolCall] = {}  # its tool calls that are not to be made again, by number
 
 
 class AgentRun:
@@ -70,6 +72,7 @@ class AgentRun:
         record_turn: RecordTurn,
         record_tools: RecordTools,
         tell_shortened: TellShortened,
+        hands: Hands,
         checker: Checker,
         clock: Callable[[], float],
         info: ModelInfo,
@@ -78,6 +81,7 @@ class AgentRun:
         self._call_model = call_model
         self._record_turn = record_turn
         self._record_tools = record_tools
+        self._hands = hands
         self._checker = checker
         self._clock = clock
         self._tools = {tool.spec.name: tool for tool in task.tools}
@@ -86,7 +90,7 @@ class AgentRun:
         self.attempt = 1  # noted in the turns made from now on
         self._turns = 0
         self._usage = NO_USAGE
-        self._observations: dict[Observation, None] = {}  # in the order in which they were first made
+        self._observations: dict[_Seen, Observation] = {}  # in the order in which they were first made
         self._repairs = 0
         self._empty = 0  # replies without anything in them, in a row
 
@@ -101,16 +105,16 @@ class AgentRun:
 
     @property
     def observations(self) -> tuple[Observation, ...]:
-        return tuple(self._observations)
+        return tuple(self._observations.values())
 
-    def go_on(self, turns: Sequence[Turn], observations: Sequence[Observation]) -> None:
-        """Take up a conversation where finished turns left it; the tools of the last one are run again.
+    def go_on(self, turns: Sequence[Turn], observations: Sequence[Observation], kept: Sequence[ToolCall] = ()) -> None:
+        """Take up a conversation where finished turns left it; the tools of the last one are run again, but for `kept`.
 
-        `observations` are those of all turns before it, and hold. To be called once, before `advance`.
+        `observations` are those of all turns before it and of `kept`, and hold. To be called once, before `advance`.
         """
         *before, last = turns
         self._turns = last.number
-        self._observations = dict.fromkeys(observations)
+        self._observations = {(*_look(seen), -1 - number): seen for number, seen in enumerate(observations)}
         self._usage = sum((turn.usage for turn in turns), NO_USAGE)
         self._repairs = sum(turn.counts and bool(turn.error) for turn in before if turn.model == self.model)
         self._context.go_on([*before, replace(last, outcome="open")])
@@ -119,7 +123,14 @@ class AgentRun:
             asked = [request.name for request in message.tool_requests]
             submits = self._context.submits or (self._task.schema is not None and prompts.SUBMIT_TOOL in asked)
             finish = FinishReason(last.outcome)
-            self._open = _Open(turn=last, finish=finish, message=message, submits=submits, recorded=True)
+            self._open = _Open(
+                turn=last,
+                finish=finish,
+                message=message,
+                submits=submits,
+                recorded=True,
+                over={call.number: call for call in kept},
+            )
 
     @property
     def unrecorded(self) -> Turn | None:
@@ -242,17 +253,26 @@ class AgentRun:
             step_id=self._task.step_id,
             turn=current.turn.number,
             tools=self._tools,
+            hands=self._hands,
             clock=self._clock,
             answered={call_id: prompts.repair(judged.problems) for call_id, judged in submitted.items()},
             most_chars=self._context.turn_chars,
+            over=current.over,
         )
         done = await calls.run(current.message.tool_requests)
         done = (*done[:-1], replace(done[-1], output=self._with_note(done[-1].output, current)))
         await self._record_tools(done)
         self._repairs += bool(problems)  # only now: a reply that was cut off before is dealt with again
-        self._observations.update((call.observation, None) for call in done if call.observation is not None)
+        for call in done:
+            if call.observation is not None:
+                self._see(call.observation)
         self._close(current, [Message(role=Role.TOOL, text=call.output, tool_call_id=call.call_id) for call in done])
         return None
+
+    def _see(self, observation: Observation) -> None:
+        """Once for all the same looks with no edit in between; all of them count where one may have been."""
+        edits = observation.epoch if observation.change is not None else self._hands.edits_before(observation.epoch)
+        self._observations.setdefault((*_look(observation), edits), observation)
 
     def _with_note(self, text: str, current: _Open) -> str:
         """`text`, and before the last turn of an agent with tools, that it is the last."""
@@ -315,3 +335,7 @@ class AgentRun:
             observations=self.observations,
             usage=self._usage,
         )
+
+
+def _look(seen: Observation) -> tuple[str, str, str]:
+    return seen.tool, seen.arguments, seen.digest

@@ -26,9 +26,21 @@ from .store import (
     StoreReader,
     Withdrawn,
 )
-from .tools import EditingTool, Footprint, Look, PlannedEdit, ProjectFiles, Tool, ToolResult
+from .tools import (
+    Along,
+    EditingTool,
+    Footprint,
+    Hands,
+    Look,
+    Outcome,
+    PlannedEdit,
+    ProjectFiles,
+    Tool,
+    ToolResult,
+)
 
 __all__ = [
+    "Along",
     "AnswerSink",
     "Checker",
     "Command",
@@ -42,11 +54,13 @@ __all__ = [
     "FileChange",
     "FileContents",
     "Footprint",
+    "Hands",
     "LabelUsage",
     "Limits",
     "LimitsShape",
     "Look",
     "ModelBackend",
+    "Outcome",
     "OwnStep",
     "PlannedEdit",
     "ProjectFiles",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
-from ..model import JSON, ToolSpec
+from ..errors import ToolDenied, ToolFailed
+from ..model import JSON, Observation, ToolSpec
+
+if TYPE_CHECKING:
+    from .store import Record
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -83,6 +87,32 @@ class EditingTool(Tool, Protocol):
 
     def file(self, arguments: Mapping[str, JSON]) -> str | None:
         """The path as it was asked for, of the file that `plan` looks at; None where the arguments name none."""
+        ...
+
+
+#: What came of a tool's call.
+Outcome: TypeAlias = ToolResult | ToolFailed | ToolDenied
+#: What is to be stored along with an edit, before it is made.
+Along: TypeAlias = "Callable[[PlannedEdit, Observation], Sequence[Record]]"
+
+
+class Hands(Protocol):
+    """How the tool calls of one live step reach the project."""
+
+    def edits_before(self, epoch: int) -> int:
+        """How many were made before it in this run, by any step: two looks with none in between see the same."""
+        ...
+
+    async def look(
+        self, tool: Tool, arguments: Mapping[str, JSON], *, as_text: bool = False
+    ) -> tuple[Outcome, Observation | None]:
+        """Run a tool that edits nothing. `as_text`: a model reads the text, which may show less than the data."""
+        ...
+
+    async def edit(
+        self, tool: EditingTool, arguments: Mapping[str, JSON], along: Along
+    ) -> tuple[Outcome, Observation | None]:
+        """Do what an editing tool plans. What `along` gives is durable before the file changes."""
         ...
 
 

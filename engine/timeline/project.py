@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
 import trio
 from msgspec.structs import replace
 
+from ..agents.tools.arguments import BadArguments
 from ..errors import ToolDenied, ToolFailed
 from ..events import EditsAdopted, FileEdited
 from ..journal import Journal
@@ -15,26 +17,22 @@ from ..keys import content_digest
 from ..model import JSON, Change, Observation, RunId, StepId
 from ..observe import file_observation, observation_of
 from ..ports import (
+    Along,
     EditingTool,
     FileChange,
     FileContents,
     Footprint,
+    Outcome,
     PlannedEdit,
     ProjectFiles,
     Record,
     SeenAgain,
     Tool,
-    ToolResult,
     Withdrawn,
 )
 from .epochs import Epochs
 from .lock import ProjectLock
 from .timeline import Timeline, Witness
-
-#: What came of a tool's call.
-Outcome: TypeAlias = ToolResult | ToolFailed | ToolDenied
-#: What is to be stored along with an edit, before it is made.
-Along: TypeAlias = Callable[[PlannedEdit, Observation], Sequence[Record]]
 
 
 class Project:
@@ -55,7 +53,7 @@ class Project:
         """`contents` are those of a file at some time, by digest. `rehearsed`: nothing is written."""
         self.lock = ProjectLock()
         self.timeline = timeline
-        self.edits = 0  # made so far, by any step
+        self._edited: list[int] = []  # epochs of the edits of this run, in order
         self._run_id = run_id
         self._epochs = epochs
         self._files = files
@@ -63,6 +61,9 @@ class Project:
         self._journal = journal
         self._start_over = start_over
         self._rehearsed = rehearsed
+
+    def edits_before(self, epoch: int) -> int:
+        return bisect_left(self._edited, epoch)
 
     # ------------------------------------------------------------ live steps
 
@@ -74,7 +75,7 @@ class Project:
         async with self.lock.shared():
             outcome = await _outcome(tool, arguments)
             epoch = self._epochs.next()
-        if not tool.observes:
+        if not tool.observes or isinstance(outcome, BadArguments):  # then it has looked at nothing
             return outcome, None
         observation = observation_of(tool, arguments, outcome, as_text=as_text, epoch=epoch)
         self.timeline.saw(witness, observation)
@@ -108,6 +109,8 @@ class Project:
         async with self.lock.alone():
             try:
                 plan = await tool.plan(arguments)
+            except BadArguments as error:
+                return error, None
             except (ToolFailed, ToolDenied) as error:
                 return error, await self._look_at_refused(witness, tool.file(arguments))
             await self.claim(witness, Footprint(path=plan.path))
@@ -119,8 +122,7 @@ class Project:
             self._notice(plan.path, before)
             change = Change(path=plan.path, before=before, after=after)
             observation = file_observation(plan.path, before, epoch=self._epochs.next(), change=change)
-            with trio.CancelScope(shield=True):  # bounded by the store's own limits, and by the disk
-                return await self._make(witness, number, plan, observation, along(plan, observation))
+            return await self._make(witness, number, plan, observation, along(plan, observation))
 
     async def _look_at_refused(self, witness: Witness, path: str | None) -> Observation | None:
         """What an edit that came to nothing has seen: the file."""
@@ -136,19 +138,23 @@ class Project:
     ) -> tuple[Outcome, Observation | None]:
         assert seen.change is not None
         entry = FileChange(epoch=seen.epoch, change=seen.change, step_id=witness.id, run_id=self._run_id)
-        await self._journal.commit([*_contents(plan, seen.change), entry, *along], [])
-        try:
-            await self._files.write(plan.path, plan.before, plan.after)
-        except (ToolFailed, ToolDenied) as error:
-            await self._journal.commit([Withdrawn(epochs=(entry.epoch,))], [])
-            return error, None
+        refused: ToolFailed | ToolDenied | None = None
+        with trio.CancelScope(shield=True):  # bounded by the store's own limits, and by the disk
+            await self._journal.commit([*_contents(plan, seen.change), entry, *along], [])
+            try:
+                await self._files.write(plan.path, plan.before, plan.after)
+            except (ToolFailed, ToolDenied) as error:
+                refused = error
+                await self._journal.commit([Withdrawn(epochs=(entry.epoch,))], [])
+        if refused is not None:
+            return refused, None
         self.timeline.saw(witness, seen)
         self._done([entry], number, again=False)
         return plan.result, seen
 
     def _done(self, entries: Sequence[FileChange], number: int, *, again: bool) -> None:
         """No need to hurry: an entry that is not done is compared with the disk at the next start."""
-        self.edits += len(entries)
+        self._edited += [entry.epoch for entry in entries]
         now = self._journal.now()
         events = [
             FileEdited(

@@ -179,10 +179,13 @@ class Timeline:
             return set()
         return {path for path in self.pending if footprint.covers(path)}
 
-    def replaced(self, place: str, places: dict[StepId, str], spared: Collection[StepId]) -> set[str]:
-        """Files that steps which stood at `place`, and do not stand now, have edited."""
-        gone = [step for step, its_place in places.items() if its_place == place and step not in spared]
-        edits = [edit for step in gone if step not in self._standing for edit in self.own.steps.get(step, ())]
+    def touched(self, seen: Observation) -> set[str]:
+        """Pending files that a look may have seen."""
+        return self.pending_below(self._replayer.footprint(seen))
+
+    def left_over(self, steps: Iterable[StepId]) -> set[str]:
+        """Files with own edits of these steps, as far as they do not stand."""
+        edits = [edit for step in steps if step not in self._standing for edit in self.own.steps.get(step, ())]
         return {edit.change.path for edit in edits if edit.epoch in self.own.tail}
 
     async def adopt(self, paths: Iterable[str]) -> tuple[bool, StepId | None]:

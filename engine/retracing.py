@@ -1,0 +1,192 @@
+"""May a stored result answer a call of a script whose steps edit files?
+
+Stored answers first, in the order of `reuse`: of the call's own place before others, retraced before true now, then by
+their order of finishing. What is left runs live: it goes on with a step that was cut off, inherits the edits of an
+earlier attempt, or begins anew. Everything here happens while nobody edits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from .errors import ToolDenied, ToolFailed
+from .model import Cause, Edit, Grounds, StepId, StepKey
+from .ports import CutOffStep, OwnStep, StoredStep
+from .reuse import Asking, Decision, Reuse, going_on
+from .timeline.order import Past
+from .timeline.project import Project
+from .timeline.timeline import Doubt, Witness
+
+
+class Waiting(Asking, Protocol):
+    @property
+    def number(self) -> int: ...
+    @property
+    def past(self) -> Past: ...
+
+
+class Hit(Struct, frozen=True, kw_only=True):
+    """A stored answer for a call; the step stands from now on."""
+
+    stored: StoredStep
+    witness: Witness
+    applied: bool  # its edits were made again
+
+
+class Retracing:
+    """Of one pass of a script. `own_steps` are those whose edits are the workflow's own so far."""
+
+    def __init__(self, reuse: Reuse, project: Project, own_steps: Sequence[OwnStep]) -> None:
+        self._reuse = reuse
+        self._project = project
+        self._timeline = project.timeline
+        self._stood: dict[str, list[tuple[StepId, StepKey]]] = {}  # by place: steps that edited, or may do so
+        for own in own_steps:
+            self._stood.setdefault(own.place, []).append((own.id, own.key))
+        self._doubts: dict[str, tuple[StepId, Doubt]] = {}  # the latest of each spec, for the reason
+
+    # ------------------------------------------------------------ stored answers
+
+    async def hits(self, calls: Sequence[Waiting]) -> list[tuple[Waiting, Hit]]:
+        """All stored answers for these calls. What is given is used."""
+        found: list[tuple[Waiting, Hit]] = []
+        left = list(calls)
+        while left:
+            some = await self._some_hits(left)
+            if not some:
+                break
+            found += some
+            answered = {call.number for call, _ in some}
+            left = [call for call in left if call.number not in answered]
+        return found
+
+    async def _some_hits(self, calls: Sequence[Waiting]) -> list[tuple[Waiting, Hit]]:
+        for own_place in (True, False):
+            for judge in (self._retraced, self._true_now):
+                if found := await self._sweep(calls, judge, own_place=own_place):
+                    return found
+        return []
+
+    async def _sweep(
+        self, calls: Sequence[Waiting], judge: Callable[[Waiting, Witness], Awaitable[Doubt | None]], *, own_place: bool
+    ) -> list[tuple[Waiting, Hit]]:
+        found: list[tuple[Waiting, Hit]] = []
+        answered: set[int] = set()
+        used: set[StepId] = set()
+        for call, sample in self._pairs(calls, own_place=own_place):
+            if call.number in answered or sample.id in used:
+                continue
+            witness = Witness(sample.id, call.past, sample.observations, sample.inherited)
+            doubt = await judge(call, witness)
+            applied = judge == self._true_now
+            if doubt is None and (not applied or await self._apply(call, witness)):
+                self._stand(call, sample, witness)
+                answered.add(call.number)
+                used.add(sample.id)
+                found.append((call, Hit(stored=sample, witness=witness, applied=applied and bool(witness.edits))))
+            elif doubt is not None:
+                self._doubts[call.canonical] = sample.id, doubt
+        return found
+
+    def _pairs(self, calls: Sequence[Waiting], *, own_place: bool) -> Iterator[tuple[Waiting, StoredStep]]:
+        """Calls with what may answer them; of a call's own place the latest first, else the oldest first."""
+        pairs = [
+            (call, sample)
+            for call in calls
+            for sample in self._reuse.samples(call)
+            if (sample.place == call.place) is own_place
+        ]
+        if not own_place:
+            yield from sorted(pairs, key=lambda pair: pair[1].finished_seq)
+            return
+        by_call: dict[int, list[tuple[Waiting, StoredStep]]] = {}
+        for call, sample in pairs:
+            by_call.setdefault(call.number, []).insert(0, (call, sample))
+        for own in sorted(by_call.values(), key=lambda each: each[0][1].finished_seq):
+            yield from own
+
+    async def _retraced(self, call: Waiting, witness: Witness) -> Doubt | None:
+        return await self._timeline.retraced(witness)
+
+    async def _true_now(self, call: Waiting, witness: Witness) -> Doubt | None:
+        return await self._timeline.true_now(witness, self._timeline.pending)
+
+    async def _apply(self, call: Waiting, witness: Witness) -> bool:
+        try:
+            await self._project.apply(witness, call.number)
+        except (ToolFailed, ToolDenied):
+            return False  # then it runs live, and its agent sees why
+        return True
+
+    def _stand(self, call: Waiting, sample: StoredStep, witness: Witness) -> None:
+        self._reuse.use(call, sample)
+        self._timeline.stand(witness)
+        if witness.edits:
+            self._stood.setdefault(call.place, []).append((sample.id, call.key))
+
+    # ------------------------------------------------------------ live
+
+    async def start(self, call: Waiting, step: StepId) -> Hit | tuple[Decision, Witness]:
+        """How a call without a hit runs live, as `step`, which stands from now on.
+
+        It may be answered all the same: by a result that is true now but for pending edits, which are then adopted.
+        """
+        others = [each for each, key in self._stood.get(call.place, ()) if key != call.key]
+        if replaced := self._timeline.left_over(others):
+            await self._project.adopt(replaced, "another step stands where the one stood that edited them")
+        late = await self._late(call)
+        if late is not None:
+            return late
+        decision, inherited = await self._live(call)
+        seen = decision.cut_off.observations if decision.cut_off is not None else ()
+        witness = Witness(step, call.past, seen, inherited)
+        self._timeline.own.inherit(step, witness.edits)
+        self._timeline.stand(witness)
+        self._stood.setdefault(call.place, []).append((step, call.key))
+        return decision, witness
+
+    async def _late(self, call: Waiting) -> Hit | None:
+        samples = sorted(self._reuse.samples(call), key=lambda each: (each.place != call.place, each.finished_seq))
+        for sample in samples:
+            witness = Witness(sample.id, call.past, sample.observations, sample.inherited)
+            if await self._timeline.true_now(witness, ()) is not None:
+                continue
+            touched = {path for seen in sample.observations for path in self._timeline.touched(seen)}
+            await self._project.adopt(touched, f"what {sample.id} saw is true with them")
+            if await self._apply(call, witness):
+                self._stand(call, sample, witness)
+                return Hit(stored=sample, witness=witness, applied=bool(witness.edits))
+        return None
+
+    async def _live(self, call: Waiting) -> tuple[Decision, tuple[Edit, ...]]:
+        for step in self._reuse.cut_off_steps(call):
+            witness = Witness(step.id, call.past, step.observations, step.inherited)
+            doubt = await self._timeline.retraced(witness)
+            if doubt is None:
+                self._reuse.take(call, step)
+                return going_on(step), step.inherited
+            self._doubts.setdefault(call.canonical, (step.id, doubt))
+        decision = self._miss(call)
+        attempt = self._attempt(call)
+        if attempt is None:
+            return decision, ()
+        self._reuse.take(call, attempt)
+        own = [edit for seen in attempt.observations if (edit := seen.edit) is not None]
+        decision = Decision(stored=None, reason=decision.reason, grounds=decision.grounds, attempt_after=attempt)
+        return decision, (*attempt.inherited, *own)
+
+    def _attempt(self, call: Waiting) -> CutOffStep | None:
+        """The first attempt all of whose edits are own edits still, and fit into the script's order."""
+        for step in self._reuse.attempts(call):
+            witness = Witness(step.id, call.past, step.observations, step.inherited)
+            if self._timeline.own.own(witness.edits) and self._timeline.in_order(witness):
+                return step
+        return None
+
+    def _miss(self, call: Waiting) -> Decision:
+        step, doubt = self._doubts.get(call.canonical, (None, Doubt(cause=Cause.OTHER)))
+        grounds = Grounds(cause=doubt.cause, step=step, observation=doubt.observation, path=doubt.path)
+        return self._reuse.miss(call, step, grounds)
