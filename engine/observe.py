@@ -16,7 +16,7 @@ import trio
 
 from .errors import ToolDenied, ToolFailed
 from .keys import canonical_json
-from .model import JSON, Observation, ToolSpec
+from .model import FILE_STATE, JSON, Observation, ToolSpec
 from .ports import Tool, ToolResult
 
 _Look: TypeAlias = tuple[str, str]  # tool and canonical arguments
@@ -51,6 +51,15 @@ def observation_of(
         tool=tool.spec.name,
         arguments=canonical_arguments(tool.spec, arguments),
         digest=outcome_digest(outcome),
+    )
+
+
+def file_observation(path: str, digest: str | None) -> Observation:
+    """The record of a look at one whole file, as `FILE_STATE` takes it; None: there is no such file."""
+    return Observation(
+        tool=FILE_STATE,
+        arguments=canonical_json({"path": path}).decode(),
+        digest=outcome_digest(ToolResult(text="", data={"digest": digest})),
     )
 
 
