@@ -1,53 +1,31 @@
 """The files that a script hands to its agents with `files=`: where they lie, what they are, and what is in them.
 
 Paths follow the rules of the read tools, and a path that these deny is ToolDenied here too. What a script's author has
-to mend (a missing file, another kind, too much) is SetupError; a file that changed since a moment ago is Conflict.
+to mend (a missing file, another kind, too much) is SetupError; a file that changes at this very moment is Conflict.
 
-A step is keyed by the digests of its files. Contents are not kept for that: they are read again when the step goes
-live, must still have the digest, and are let go when the last of the running steps that share them has ended.
+A step looks at its files when it begins, and that is the first thing that it observed. Their contents are held while it
+runs, and let go when the last of the running steps that share them has ended.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from hashlib import blake2b
-from typing import TypeAlias
 
 import trio
 from msgspec import Struct
 
+from .agents.tools.file_state import FileDigests, Unsteady
 from .agents.tools.workspace import INLINE_BYTES, Place, Workspace, visible
-from .errors import Conflict, SetupError, StepFault, ToolFailed
-from .keys import DIGEST_BYTES, content_digest
-from .media_types import KINDS, KindReader
+from .errors import Conflict, SetupError, ToolFailed
+from .keys import content_digest
+from .media_types import KINDS
 from .model import FilePart
 
 MIB = 1024 * 1024
 #: Of all files of one step together; providers take little more in one request.
 MAX_BYTES = 20 * MIB
-
-#: A file that changed this short a time ago may change once more within the same tick of its file system's clock (FAT
-#: has the coarsest: two seconds), and look unchanged. Its digest is not kept.
-SETTLED_NS = 2_000_000_000
-
-_PIECE_BYTES = MIB
-
-_Signature: TypeAlias = tuple[int, int, int, int, int]
-#: The files of one step, or why they cannot be had.
-Looked: TypeAlias = tuple[FilePart, ...] | StepFault
-
-
-class _Digested(Struct, frozen=True, kw_only=True):
-    digest: str
-    media_type: str | None
-    size: int
-
-
-class _Known(Struct, frozen=True, kw_only=True):
-    signature: _Signature
-    digested: _Digested
 
 
 class _Held(Struct, kw_only=True):
@@ -56,43 +34,30 @@ class _Held(Struct, kw_only=True):
 
 
 class Attachments:
-    """The attached files of one run. `clock` gives seconds since the epoch, as file systems count them."""
+    """The attached files of one run."""
 
-    def __init__(self, workspace: Workspace, clock: Callable[[], float]) -> None:
+    def __init__(self, workspace: Workspace, digests: FileDigests) -> None:
         self._workspace = workspace
-        self._clock = clock
-        self._known: dict[str, _Known] = {}  # by real path
+        self._digests = digests
         self._held: dict[str, _Held] = {}  # by digest; Invariant: each has a user, or is about to get its first
         self._reading = trio.Lock()  # one file at a time: so two steps that start together read a shared one once
 
     # ------------------------------------------------------------ what they are
 
-    async def look(self, wanted: Sequence[tuple[str, ...]]) -> list[Looked]:
-        """The files of each of some steps, in their order. A path that several name is looked at once."""
-        seen: dict[str, FilePart] = {}  # by the path as it was asked for
-        steps: dict[tuple[str, ...], Looked] = {}
-        for paths in wanted:
-            if paths in steps:
-                continue
-            try:
-                steps[paths] = await self._look(paths, seen)
-            except StepFault as error:
-                steps[paths] = error
-        return [steps[paths] for paths in wanted]
-
-    async def _look(self, paths: Sequence[str], seen: dict[str, FilePart]) -> tuple[FilePart, ...]:
-        places = {path: self._place(path) for path in paths if path not in seen}
-        sizes = {seen[path].path: seen[path].size for path in paths if path in seen}
+    async def look(self, paths: Sequence[str]) -> tuple[FilePart, ...]:
+        """The files of one step as they are now, in their order. Raises SetupError, ToolDenied and Conflict."""
+        places = [self._place(path) for path in paths]
         # Before anything is read: what is too much may be far too much.
-        _require_little(sizes | {place.path: self._stat(place).st_size for place in places.values()})
-        for path, place in places.items():
-            seen[path] = await self._part(place)
-        parts = {seen[path].path: seen[path] for path in paths}  # a file that was named twice goes along once
-        _require_little({path: part.size for path, part in parts.items()})
-        return tuple(parts.values())
+        _require_little({place.path: self._stat(place).st_size for place in places})
+        parts = tuple([await self._part(place) for place in places])
+        _require_little({part.path: part.size for part in parts})
+        return parts
 
     def _place(self, path: str) -> Place:
-        place = self._workspace.locate(path)
+        try:
+            place = self._workspace.locate(path)
+        except ToolFailed as error:
+            raise _author_s(error) from error
         try:
             place.path.encode()
         except UnicodeEncodeError as error:
@@ -106,34 +71,17 @@ class Attachments:
             raise _author_s(error) from error
 
     async def _part(self, place: Place) -> FilePart:
-        await trio.lowlevel.checkpoint()  # small files are read in place, and there may be thousands
-        found = await self._digested(place)
-        shown = visible(place.path)
-        if found.media_type is None:
-            raise SetupError(f"agent: files: {shown}: none of the kinds that go along, which are {KINDS}")
-        return FilePart(path=place.path, media_type=found.media_type, digest=found.digest, size=found.size)
-
-    async def _digested(self, place: Place) -> _Digested:
-        known = self._known.get(place.real_path)
-        if known is not None and known.signature == _signature(self._stat(place)):
-            return known.digested
+        await trio.lowlevel.checkpoint()  # small files are read in place, and there may be many
         try:
-            with self._workspace.open_file(place) as (file, before):
-                began_ns = int(self._clock() * 1e9)
-                if before.st_size <= INLINE_BYTES:
-                    found = _digest(file)
-                else:
-                    found = await trio.to_thread.run_sync(_digest, file)
-                after = os.fstat(file)
+            found = await self._digests.of(place)
+        except Unsteady as error:
+            raise Conflict(f"agent: files: {error.message}") from error
         except ToolFailed as error:
             raise _author_s(error) from error
-        except OSError as error:
-            raise SetupError(f"agent: files: {visible(place.path)}: {os.strerror(error.errno or 0)}") from error
-        if _signature(before) != _signature(after) or found.size != after.st_size:
-            raise Conflict(f"agent: files: {visible(place.path)}: it changes while it is read; run again when it rests")
-        if max(after.st_mtime_ns, after.st_ctime_ns) < began_ns - SETTLED_NS:
-            self._known[place.real_path] = _Known(signature=_signature(after), digested=found)
-        return found
+        if found.media_type is None:
+            shown = visible(place.path)
+            raise SetupError(f"agent: files: {shown}: none of the kinds that go along, which are {KINDS}")
+        return FilePart(path=place.path, media_type=found.media_type, digest=found.digest, size=found.size)
 
     # ------------------------------------------------------------ what is in them
 
@@ -141,7 +89,7 @@ class Attachments:
     async def held(self, files: Sequence[FilePart]) -> AsyncIterator[Mapping[str, bytes]]:
         """The contents by digest, for a step that runs. Steps that run at the same time share them.
 
-        Raises Conflict where a file is no longer what the step was keyed by.
+        Raises Conflict where a file is no longer what `look` found.
         """
         taken: list[str] = []
         try:
@@ -181,10 +129,7 @@ class Attachments:
 
 
 def _changed(file: FilePart) -> str:
-    return (
-        f"agent: files: {visible(file.path)}: it changed between the moment when the script asked and the one when the "
-        "step began; run again, and the step gets the new contents"
-    )
+    return f"agent: files: {visible(file.path)}: it changed just as its step began; run again when it rests"
 
 
 def _author_s(error: ToolFailed) -> SetupError:
@@ -205,24 +150,7 @@ def _require_little(sizes: Mapping[str, int]) -> None:
     )
 
 
-def _signature(found: os.stat_result) -> _Signature:
-    """What changes when the contents do. The change time is the system's own: no one sets it back."""
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
 async def _content_digest(contents: bytes) -> str:
     if len(contents) <= INLINE_BYTES:
         return content_digest(contents)
     return await trio.to_thread.run_sync(content_digest, contents)
-
-
-def _digest(file: int) -> _Digested:
-    """Digest and kind of an open file, a piece at a time, and at most one piece beyond MAX_BYTES."""
-    digest = blake2b(digest_size=DIGEST_BYTES)
-    kind = KindReader()
-    size = 0
-    while size <= MAX_BYTES and (piece := os.read(file, _PIECE_BYTES)):
-        digest.update(piece)
-        kind.feed(piece)
-        size += len(piece)
-    return _Digested(digest=digest.hexdigest(), media_type=kind.media_type(), size=size)

@@ -95,7 +95,7 @@ async def rehearse(
     refresh = Refresh(run.refresh, run.now)
     scope = trio.CancelScope()
     stop.attach(scope)
-    rehearsal = Rehearsal(scope.cancel)
+    rehearsal = Rehearsal(scope.cancel, services.attachments.look)
 
     def serve(nursery: trio.Nursery) -> ScriptCalls:
         session = open_session(
@@ -142,7 +142,7 @@ async def _coming(
                 model=item.spec.model,
                 reason=item.reason,
                 tools=tuple(tool.spec.name for tool in item.tools),
-                estimate=await expectations.of(item),
+                estimate=await expectations.of(item, rehearsal.files.get(item.number, ())),
             )
             for item in rehearsal.live.values()
         ]

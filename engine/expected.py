@@ -10,7 +10,7 @@ from msgspec import Struct
 from .agents.conversation import opening
 from .backends.estimate import request_tokens
 from .errors import StepFault
-from .model import ModelInfo, ModelRequest, Usage
+from .model import FilePart, ModelInfo, ModelRequest, Usage
 from .ports import LabelUsage, ModelBackend, StoreReader
 from .routing import OFFLINE
 from .step import LiveStep
@@ -48,11 +48,12 @@ class Expectations:
         self._by_label: Mapping[str, Sequence[LabelUsage]] = reader.usage_by_label(path, _RUNS)
         self._infos: dict[str, ModelInfo] = {}
 
-    async def of(self, item: LiveStep) -> Estimate:
+    async def of(self, item: LiveStep, files: tuple[FilePart, ...] = ()) -> Estimate:
+        """`files` are those that go along."""
         model = item.spec.model
         known = [each for each in self._by_label.get(item.label, ()) if each.model in (model, *_asked(each))]
         used = min(known, key=lambda each: each.model != model, default=None)
-        return await (self._bound(item) if used is None else self._as_before(item, used))
+        return await (self._bound(item, files) if used is None else self._as_before(item, used))
 
     async def _as_before(self, item: LiveStep, used: LabelUsage) -> Estimate:
         usage = Usage(
@@ -67,12 +68,12 @@ class Expectations:
             input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost_microusd=cost, steps=used.steps
         )
 
-    async def _bound(self, item: LiveStep) -> Estimate:
+    async def _bound(self, item: LiveStep, files: tuple[FilePart, ...]) -> Estimate:
         spec = item.spec
         prompt = request_tokens(
             ModelRequest(
                 model=spec.model,
-                messages=tuple(opening(spec.system, spec.context, spec.prompt, item.files)),
+                messages=tuple(opening(spec.system, spec.context, spec.prompt, files)),
                 max_tokens=item.max_tokens,
                 timeout_s=item.timeout_s,
                 tools=tuple(tool.spec for tool in item.tools),

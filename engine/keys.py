@@ -67,7 +67,7 @@ def canonical_spec(spec: StepSpec) -> str:
     if spec.tools:
         held["tools"] = [[tool.name, tool.version] for tool in spec.tools]
     if spec.files:
-        held["files"] = [[path, digest] for path, digest in spec.files]
+        held["files"] = list(spec.files)
     if spec.grants:
         held["grants"] = sorted(spec.grants)
     if spec.salt:

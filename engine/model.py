@@ -151,7 +151,7 @@ class StepSpec(Struct, frozen=True, kw_only=True):
     max_turns: int | None = None
     schema: JSON = None
     tools: tuple[ToolVersion, ...] = ()
-    files: tuple[tuple[str, str], ...] = ()  # (path, digest)
+    files: tuple[str, ...] = ()  # paths of those that go along; what is in them, a step observes when it begins
     grants: tuple[str, ...] = ()
     salt: str = ""
     tool: str = ""  # kind TOOL: the tool's name ...

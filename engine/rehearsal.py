@@ -2,17 +2,19 @@
 
 A Rehearsal stands between the script's process and its session. That all is answered that can be is told by a count: it
 gives every answer and error in the recorded order, as stored answers are, and the child says how many of them it took.
-Read-only tools do run: they cost nothing, and lead on.
+Read-only tools do run: they cost nothing, and lead on. So do steps whose files cannot be had: they fail as they begin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import trio
+from msgspec.structs import replace
 
+from .errors import StepFault
 from .executors.local import LocalExecutor
-from .model import JSON, StepKind
+from .model import JSON, FilePart, StepKind
 from .ports import AnswerSink, Executor, LimitsShape, ScriptCalls
 from .step import LiveStep
 
@@ -23,18 +25,23 @@ _FIRST, _LAST = -1, 2**53
 class Rehearsal:
     """Implements `ScriptCalls` and `AnswerSink` in front of a session, and its `Executor`.
 
-    `over` is called once nothing but the steps in `live` could let the script go on.
+    `over` is called once nothing but the steps in `live` could let the script go on. `look` looks at attached files.
     """
 
-    def __init__(self, over: Callable[[], None]) -> None:
+    def __init__(
+        self, over: Callable[[], None], look: Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
+    ) -> None:
         self.live: dict[int, LiveStep] = {}  # by call, in the order in which they would begin
+        self.files: dict[int, tuple[FilePart, ...]] = {}  # of those of them that have some
         self.tools = 0  # that ran
         self._over = over
+        self._look = look
         self._calls: ScriptCalls | None = None
         self._sink: AnswerSink | None = None
         self._local: Executor[LiveStep] | None = None
-        self._running: set[int] = set()  # tools
-        self._resting = False  # the script waits for tools that run
+        self._run: Callable[[LiveStep], Awaitable[None]] | None = None  # in the session
+        self._running: set[int] = set()  # tools, and looks at files
+        self._resting = False  # the script waits for those that run
         self._last_call = 0
         self._sent = 0  # answers and errors, stored ones among them ...
         self._stored = 0
@@ -50,21 +57,40 @@ class Rehearsal:
     def executor(
         self, nursery: trio.Nursery, capacity: int, run: Callable[[LiveStep], Awaitable[None]]
     ) -> Executor[LiveStep]:
-        self._local = LocalExecutor(nursery, capacity, run)
+        self._run = run
+        self._local = LocalExecutor(nursery, capacity, self._work)
         return self
 
     def submit(self, number: int, item: LiveStep) -> None:
         if item.spec.kind is StepKind.TOOL and all(tool.observes for tool in item.tools):
             self.tools += 1
-            self._running.add(number)
-            self._executor.submit(number, item)
         else:
             self.live[number] = item
+            if not item.spec.files:
+                return
+        self._running.add(number)
+        self._executor.submit(number, item)
 
     def cancel(self, number: int) -> None:
         self.live.pop(number, None)
         self._running.discard(number)
         self._executor.cancel(number)
+
+    async def _work(self, item: LiveStep) -> None:
+        assert self._run is not None
+        if item.spec.kind is StepKind.TOOL:
+            await self._run(item)
+            return
+        try:
+            self.files[item.number] = await self._look(item.spec.files)
+        except StepFault as error:
+            self.live.pop(item.number, None)
+            await self._run(replace(item, refused=error))
+            return
+        self._running.discard(item.number)
+        if self._resting:
+            self._resting = False
+            self.at_rest()
 
     def at_rest(self) -> None:
         """All calls so far were looked up, and what has no stored answer was submitted."""

@@ -7,14 +7,13 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 from msgspec import Meta, Struct, field
-from msgspec.structs import replace
 
 from .agents.prompts import PROMPTS_VERSION, default_system_text
 from .agents.tools.registry import ToolBox
-from .agents.tools.workspace import MAX_PATH_CHARS
+from .agents.tools.workspace import MAX_PATH_CHARS, plain_path
 from .backends.estimate import text_tokens
 from .keys import canonical_spec, step_key
-from .model import FilePart, StepKey, StepKind, StepSpec, ToolVersion
+from .model import StepKey, StepKind, StepSpec, ToolVersion
 from .observe import canonical_arguments
 from .ports import Limits, Tool
 from .routing import ModelChoice
@@ -83,8 +82,6 @@ class StepRequest(Struct, frozen=True, kw_only=True):
     key: StepKey
     label: str
     tools: tuple[Tool, ...] = ()
-    paths: tuple[str, ...] = ()  # of files that are to go along, as the script named them ...
-    files: tuple[FilePart, ...] = ()  # ... and what they are, which `with_files` adds
     max_tokens: int = 0
     max_turns: int = 0
     timeout_s: float = 0.0
@@ -145,6 +142,7 @@ class StepRequests:
             label=asked.label or "",
             prompt_tokens=lambda: sum(map(text_tokens, (system, asked.context or "", asked.prompt))),
         )
+        files = tuple(dict.fromkeys(map(plain_path, asked.files or ())))
         spec = StepSpec(
             kind=StepKind.AGENT,
             prompt=asked.prompt,
@@ -159,7 +157,8 @@ class StepRequests:
             max_turns=asked.max_turns,
             schema=asked.schema,
             tools=tuple(ToolVersion(name=tool.spec.name, version=tool.spec.version) for tool in tools),
-            grants=tuple(sorted({tool.group for tool in tools})),
+            files=files,
+            grants=tuple(sorted({*(tool.group for tool in tools), *([FILES_GRANT] if files else [])})),
             salt=asked.cache if isinstance(asked.cache, str) else "",
         )
         canonical = canonical_spec(spec)
@@ -170,7 +169,6 @@ class StepRequests:
             key=step_key(canonical),
             label=asked.label or first_words(asked.prompt),
             tools=tools,
-            paths=tuple(asked.files or ()),
             max_tokens=asked.max_tokens or defaults.max_tokens,
             max_turns=asked.max_turns or defaults.max_turns,
             timeout_s=asked.timeout or defaults.timeout_s,
@@ -211,23 +209,6 @@ class StepRequests:
         if ttl is not None:
             bounds.append(horizons.now - ttl)
         return max(bounds, default=None)
-
-
-def with_files(request: StepRequest, files: tuple[FilePart, ...]) -> StepRequest:
-    """The request for a step that these files go along with: part of its spec, and so of its key."""
-    attached = tuple((file.path, file.digest) for file in files)
-    return replace(_attaching(request, attached), files=files)
-
-
-def with_unread_files(request: StepRequest) -> StepRequest:
-    """The request for a step whose files cannot be had: they have no digest."""
-    return _attaching(request, tuple((path, "") for path in request.paths))
-
-
-def _attaching(request: StepRequest, files: tuple[tuple[str, str], ...]) -> StepRequest:
-    spec = replace(request.spec, files=files, grants=tuple(sorted({*request.spec.grants, FILES_GRANT})))
-    canonical = canonical_spec(spec)
-    return replace(request, spec=spec, canonical=canonical, key=step_key(canonical))
 
 
 def first_words(prompt: str, width: int = 40) -> str:

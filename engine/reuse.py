@@ -17,6 +17,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from .errors import BudgetExceeded, ProviderError, RateLimited, Timeout
+from .looks import look_text
 from .model import Cause, Fault, Grounds, Observation, StepId, StepKey, StepStatus
 from .ports import CutOffStep, StoredStep
 
@@ -230,7 +231,8 @@ class Reuse:
             grounds = Grounds(cause=Cause.REFRESHED, step=next(reversed(pool.alive), None), horizon=call.horizon)
         elif changed is not None:
             step, observation = changed
-            reason = f"live: what {step} saw has changed: {observation.tool} {observation.arguments}"
+            seen = look_text(observation.tool, observation.arguments)
+            reason = f"live: what {step} saw has changed: {seen}"
             grounds = Grounds(cause=Cause.CHANGED, step=step, observation=observation)
         elif not pool.ever:
             reason = "live: no stored result for this input"

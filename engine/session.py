@@ -2,8 +2,7 @@
 
 A call becomes a spec; reuse finds a stored answer or the executor runs the step. Frames are handled in their order and
 without an await, so that the order of what a script sees is decided in one place. Only a look at the workspace takes
-time (digests of attached files, a replay of observations): meanwhile the calls of that batch wait, and what comes in
-queues up behind them.
+time (a replay of observations): meanwhile the calls of that batch wait, and what comes in queues up behind them.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal, usage_json
 from .keys import canonical_json
-from .model import NO_USAGE, Cause, Fault, Grounds, Observation, RunId, Step, StepId, StepKey, StepStatus, Usage
+from .model import NO_USAGE, Cause, Fault, Grounds, Observation, RunId, StepId, StepKey, StepStatus, Usage
 from .observe import Replayer
 from .ports import AnswerSink, CutOffStep, Executor, Limits, LimitsShape, StoredStep
 from .refresh import Refresh
-from .requests import StepRequest, StepRequests, with_files, with_unread_files
+from .requests import StepRequest, StepRequests
 from .reuse import Decision, Reuse
 from .scopes import Scope, ScopeTree
 from .step import LiveStep, StepOutcome, StepServices, StepWork
@@ -148,8 +147,7 @@ class Session:
             trail=where.branch.trail,
             requested_at=self._wall_clock(),
         )
-        if not request.paths:
-            self._place(opened)
+        self._place(opened)
         where.calls.add(call)
         self._open[call] = opened
         self._waiting.append(opened)
@@ -191,10 +189,9 @@ class Session:
             self._quiet_again = taken
             return
         batch, self._waiting = self._still_open(self._waiting), []
-        with_paths = [call for call in batch if call.request.paths]
-        if with_paths or self._unknown(batch):
+        if self._unknown(batch):
             self._looking = True
-            self._nursery.start_soon(self._look, batch, taken, self._last_call, with_paths)
+            self._nursery.start_soon(self._look, batch, taken, self._last_call)
         else:
             self._plan(batch, taken, self._last_call)
 
@@ -219,11 +216,8 @@ class Session:
             if not self._replayer.knows(observations)
         ]
 
-    async def _look(self, batch: list[OpenCall], taken: int, last_call: int, with_paths: Sequence[OpenCall]) -> None:
+    async def _look(self, batch: list[OpenCall], taken: int, last_call: int) -> None:
         """Find out what a plan needs to know of the workspace; then plan."""
-        if with_paths:
-            failed = await self._attach(with_paths)
-            batch = [call for call in self._still_open(batch) if call.number not in failed]
         for observations in self._unknown(batch):
             await self._replayer.holds(observations)
         self._looking = False
@@ -231,42 +225,6 @@ class Session:
         if self._quiet_again is not None:
             taken, self._quiet_again = self._quiet_again, None
             self.idle(taken)
-
-    async def _attach(self, calls: Sequence[OpenCall]) -> set[int]:
-        """Complete calls that name files; those whose files cannot be had fail, and their numbers are returned."""
-        looked = await self._services.attachments.look([call.request.paths for call in calls])
-        failed: set[int] = set()
-        for call, found in zip(calls, looked, strict=True):
-            if isinstance(found, StepFault):
-                failed.add(call.number)
-                if call.number in self._open:
-                    self._fail(call, found)
-            else:
-                call.request = with_files(call.request, found)
-                self._place(call)
-        return failed
-
-    def _fail(self, call: OpenCall, error: StepFault) -> None:
-        """End a call as a step that failed before it began, so that the trace tells what was asked for."""
-        call.request = with_unread_files(call.request)
-        self._place(call)
-        now = self._wall_clock()
-        step = Step(
-            id=self._next_step_id(),
-            run_id=self._run_id,
-            key=call.key,
-            spec=call.canonical,
-            kind=call.request.spec.kind,
-            status=StepStatus.FAILED,
-            result=None,
-            usage=NO_USAGE,
-            started_at=now,
-            finished_at=now,
-            model=call.request.spec.model,
-            fault=error.to_fault(),
-        )
-        outcome = StepOutcome(step=step, records=(step,), counted=False)
-        self._journal.finished(call, outcome, partial(self._deliver, call, outcome))
 
     def _next_step_id(self) -> StepId:
         self._steps += 1
@@ -333,7 +291,6 @@ class Session:
             label=request.label,
             phase=call.phase,
             tools=request.tools,
-            files=request.files,
             budget=self._budget_scope(call),
             max_tokens=request.max_tokens,
             max_turns=request.max_turns,

@@ -59,7 +59,7 @@ def _change(name: str, before: object, after: object) -> FieldChange:
         note = "the spec holds only a digest of it"
         return FieldChange(name=name, before=before, after=after, note=note)
     if name in ("files", "tools"):
-        return FieldChange(name=name, before=before, after=after, note=_pairs_note(before, after))
+        return FieldChange(name=name, before=before, after=after, note=_names_note(before, after))
     if name == "prompts_version":
         note = "sentences that vibe itself says to a model are others in this version"
         return FieldChange(name=name, before=before, after=after, note=note)
@@ -74,9 +74,9 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
 
 
-def _pairs_note(before: object, after: object) -> str:
-    """What happened to (name, version or digest) pairs: `added: a; gone: b; changed: c`, or that their order did."""
-    old, new = _pairs(before), _pairs(after)
+def _names_note(before: object, after: object) -> str:
+    """What happened to paths, or to (name, version) pairs: `added: a; gone: b; changed: c`, or that their order did."""
+    old, new = _named(before), _named(after)
     parts = {
         "added": [name for name in new if name not in old],
         "gone": [name for name in old if name not in new],
@@ -86,8 +86,9 @@ def _pairs_note(before: object, after: object) -> str:
     return told or "in another order"
 
 
-def _pairs(value: object) -> dict[str, object]:
-    pairs = value if isinstance(value, list) else []
+def _named(value: object) -> dict[str, object]:
+    entries = value if isinstance(value, list) else []
+    pairs = [[entry, None] if isinstance(entry, str) else entry for entry in entries]
     return {str(pair[0]): pair[1] for pair in pairs if isinstance(pair, list) and len(pair) == 2}
 
 

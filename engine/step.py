@@ -39,7 +39,7 @@ from .model import (
     Turn,
     Usage,
 )
-from .observe import observation_of
+from .observe import file_observation, observation_of
 from .ports import Checker, CutOffStep, Record, Tool
 from .time_limit import TimeLimit
 
@@ -55,7 +55,6 @@ class LiveStep(Struct, frozen=True, kw_only=True):
     label: str
     phase: str
     tools: tuple[Tool, ...]
-    files: tuple[FilePart, ...] = ()
     budget: Scope
     max_tokens: int
     max_turns: int
@@ -63,6 +62,7 @@ class LiveStep(Struct, frozen=True, kw_only=True):
     retries: int
     cut_off: CutOffStep | None = None  # whose turns are the first ones of this step
     reason: str = ""  # why no stored answer was taken
+    refused: StepFault | None = None  # why its files cannot be had, where they were looked at already
 
 
 class StepOutcome(Struct, frozen=True, kw_only=True):
@@ -105,6 +105,7 @@ class StepWork:
         self._started_at = services.wall_clock()
         self._turns = 0
         self._agent: AgentRun | None = None
+        self._files: tuple[FilePart, ...] = ()
         self._gone_on_with: StepId | None = None
         self._earlier = NO_USAGE  # of the step that this one goes on with
         self._stored_running = False
@@ -115,6 +116,8 @@ class StepWork:
         try:
             with trio.CancelScope(deadline=budget.ends_at(item.budget)) as seconds:
                 with self._limit.running():
+                    if item.spec.files:
+                        await self._look_at_files()
                     budget.start_step(item.budget)
                     self._counted = True
                     if item.spec.kind is StepKind.TOOL:
@@ -142,10 +145,16 @@ class StepWork:
         observed = (observation_of(tool, spec.arguments, result),) if tool.observes else ()
         return self._outcome(StepStatus.COMPLETED, canonical_json(result.data).decode(), None, (), observed)
 
+    async def _look_at_files(self) -> None:
+        """Before it counts as a step: one whose files cannot be had never began."""
+        if self._item.refused is not None:
+            raise self._item.refused
+        self._files = await self._services.attachments.look(self._item.spec.files)
+
     async def _run_agent(self) -> StepOutcome:
-        if not self._item.files:
+        if not self._files:
             return await self._answer({})
-        async with self._services.attachments.held(self._item.files) as contents:
+        async with self._services.attachments.held(self._files) as contents:
             return await self._answer(contents)
 
     async def _answer(self, contents: Mapping[str, bytes]) -> StepOutcome:
@@ -161,7 +170,7 @@ class StepWork:
             prompt=spec.prompt,
             schema=schema,
             tools=item.tools,
-            files=item.files,
+            files=self._files,
             contents=contents,
             max_tokens=item.max_tokens,
             max_turns=item.max_turns,
@@ -180,12 +189,17 @@ class StepWork:
             info=info,
         )
         self._agent = run
-        if item.cut_off is not None:
+        if item.cut_off is not None and self._saw_the_same_files(item.cut_off):
             self._go_on(run, item.cut_off)
         outcome = await self._attempts.answer(run)
         self._turns = outcome.turns
         answer = canonical_json(outcome.answer).decode()
         return self._outcome(StepStatus.COMPLETED, answer, None, (outcome.last_turn,), outcome.observations)
+
+    def _saw_the_same_files(self, cut_off: CutOffStep) -> bool:
+        """They may have changed while this step waited for its turn: then it begins anew."""
+        then = {(seen.tool, seen.arguments, seen.digest) for seen in cut_off.observations}
+        return all((seen.tool, seen.arguments, seen.digest) in then for seen in self._looked)
 
     def _go_on(self, run: AgentRun, cut_off: CutOffStep) -> None:
         """Take over finished turns. They count with their recorded usage, as a stored step does; nobody pays again."""
@@ -195,6 +209,11 @@ class StepWork:
         self._gone_on_with, self._earlier, self._turns = cut_off.id, run.usage, run.turns
 
     # ------------------------------------------------------------ records
+
+    @property
+    def _looked(self) -> tuple[Observation, ...]:
+        """What it saw before its first turn."""
+        return tuple([file_observation(file.path, file.digest) for file in self._files])
 
     async def _record_turn(self, turn: Turn) -> None:
         """Commit a turn that is not the last one: a crash after it does not pay for it again."""
@@ -258,7 +277,7 @@ class StepWork:
             turns=self._turns,
             model=self._attempts.model,
             fault=fault,
-            observations=observations,
+            observations=tuple(dict.fromkeys((*self._looked, *observations))) if self._files else observations,
             predecessor=self._gone_on_with,
         )
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from vibe_workflows.engine.journal import usage_json
+from vibe_workflows.engine.looks import look_text
 from vibe_workflows.engine.store.contents import MOST_SHOWN, Sample, StepView, StoreContents, StoredWorkflow, Use
 from vibe_workflows.engine.store.export import Exported
 from vibe_workflows.engine.store.gc import Collected
@@ -89,7 +90,7 @@ def step_text(view: StepView, *, width: int | None, colour: bool, now: float) ->
         parts += [_title("answer", colour), *_shortened(_readable(step.result))]
     if step.fault is not None:
         parts += [_title("error", colour), *_shortened(f"{step.fault.type}: {step.fault.message}")]
-    seen = [f"{each.tool} {each.arguments}" for each in step.observations]
+    seen = [look_text(each.tool, each.arguments) for each in step.observations]
     parts += [
         _title(f"observations ({len(seen):,})", colour),
         *_rows([one_line(line, 160) for line in seen], len(seen)),

@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 class GivenFile(msgspec.Struct, frozen=True, kw_only=True):
-    """An attached file. Kind and size are known once a turn was made."""
+    """An attached file. All but its path is known once a turn was made."""
 
     path: str
-    digest: str
+    digest: str | None = None
     media_type: str | None = None
     size: int | None = None
 
@@ -28,10 +28,10 @@ def given_files(spec: Mapping[str, object], turns: Sequence[Turn]) -> list[Given
     """The files of a step by its stored spec, in the order in which they went along."""
     sent = {part.path: part for part in _sent(turns)}
     return [
-        GivenFile(path=path, digest=digest, media_type=part.media_type, size=part.size)
+        GivenFile(path=path, digest=part.digest, media_type=part.media_type, size=part.size)
         if (part := sent.get(path)) is not None
-        else GivenFile(path=path, digest=digest)
-        for path, digest in _listed(spec, "files", tuple[str, str])
+        else GivenFile(path=path)
+        for path in _listed(spec, "files", str)
     ]
 
 

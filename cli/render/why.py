@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from vibe_workflows.engine.model import Cause, Fault, RunId, StepId, StepStatus
+from vibe_workflows.engine.looks import look_text
+from vibe_workflows.engine.model import FILE_STATE, Cause, Fault, RunId, StepId, StepStatus
 from vibe_workflows.engine.spec_diff import FieldChange
 from vibe_workflows.engine.text_diff import TextDiff
 from vibe_workflows.engine.why import ChangedLook, Explanation, Nearest, StoredAnswer, TooOld
@@ -138,8 +139,12 @@ def _seen(answer: StoredAnswer) -> list[str]:
     if not seen:
         return ["It had looked at nothing in the project, so nothing had to be looked at again."]
     looked = f"It had looked at {figures.count(len(seen), 'thing')}; all were looked at again and are the same:"
-    lines = [f"  {one_line(each.tool)} {one_line(each.arguments, _WIDE)}" for each in seen[:_SHOWN]]
+    lines = [f"  {_look(each.tool, each.arguments)}" for each in seen[:_SHOWN]]
     return [looked, *lines, *_more(len(seen))]
+
+
+def _look(tool: str, arguments: str) -> str:
+    return one_line(look_text(tool, arguments), _WIDE)
 
 
 def _more(count: int) -> list[str]:
@@ -147,7 +152,9 @@ def _more(count: int) -> list[str]:
 
 
 def _changed(changed: ChangedLook, *, colour: bool) -> list[str]:
-    look = f"{one_line(changed.tool)} {one_line(changed.arguments, _WIDE)}"
+    look = _look(changed.tool, changed.arguments)
+    if changed.tool == FILE_STATE:
+        return [f"It is the {look}: what is in it has changed."]
     if changed.diff is not None and changed.diff.lines:
         return [f"What {look} gave then (-), and when it was called now (+):", *diff_lines(changed.diff, colour=colour)]
     if changed.diff is not None:

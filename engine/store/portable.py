@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from ..keys import canonical_json, step_key
-from ..model import Observation, RunId, Step, StepId, StepKind, StepStatus, ToolCall, Turn
+from ..model import FILE_STATE, Observation, RunId, Step, StepId, StepKind, StepStatus, ToolCall, Turn
 from ..observe import outcome_digest
 from ..ports import ToolResult
 from .portable_shapes import (
@@ -153,6 +153,7 @@ def _checked(given: PortableStep, line: bytes, import_id: RunId, now: float) -> 
     )
     if spec.kind is StepKind.TOOL:
         _require_seen(spec, step)
+    _require_files_seen(spec, step)
     _once("turn", [turn.number for turn in given.turns])
     _once("tool call", [(call.turn, call.number) for call in given.tool_calls])
     return ReadStep(
@@ -175,6 +176,13 @@ def _require_seen(spec: PortableSpec, step: Step) -> None:
     )
     if step.observations != (look,):
         raise ValueError(f"its answer is not what {spec.tool[:60]!r} is said to have seen")
+
+
+def _require_files_seen(spec: PortableSpec, step: Step) -> None:
+    """What went along is the first that a step saw; without that, its answer would be one for any contents."""
+    seen = [(look.tool, look.arguments) for look in step.observations[: len(spec.files)]]
+    if seen != [(FILE_STATE, canonical_json({"path": path}).decode()) for path in spec.files]:
+        raise ValueError("it does not say what was in the files that went along")
 
 
 def _once(what: str, numbers: list[object]) -> None:

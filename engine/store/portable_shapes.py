@@ -114,7 +114,7 @@ class PortableSpec(_Strict, frozen=True, kw_only=True):
     max_turns: _Count | None = None
     schema: Any = None
     tools: tuple[tuple[_Name, _Count], ...] = ()
-    files: tuple[tuple[str, str], ...] = ()
+    files: tuple[str, ...] = ()
     grants: tuple[_Name, ...] = ()
     salt: str = ""
 

@@ -42,6 +42,10 @@ _BUSY_TIMEOUT_S = 15.0
 
 #: A step that was written again may have seen less than before: what it saw is the first `observed` rows.
 _OBSERVATIONS = "SELECT tool, arguments, digest FROM observations WHERE step_id = ? AND number <= ? ORDER BY number"
+_OBSERVED = """
+SELECT tool, arguments, digest FROM observations
+WHERE step_id = ?1 AND number <= (SELECT observed FROM steps WHERE id = ?1) ORDER BY number
+"""
 _DELIVERIES = (
     f"SELECT {tables.DELIVERIES.names}, {tables.STEPS.names} FROM deliveries "  # noqa: S608
     "JOIN steps ON steps.id = deliveries.step_id WHERE deliveries.run_id = ? ORDER BY deliveries.seq"
@@ -140,8 +144,10 @@ class SqliteReader:
         ]
 
     def _looks(self, step_id: StepId) -> tuple[Observation, ...]:
-        """What a step that was cut off saw, each thing once, without the calls of its last turn."""
-        seen: dict[Observation, None] = {}
+        """What a step that was cut off saw, each thing once: its files, and all turns but the last one."""
+        seen = dict.fromkeys(
+            rows.observation_of(row, self._text) for row in self._execute(_OBSERVED, (step_id,)).fetchall()
+        )
         for link, turns in self._links(step_id):
             found = self._execute(tables.LOOKS, (link, turns)).fetchall()
             seen.update((rows.observation_of(row, self._text), None) for row in found)

@@ -64,7 +64,7 @@ def test_a_step_that_never_had_a_turn_tells_of_its_files_by_name(here: CommandHe
     assert here("run", "flow.py", "-q").returncode == 2
     assert "files\nnotes.md\n" in here("trace", "--step", "1").stdout
     (file,) = json.loads(here("trace", "--step", "1", "--json").stdout)["files"]
-    assert file == {"path": "notes.md", "media_type": None, "size": None, "digest": content_digest(NOTES)}
+    assert file == {"path": "notes.md", "media_type": None, "size": None, "digest": None}
 
 
 def test_every_grant_that_a_step_had_is_told_with_its_tools(here: CommandHere) -> None:

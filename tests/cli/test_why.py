@@ -179,12 +179,25 @@ def test_exactly_the_field_that_differs_is_named(asked: Asked, before: str, afte
 
 def test_a_file_that_goes_along_and_was_edited_is_named(asked: Asked) -> None:
     asked.project.write("a.txt", "one")
-    source = body("return await agent('Ask', label='ask', files=['a.txt'])")
+    asked.project.write("b.txt", "same")
+    source = body("return await agent('Ask', label='ask', files=['b.txt', 'a.txt'])")
+    first = asked.project.run(source).run.id
     asked.project.run(source)
+    assert "It had looked at 2 things; all were looked at again and are the same: file b.txt file a.txt" in asked.text(
+        "why", "1"
+    )
     asked.project.write("a.txt", "other")
     asked.project.run(source)
-    assert fields(asked.why()) == ["files"]
-    assert "files changed: a.txt" in asked.text("why", "1")
+    why = asked.why()
+    assert (why["cause"], why["changed"]["step"], why["changed"]["arguments"]) == (
+        "changed",
+        f"{first}-1",
+        {"path": "a.txt"},
+    )
+    assert why["reason"] == f"live: what {first}-1 saw has changed: file a.txt"
+    text = asked.text("why", "1")
+    assert f"It ran, because something that {first}-1 of run {first} saw is different now." in text
+    assert "It is the file a.txt: what is in it has changed." in text
 
 
 def test_tools_that_were_added_are_named_with_their_grant(asked: Asked) -> None:
@@ -447,7 +460,7 @@ def test_hostile_text_reaches_no_terminal_and_cannot_pass_for_another_line(here:
     old = replace(a_step("run1", 1), spec=json.dumps({"kind": "agent", "prompt": f"a {HOSTILE}", "model": HOSTILE}))
     new = replace(
         a_step("run2", 1),
-        spec=json.dumps({"kind": "agent", "prompt": f"b {HOSTILE}", "model": "m", "files": [[HOSTILE, "d"]]}),
+        spec=json.dumps({"kind": "agent", "prompt": f"b {HOSTILE}", "model": "m", "files": [HOSTILE]}),
         status=StepStatus.FAILED,
         fault=Fault(type="Refused", message=HOSTILE),
     )

@@ -27,7 +27,7 @@ SPEC = StepSpec(
     max_turns=3,
     schema={"type": "object", "properties": {"b": {}, "a": {}}},
     tools=(ToolVersion(name="grep", version=1),),
-    files=(("a.py", "00ff"),),
+    files=("a.py",),
     grants=("read",),
     salt="v2",
 )
@@ -45,21 +45,21 @@ CHANGED = {
     "max_turns": 4,
     "schema": {"type": "object", "properties": {"a": {}}},
     "tools": (ToolVersion(name="grep", version=2),),
-    "files": (("a.py", "00fe"),),
+    "files": ("b.py",),
     "grants": ("read", "web"),
     "salt": "v3",
     "tool": "grep",
     "arguments": {"pattern": "x"},
 }
 
-GOLDEN_KEY = "s1:52624d6ed01198d41926fd21506e9fb6"
+GOLDEN_KEY = "s1:3b2762af1f04298cf99ad55c6436411e"
 GOLDEN_SHORT_KEY = "s1:b66767dd202e986b04ee689251fec45e"
 
 
 def test_the_canonical_spec_and_its_key_are_pinned() -> None:
     canonical = canonical_spec(SPEC)
     assert canonical == (
-        '{"context":"' + content_digest(b"shared") + '","effort":"low","files":[["a.py","00ff"]],"grants":["read"],'
+        '{"context":"' + content_digest(b"shared") + '","effort":"low","files":["a.py"],"grants":["read"],'
         '"kind":"agent","max_tokens":100,"max_turns":3,"model":"openai/gpt-test","prompt":"Review é",'
         '"prompts_version":1,"salt":"v2",'
         '"schema":{"properties":{"a":{},"b":{}},"type":"object"},"system":"Be brief.","temperature":0.5,'

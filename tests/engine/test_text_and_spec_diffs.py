@@ -105,11 +105,18 @@ def test_a_spec_that_is_none_has_no_fields(strange: str) -> None:
 
 
 def test_files_are_told_by_what_became_of_them() -> None:
+    (change,) = spec_changes({"files": ["kept", "dropped"]}, {"files": ["kept", "put in"]})
+    assert change.note == "added: put in; gone: dropped"
+    (change,) = spec_changes({"files": ["a", "b"]}, {"files": ["b", "a"]})
+    assert change.note == "in another order"
+
+
+def test_tools_are_told_by_what_became_of_them() -> None:
     (change,) = spec_changes(
-        {"files": [["kept", "1"], ["edited", "1"], ["dropped", "1"]]},
-        {"files": [["kept", "1"], ["edited", "2"], ["put in", "1"]]},
+        {"tools": [["kept", 1], ["newer", 1], ["dropped", 1]]},
+        {"tools": [["kept", 1], ["newer", 2], ["put in", 1]]},
     )
-    assert change.note == "added: put in; gone: dropped; changed: edited"
+    assert change.note == "added: put in; gone: dropped; changed: newer"
 
 
 def test_the_most_similar_prompt_is_found_and_the_same_spec_is_not() -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import trio
 
 from vibe_workflows.engine.agents.schema_cache import SchemaCache
+from vibe_workflows.engine.agents.tools.file_state import FileDigests
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
@@ -65,6 +66,7 @@ class Steps:
         self.budget = Budget(limits or Limits(), Limits(), clock=trio.current_time)
         journal = Journal(RunId("r1"), self.store, Observers([]), trio.current_time)
         checker = PlainChecker()
+        workspace = Workspace(Path("."), checker)
         self.metered = MeteredBackend(
             backend,
             self.budget,
@@ -81,7 +83,7 @@ class Steps:
             backend=self.metered,
             budget=self.budget,
             checker=checker,
-            attachments=Attachments(Workspace(Path("."), checker), trio.current_time),
+            attachments=Attachments(workspace, FileDigests(workspace, trio.current_time)),
             schemas=SchemaCache(checker),
             finished_turns=lambda step: (),
             wall_clock=trio.current_time,

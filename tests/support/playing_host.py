@@ -12,6 +12,7 @@ import trio
 from msgspec.structs import replace
 
 from tests.support.checking import PlainChecker
+from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.read_file import ReadFile
 from vibe_workflows.engine.agents.tools.registry import ToolBox
 from vibe_workflows.engine.agents.tools.workspace import Workspace
@@ -21,7 +22,7 @@ from vibe_workflows.engine.island import open_island
 from vibe_workflows.engine.launch import RunReport
 from vibe_workflows.engine.model import JSON, RunId
 from vibe_workflows.engine.observe import Replayer
-from vibe_workflows.engine.ports import AnswerSink, Limits, ScriptCalls, ScriptStart
+from vibe_workflows.engine.ports import AnswerSink, Limits, ScriptCalls, ScriptStart, Tool
 from vibe_workflows.engine.requests import StepDefaults, StepRequests
 from vibe_workflows.engine.routing import ModelChoice
 from vibe_workflows.engine.run import RunPlan, RunServices, Stop, execute
@@ -76,6 +77,7 @@ class Answers:
                 await self._told.wait()
 
 
+Looks: TypeAlias = Callable[[Tool], Tool]
 Play: TypeAlias = Callable[[ScriptCalls, Answers], Awaitable[None]]
 
 
@@ -96,11 +98,18 @@ class PlayingHost:
 
 
 async def execute_played(
-    root: Path, play: Play, *, backend: ScriptedBackend, attachments: Attachments | None = None, **plan: Any
+    root: Path,
+    play: Play,
+    *,
+    backend: ScriptedBackend,
+    run_id: str = "played",
+    looks: Looks = lambda tool: tool,
+    **plan: Any,
 ) -> RunReport:
-    """One run in the project at `root`, with a store beside it."""
+    """One run in the project at `root`, with a store beside it. `looks` makes the replayer's tool for files."""
     workspace = Workspace(root, PlainChecker())
     tools = (ReadFile(workspace),)
+    digests = FileDigests(workspace, lambda: 0.0)
     async with (
         open_island() as island,
         open_store(root / ".vibe/vibe.db", island, origins=StoreOrigins(root.parent / "state")) as store,
@@ -116,11 +125,11 @@ async def execute_played(
                 defaults=defaults,
                 horizons=horizons,
             ),
-            replayer=Replayer(tools),
-            attachments=attachments or Attachments(workspace, lambda: 0.0),
+            replayer=Replayer([*tools, looks(FileState(workspace, digests))]),
+            attachments=Attachments(workspace, digests),
             own=lambda _run: nullcontext(),
             wall_clock=lambda: 1_000.0,
             jitter=lambda: 0.0,
-            new_run_id=lambda: RunId("played"),
+            new_run_id=lambda: RunId(run_id),
         )
         return await execute(replace(PLAN, **plan), services, [], Stop())

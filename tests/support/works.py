@@ -23,6 +23,7 @@ from tests.support.commands import PlainCommands
 from tests.support.watched import Ended, Moments, WatchedBackend, WatchedChecker, WatchedHost, WatchedStore, WatchedTool
 from vibe_workflows.catalog.metadata import Metadata
 from vibe_workflows.cli.models import model_resolver
+from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
@@ -216,6 +217,7 @@ async def open_works(
         workspace = Workspace(folder, checker)
         tools = [WatchedTool(each, moments) for each in read_tools(workspace, PlainCommands(folder))]
         box = ToolBox(tools)
+        digests = FileDigests(workspace, time.time)
         resolver = model_resolver(
             load_settings(cwd=folder, environ={"HOME": str(folder), "VIBE_MODEL": TEST_MODEL}, flags={}),
             Metadata(name="flow"),
@@ -230,8 +232,8 @@ async def open_works(
             checker=checker,
             backend=backend,
             requests=requests,
-            replayer=Replayer(tools),
-            attachments=Attachments(workspace, trio.current_time),
+            replayer=Replayer([*tools, FileState(workspace, digests)]),
+            attachments=Attachments(workspace, digests),
             own=RunLocks(path).hold,
             wall_clock=time.time,
             jitter=random.random,

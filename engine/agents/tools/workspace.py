@@ -110,6 +110,17 @@ class Workspace:
             raise ToolFailed(f"{visible(place.path)}: a binary file, not text")
         return text
 
+    def exists(self, place: Place) -> bool:
+        """Whether anything lies there. Raises ToolFailed where that cannot be told."""
+        try:
+            with _told(place, ""), self._open_parent(place) as (folder, name):
+                os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except ToolFailed as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                return False
+            raise
+        return True
+
     def is_file(self, place: Place) -> bool:
         """Whether a regular file lies there now."""
         try:
@@ -182,6 +193,12 @@ class Workspace:
             raise ToolFailed(f"{shown}: a folder, not a file; list_files shows what is in it")
         if not stat.S_ISREG(found.st_mode):
             raise ToolDenied(f"{shown}: not a regular file (a device, pipe, socket or link), which tools do not open")
+
+
+def plain_path(path: str) -> str:
+    """A path as `Place.path` has it. What `locate` refuses, it refuses in this form as well."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return ("/" if path.startswith("/") else "") + ("/".join(parts) or ".")
 
 
 def as_text(data: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Paths that a script attaches become files with a digest, and contents that must still have it."""
+"""Paths that a script attaches are looked at when a step begins, and their contents held while it runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import trio.testing
 
 from tests.support.checking import PlainChecker
 from tests.support.sample_files import PDF, PNG, SAMPLES
-from vibe_workflows.engine import attachments as module
+from vibe_workflows.engine.agents.tools import file_state as module
+from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.workspace import INLINE_BYTES, Workspace
-from vibe_workflows.engine.attachments import MAX_BYTES, MIB, Attachments, Looked
+from vibe_workflows.engine.attachments import MAX_BYTES, MIB, Attachments
 from vibe_workflows.engine.errors import Conflict, SetupError, StepFault, ToolDenied
 from vibe_workflows.engine.keys import content_digest
 from vibe_workflows.engine.model import FilePart
@@ -30,7 +31,10 @@ class Desk:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.now = AN_HOUR_LATER
-        self.files = Attachments(Workspace(root, PlainChecker()), lambda: self.now)
+        workspace = Workspace(root, PlainChecker())
+        digests = FileDigests(workspace, lambda: self.now)
+        self.files = Attachments(workspace, digests)
+        self.state = FileState(workspace, digests)
 
     def write(self, path: str, content: bytes | str = b"text\n") -> Path:
         target = self.root / path
@@ -38,19 +42,14 @@ class Desk:
         target.write_bytes(content if isinstance(content, bytes) else content.encode())
         return target
 
-    def look(self, *paths: str) -> Looked:
-        (found,) = trio.run(self.files.look, [paths])
-        return found
-
     def parts(self, *paths: str) -> tuple[FilePart, ...]:
-        found = self.look(*paths)
-        assert not isinstance(found, StepFault), found.message
-        return found
+        return trio.run(self.files.look, paths)
 
     def fault(self, kind: type[StepFault], *paths: str) -> str:
-        found = self.look(*paths)
-        assert type(found) is kind, found
-        return found.message
+        with pytest.raises(kind) as caught:
+            self.parts(*paths)
+        assert type(caught.value) is kind
+        return caught.value.message
 
 
 @pytest.fixture
@@ -103,14 +102,10 @@ def test_a_large_file_is_read_in_pieces_and_described_the_same(desk: Desk) -> No
     desk.fault(SetupError, "large.txt")
 
 
-def test_files_keep_their_order_and_one_that_is_named_twice_goes_along_once(desk: Desk) -> None:
+def test_files_keep_their_order(desk: Desk) -> None:
     for name in "abc":
         desk.write(f"{name}.txt", name)
-    assert [part.path for part in desk.parts("c.txt", "a.txt", "./c.txt", "b.txt", "a.txt")] == [
-        "c.txt",
-        "a.txt",
-        "b.txt",
-    ]
+    assert [part.path for part in desk.parts("c.txt", "a.txt", "b.txt")] == ["c.txt", "a.txt", "b.txt"]
 
 
 def test_an_empty_file_goes_along(desk: Desk) -> None:
@@ -184,11 +179,10 @@ def test_what_is_not_there_is_for_the_author_to_mend(desk: Desk, path: str, said
     desk.write("docs/inner.txt")
     desk.write(os.fsdecode(b"caf\xe9.txt"))
     (desk.root / "dangling").symlink_to("nothing")
-    found = desk.look("text.txt", path)
-    assert isinstance(found, SetupError | ToolDenied)
-    assert isinstance(found, SetupError) or path == "\ud800", "a path that no system call takes is denied"
-    assert said in found.message
-    found.message.encode()  # can be told to anyone
+    kind = ToolDenied if path == "\ud800" else SetupError  # a path that no system call takes is denied
+    message = desk.fault(kind, "text.txt", path)
+    assert said in message
+    message.encode()  # can be told to anyone
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -242,13 +236,6 @@ def test_files_that_grew_after_they_were_measured_are_counted_as_they_were_read(
     assert "20.0 MB in all" in desk.fault(SetupError, "a.txt", "b.txt")
 
 
-def test_one_step_s_error_is_not_another_s(desk: Desk) -> None:
-    desk.write("a.txt")
-    good, bad, again = trio.run(desk.files.look, [("a.txt",), ("a.txt", "b.txt"), ("a.txt",)])
-    assert isinstance(bad, SetupError)
-    assert good == again == desk.parts("a.txt")
-
-
 # ---------------------------------------------------------------- how often they are read
 
 
@@ -256,11 +243,33 @@ def test_a_thousand_steps_over_the_same_files_read_each_once(desk: Desk, digeste
     paths = tuple(f"{number}.txt" for number in range(5))
     for path in paths:
         desk.write(path, path)
-    desk.now = 0.0  # the files are as young as can be
-    wanted = [paths] * 500 + [paths[::-1]] * 500
-    looked = trio.run(desk.files.look, wanted)
-    assert len(looked) == 1_000
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for number in range(1_000):
+                nursery.start_soon(desk.files.look, paths[:: 1 if number % 2 else -1])
+
+    trio.run(main)
     assert len(digested) == 5
+
+
+def test_steps_that_begin_together_read_a_large_file_once(desk: Desk, digested: list[int]) -> None:
+    desk.write("large.txt", b"x" * (INLINE_BYTES + 1))
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(desk.files.look, ["large.txt"])
+
+    trio.run(main)
+    assert len(digested) == 1
+
+
+def test_what_a_step_looked_at_is_known_where_it_is_verified(desk: Desk, digested: list[int]) -> None:
+    desk.write("a.txt", "one")
+    (part,) = desk.parts("a.txt")
+    assert trio.run(desk.state.run, {"path": "a.txt"}).data == {"digest": part.digest}
+    assert len(digested) == 1
 
 
 def test_a_file_that_rests_is_read_once_a_run(desk: Desk, digested: list[int]) -> None:
@@ -319,7 +328,7 @@ def test_a_file_that_changes_while_it_is_read_is_a_conflict(desk: Desk, monkeypa
 # ---------------------------------------------------------------- what is in them
 
 
-def test_contents_are_those_of_the_key_and_let_go_at_the_end(desk: Desk) -> None:
+def test_contents_are_those_that_were_looked_at_and_let_go_at_the_end(desk: Desk) -> None:
     desk.write("a.pdf", PDF)
     desk.write("large.txt", b"y" * (INLINE_BYTES + 1))
     parts = desk.parts("a.pdf", "large.txt")
@@ -372,13 +381,15 @@ def test_steps_that_run_at_the_same_time_share_the_contents(desk: Desk) -> None:
     ],
     ids=["changed", "grown", "gone", "a folder", "a link to another"],
 )
-def test_a_file_that_changed_before_its_step_began_is_a_conflict(desk: Desk, change: Callable[[Path], object]) -> None:
+def test_a_file_that_changes_between_look_and_reading_is_a_conflict(
+    desk: Desk, change: Callable[[Path], object]
+) -> None:
     path = desk.write("a.txt", "one")
     parts = desk.parts("a.txt")
     change(path)
 
     async def main() -> None:
-        with pytest.raises(Conflict, match=r"a\.txt: it changed between"):
+        with pytest.raises(Conflict, match=r"a\.txt: it changed just as"):
             async with desk.files.held(parts):
                 pass
         assert not desk.files._held

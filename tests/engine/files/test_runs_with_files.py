@@ -13,9 +13,20 @@ import pytest
 from tests.support.sample_files import JPEG, PDF, PNG
 from tests.support.whole_runs import RunProject, body, new_project
 from vibe_workflows.engine import attachments
-from vibe_workflows.engine.errors import ExitCode, RateLimited
+from vibe_workflows.engine.agents.tools import file_state
+from vibe_workflows.engine.errors import ExitCode, ProviderError, RateLimited
 from vibe_workflows.engine.keys import content_digest
-from vibe_workflows.engine.model import FilePart, Message, ModelRequest, Role, StepStatus
+from vibe_workflows.engine.model import (
+    FilePart,
+    FinishReason,
+    Message,
+    ModelReply,
+    ModelRequest,
+    Role,
+    StepStatus,
+    ToolRequest,
+)
+from vibe_workflows.engine.observe import file_observation
 from vibe_workflows.engine.ports import Limits
 
 
@@ -32,16 +43,26 @@ def files_of(request: ModelRequest) -> tuple[FilePart, ...]:
     return next(message.files for message in request.messages if message.role is Role.USER)
 
 
+def turns_of(request: ModelRequest) -> int:
+    return sum(message.role is Role.ASSISTANT for message in request.messages)
+
+
+def asks_for(name: str, **arguments: str) -> ModelReply:
+    call = ToolRequest(id="c1", name=name, arguments=json.dumps(arguments))
+    return ModelReply(text="", finish=FinishReason.TOOL_CALLS, usage=None, tool_requests=(call,))
+
+
 @pytest.fixture
 def digested(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
-    real = attachments._digest
+    real = file_state._digest
 
     def counting(file: int) -> Any:
         sizes.append(os.fstat(file).st_size)
         return real(file)
 
-    monkeypatch.setattr(attachments, "_digest", counting)
+    monkeypatch.setattr(file_state, "_digest", counting)
+    monkeypatch.setattr(file_state, "SETTLED_NS", 0)  # the files of a test are young
     return sizes
 
 
@@ -84,6 +105,59 @@ def test_a_changed_file_runs_its_step_again_and_an_unrelated_one_does_not(projec
     project.write("a.txt", "one")  # as it was: the first answer is true again
     project.result(source)
     assert project.asked == 0
+
+
+def test_contents_make_samples_of_one_pool_and_each_answers_where_they_lie_there_again(project: RunProject) -> None:
+    source = body("return await agent('Read', files=['a.txt'])")
+    contents = ("one", "two", "three")
+    for text in contents:
+        project.write("a.txt", text)
+        project.result(source, lambda request: next(iter(request.contents.values())).decode())
+    for text in reversed(contents):
+        project.write("a.txt", text)
+        assert project.result(source) == text
+        assert project.asked == 0
+    project.write("a.txt", "four")
+    project.result(source)
+    assert project.asked == 1
+
+
+def test_a_step_that_was_cut_off_goes_on_only_with_the_same_files(project: RunProject) -> None:
+    source = "return await agent('Read {}', files=['a.txt'], tools=['glob'], retries=0)"
+
+    def cut_off(request: ModelRequest) -> ModelReply:
+        if turns_of(request):
+            raise ProviderError("down")
+        return asks_for("glob", pattern="*.md")
+
+    def sent(request: ModelRequest) -> str:
+        return f"{turns_of(request)} {b''.join(request.contents.values()).decode()}"
+
+    for number, (text, told) in enumerate([("one", "1 one"), ("two", "0 two")]):
+        project.write("a.txt", "one")
+        project.run(body(source.format(number)), cut_off)
+        project.write("a.txt", text)
+        assert project.result(body(source.format(number)), sent) == told
+
+
+def test_a_step_whose_file_changed_while_it_waited_to_go_on_begins_anew(project: RunProject) -> None:
+    source = body(
+        "both = [agent('First'), agent('Read', files=['a.txt'], tools=['glob'], retries=0)]",
+        "return await parallel(both, on_error='return')",
+    )
+    path = project.write("a.txt", "one")
+
+    def cut_off(request: ModelRequest) -> ModelReply:
+        if turns_of(request) or not request.tools:
+            raise ProviderError("down")
+        return asks_for("glob", pattern="*.md")
+
+    def edits(request: ModelRequest) -> str:
+        path.write_text("two")
+        return f"{turns_of(request)} {b''.join(request.contents.values()).decode()}"
+
+    project.run(source, cut_off)
+    assert project.result(source, edits, concurrency=1) == ["0 ", "0 two"]
 
 
 def test_order_and_path_of_files_are_part_of_what_a_step_is(project: RunProject) -> None:
@@ -197,7 +271,7 @@ def test_a_file_that_cannot_be_had_is_a_failed_step_of_the_trace(project: RunPro
     assert (denied.status, denied.usage.tokens, denied.turns) == (StepStatus.FAILED, 0, 0)
     assert denied.fault is not None
     assert denied.fault.type == "ToolDenied"
-    assert json.loads(denied.spec)["files"] == [["a.txt", ""], [".env", ""]]
+    assert json.loads(denied.spec)["files"] == ["a.txt", ".env"]
     project.write("flow.py", source)
     again = project.run(source)
     assert json.loads(again.result or b"") == [None, "ok", "ok"]
@@ -214,28 +288,48 @@ def test_a_denied_file_fails_its_branch_and_a_missing_one_the_fan_out(project: R
     assert (report.error.type, "b.txt: no such file" in report.error.message) == ("SetupError", True)
 
 
-def test_a_file_that_changes_before_its_step_begins_is_a_conflict_and_right_on_the_rerun(project: RunProject) -> None:
+def test_a_file_that_changes_while_its_step_waits_goes_along_as_it_lies_when_the_step_begins(
+    project: RunProject,
+) -> None:
     path = project.write("b.txt", "before")
-    source = body(
-        "try:",
-        "    return await parallel([agent('first'), agent('second', files=['b.txt'])], limit=None, on_error='return')",
-        "except AgentError as error:",
-        "    return error.kind",
-    )
+    source = body("return await parallel([agent('first'), agent('second', files=['b.txt'])])")
 
     def answer(request: ModelRequest) -> str:
         path.write_text("after!")
-        return request.messages[-1].text
+        return str(sorted(request.contents.values()))
 
-    report = project.run(source, answer, concurrency=1)
-    steps = project.steps(report.run.id)
-    assert [step.status for step in steps] == [StepStatus.COMPLETED, StepStatus.FAILED]
-    assert steps[1].fault is not None
-    assert (steps[1].fault.type, steps[1].fault.kind) == ("Conflict", "conflict")
-    assert "b.txt: it changed between" in steps[1].fault.message
-    assert len(project.backend.requests) == 1
+    assert project.result(source, answer, concurrency=1) == ["[]", "[b'after!']"]
     project.result(source, answer)
-    assert [request.contents for request in project.backend.requests] == [{content_digest(b"after!"): b"after!"}]
+    assert project.asked == 0
+    path.write_text("before")
+    project.result(source)
+    assert project.prompts == ["second"]
+
+
+def test_an_answer_is_for_what_its_step_was_sent_even_if_the_file_changed_meanwhile(project: RunProject) -> None:
+    path = project.write("a.txt", "sent")
+
+    def answer(_request: ModelRequest) -> str:
+        path.write_text("changed since")
+        return "for what was sent"
+
+    source = body("return await agent('x', files=['a.txt'])")
+    project.result(source, answer)
+    assert project.result(source, lambda request: next(iter(request.contents.values())).decode()) == "changed since"
+    path.write_text("sent")
+    assert project.result(source) == "for what was sent"
+    assert project.asked == 0
+
+
+def test_each_call_of_one_spec_is_sent_the_file_as_it_lies_when_its_step_begins(project: RunProject) -> None:
+    path = project.write("a.txt", "one")
+    source = body("return [await agent('x', files=['a.txt']), await agent('x', files=['a.txt'])]")
+
+    def answer(request: ModelRequest) -> str:
+        path.write_text("two")
+        return next(iter(request.contents.values())).decode()
+
+    assert project.result(source, answer) == ["one", "two"]
 
 
 # ---------------------------------------------------------------- what is kept
@@ -252,7 +346,8 @@ def test_the_stored_turn_tells_of_a_file_and_does_not_hold_it(project: RunProjec
     expected = (part("a.txt", "text/plain", marker), part("b.jpg", "image/jpeg", JPEG + marker))
     assert user.files == expected
     spec = json.loads(step.spec)
-    assert spec["files"] == [[each.path, each.digest] for each in expected]
+    assert spec["files"] == [each.path for each in expected]
+    assert step.observations == tuple(file_observation(each.path, each.digest) for each in expected)
     assert spec["grants"] == ["read"]
     kept = b"".join(path.read_bytes() for path in (project.folder / ".vibe").glob("vibe.db*"))
     assert b"b.jpg" in kept

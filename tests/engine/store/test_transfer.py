@@ -31,7 +31,7 @@ from vibe_workflows.engine.model import (
     Turn,
     Usage,
 )
-from vibe_workflows.engine.observe import outcome_digest
+from vibe_workflows.engine.observe import file_observation, outcome_digest
 from vibe_workflows.engine.ports import Record, Source, ToolResult
 from vibe_workflows.engine.store import portable
 from vibe_workflows.engine.store.export import Exported, export
@@ -42,6 +42,7 @@ from vibe_workflows.engine.store.reader import open_reader
 
 NOW = 5_000.0
 LOOK = Observation(tool="read_file", arguments='{"path":"a.py"}', digest="0a" * 16)
+LOOKS = (file_observation("a.png", "0b" * 32), LOOK)
 FULL_SPEC = StepSpec(
     kind=StepKind.AGENT,
     prompt="Look.",
@@ -56,7 +57,7 @@ FULL_SPEC = StepSpec(
     max_turns=3,
     schema={"type": "string"},
     tools=(ToolVersion(name="read_file", version=1),),
-    files=(("a.png", "d"),),
+    files=("a.png",),
     grants=("read",),
     salt="v2",
 )
@@ -64,7 +65,7 @@ FULL_SPEC = StepSpec(
 
 def spec_step(id_: str, spec: StepSpec = FULL_SPEC, **changes: Any) -> Step:
     canonical = canonical_spec(spec)
-    values: dict[str, Any] = {"key": step_key(canonical), "spec": canonical, "observations": (LOOK,), "kind": spec.kind}
+    values: dict[str, Any] = {"key": step_key(canonical), "spec": canonical, "observations": LOOKS, "kind": spec.kind}
     return a_step(id_, **(values | changes))
 
 
@@ -329,6 +330,11 @@ HOSTILE: dict[str, tuple[Callable[[], object], str]] = {
     "what a tool did not see": (lambda: of_a_tool(result='{"text":"false"}'), "is said to have seen"),
     "a tool that saw nothing": (lambda: of_a_tool(observations=[]), "is said to have seen"),
     "a tool that saw more": (lambda: of_a_tool(observations=of_a_tool()["observations"] * 2), "said to have seen"),
+    "an answer about files that it did not see": (lambda: changed("observations", to=[]), "what was in the files"),
+    "a file that was seen too late": (
+        lambda: changed("observations", to=good()["observations"][::-1]),
+        "what was in the files",
+    ),
     "an id without end": (lambda: changed("id", to="x" * 2000), "length"),
 }
 

@@ -1,0 +1,17 @@
+"""What was looked at, in words."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .model import FILE_STATE
+
+
+def look_text(tool: str, arguments: str) -> str:
+    """`file a.py` for the look at a whole file; else the tool with its arguments. Not cleaned for a terminal."""
+    if tool == FILE_STATE:
+        try:
+            return f"file {msgspec.json.decode(arguments, type=dict[str, str])['path']}"
+        except (msgspec.MsgspecError, RecursionError, KeyError):  # a store may be anyone's
+            pass
+    return f"{tool} {arguments}"
