@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from vibe_workflows.engine.journal import usage_json
 from vibe_workflows.engine.looks import look_text
+from vibe_workflows.engine.model import Observation
 from vibe_workflows.engine.store.contents import MOST_SHOWN, Sample, StepView, StoreContents, StoredWorkflow, Use
 from vibe_workflows.engine.store.export import Exported
 from vibe_workflows.engine.store.gc import Collected
@@ -90,7 +91,7 @@ def step_text(view: StepView, *, width: int | None, colour: bool, now: float) ->
         parts += [_title("answer", colour), *_shortened(_readable(step.result))]
     if step.fault is not None:
         parts += [_title("error", colour), *_shortened(f"{step.fault.type}: {step.fault.message}")]
-    seen = [look_text(each.tool, each.arguments) for each in step.observations]
+    seen = [_seen(each) for each in step.observations]
     parts += [
         _title(f"observations ({len(seen):,})", colour),
         *_rows([one_line(line, 160) for line in seen], len(seen)),
@@ -98,6 +99,13 @@ def step_text(view: StepView, *, width: int | None, colour: bool, now: float) ->
     parts += [_title(f"uses ({view.use_count:,})", colour), *_uses(view, width=width, colour=colour, now=now)]
     parts += [_title(f"pool ({view.pool_count:,})", colour), *_pool(view, width=width, colour=colour, now=now)]
     return "\n".join(parts)
+
+
+def _seen(look: Observation) -> str:
+    if look.change is None:
+        return look_text(look.tool, look.arguments)
+    made = "created" if look.change.before is None else "edited" if look.change.after is not None else "removed"
+    return f"{made} {look.change.path}"
 
 
 def _worker(view: StepView, now: float) -> str:
@@ -249,6 +257,7 @@ def exported_text(done: Exported, target: str) -> str:
         lines.append(f"in the turns of {figures.count(done.masked, 'step')} secrets of the environment were masked")
     left_out = (
         (done.secret, "whose input or answer holds a secret of the environment"),
+        (done.edited, "that edited files, whose contents do not travel"),
         (done.granted, "that could do more than read"),
         (done.unreadable, "that the store cannot tell whole, or that no import would take"),
     )
@@ -257,7 +266,7 @@ def exported_text(done: Exported, target: str) -> str:
 
 
 def exported_json(done: Exported, target: str) -> dict[str, object]:
-    counts = ("steps", "bytes", "secret", "granted", "unreadable", "masked")
+    counts = ("steps", "bytes", "secret", "edited", "granted", "unreadable", "masked")
     return {"file": target, **{name: getattr(done, name) for name in counts}}
 
 

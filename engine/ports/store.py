@@ -71,7 +71,13 @@ class StartedOver(Struct, frozen=True, kw_only=True):
 
 
 class Withdrawn(Struct, frozen=True, kw_only=True):
-    """Entries of chains that go: they were taken back, or never made."""
+    """Entries of chains that go: they were taken back, or never made.
+
+    Where nothing was built on such an edit, because it is of the last turn of a step that came to no answer and that no
+    other step goes on with or stands after, its ToolCall goes as well: it is made again when the step is gone on with.
+    All other steps keep what they saw and did: so a completed one can be applied anew, and one that believes in an edit
+    that is no more is not gone on with.
+    """
 
     epochs: tuple[int, ...]
 

@@ -1,6 +1,7 @@
-"""Long texts, content-addressed: a column holds a short text itself, or the digest of a long one.
+"""Long texts and contents of files, content-addressed: a column holds a short text itself, or the digest of a blob.
 
-A digest is BLAKE2b-256 of the text's UTF-8, since strangers may choose the text; the data is compressed with zlib.
+A digest is BLAKE2b-256 of the text's UTF-8 or of the file's bytes, since strangers may choose them; the data is
+compressed with zlib.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ INLINE_BYTES = 2048
 
 #: No text of a run comes near this; a stranger's store could hold a small blob that unfolds to anything.
 _MAX_BYTES = 1 << 28
+
+#: Of the digest of a blob.
+DIGEST_BYTES = 32
 
 #: Favours speed: level 6 gives 15 % less data for three times the time.
 _LEVEL = 1
@@ -55,6 +59,10 @@ class BlobWriter:
         self._blobs[digest] = data
         return digest
 
+    def add(self, digest: str, data: bytes) -> None:
+        """Contents of a file under their `keys.content_digest`: a blob, however short they are."""
+        self._blobs[bytes.fromhex(digest)] = data
+
     def rows(self) -> list[tuple[bytes, bytes]]:
         """Parameters of `INSERT_BLOB`. To be read after the last `cell`."""
         return list(self._blobs.items())
@@ -68,20 +76,27 @@ class BlobReader:
         """Raises sqlite3.DatabaseError where the blob is missing or is not what its digest says."""
         if isinstance(cell, str):
             return cell
+        data = self.data(cell)
+        if data is None:
+            raise sqlite3.DatabaseError(f"the blob {cell.hex()} is missing")
+        return data.decode()
+
+    def data(self, cell: bytes) -> bytes | None:
+        """The bytes of a blob; None where there is none. Raises sqlite3.DatabaseError as `text`."""
         row = self._connection.execute("SELECT size, data FROM blobs WHERE digest = ?", (cell,)).fetchone()
         if row is None:
-            raise sqlite3.DatabaseError(f"the blob {cell.hex()} is missing")
+            return None
         size, compressed = row
         if size > _MAX_BYTES:
-            raise sqlite3.DatabaseError(f"the blob {cell.hex()} is larger than any text can be")
+            raise sqlite3.DatabaseError(f"the blob {cell.hex()} is larger than any text or file can be")
         try:
-            data = zlib.decompressobj().decompress(compressed, size)
+            data = zlib.decompressobj().decompress(compressed, max(size, 1))  # 0 would be no limit
         except zlib.error as error:
             raise sqlite3.DatabaseError(f"the blob {cell.hex()} cannot be read: {error}") from error
         if _digest(data) != cell:
             raise sqlite3.DatabaseError(f"the blob {cell.hex()} is not what was written")
-        return data.decode()
+        return data
 
 
 def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=32).digest()
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()

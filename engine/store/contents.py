@@ -12,6 +12,7 @@ from ..errors import ConfigError
 from ..model import IMPORT_PREFIX, RunId, Step, StepId
 from . import rows, tables
 from .blobs import BlobReader, plain
+from .histories import Histories
 from .holdings import HeldRun, Holdings, Weight, read_holdings
 from .locks import RunLocks
 from .upkeep import bytes_on_disk, open_for_looking
@@ -161,11 +162,8 @@ def _named(connection: sqlite3.Connection, wanted: str) -> StepId:
 def _view(connection: sqlite3.Connection, id_: StepId) -> StepView:
     execute, text = connection.execute, BlobReader(connection).text
     row = execute(f"SELECT {tables.STEPS.names} FROM steps WHERE id = ?", (id_,)).fetchone()  # noqa: S608
-    looks = execute(
-        "SELECT tool, arguments, digest FROM observations WHERE step_id = ? AND number <= ? ORDER BY number",
-        (id_, row[tables.STEPS.columns.index("observed")]),
-    )
-    step = rows.step_of(row, text, tuple([rows.observation_of(look, text) for look in looks.fetchall()]))
+    observed = row[tables.STEPS.columns.index("observed")]
+    step = rows.step_of(row, text, Histories(connection, text).observations(id_, observed))
     run = execute("SELECT workflow FROM runs WHERE id = ?", (step.run_id,)).fetchone()
     uses = execute(_USES, (id_, MOST_SHOWN)).fetchall()
     pool = execute(_SAMPLES, (step.key, MOST_SHOWN)).fetchall()

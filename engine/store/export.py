@@ -1,6 +1,7 @@
 """Steps of a store as a file that another store can import. Only what has an answer travels.
 
-A step is left out where its input or its answer holds a secret of this machine's environment: masked, it would be
+A step that edited files is left out: its answer stands for what it made of them, and contents of files do not travel.
+So is a step where its input or its answer holds a secret of this machine's environment: masked, it would be
 another step. In its turns and tool calls, which only tell what happened, secrets are masked.
 """
 
@@ -32,6 +33,7 @@ class Exported(Struct, kw_only=True):
     steps: int = 0
     bytes: int = 0  # of the file
     secret: int = 0  # left out: their input or answer holds a secret
+    edited: int = 0  # left out: they edited files, and contents of files do not travel
     granted: int = 0  # left out: they could do more than read
     unreadable: int = 0  # left out: the store cannot tell all of them, or no import would take them
     masked: int = 0  # steps in whose turns secrets were masked
@@ -80,10 +82,13 @@ def _line_of(reader: SqliteReader, id_: StepId, place: str, secrets: Sequence[st
         step = reader.step(id_)
         if step is None or step.result is None or step.status is not StepStatus.COMPLETED:
             return None  # taken by `vibe cache gc` meanwhile
+        turns, calls = reader.turns(id_), reader.tool_calls(id_)
+        if _edited(step, calls):
+            done.edited += 1
+            return None
         if not PORTABLE_GRANTS.issuperset(spec_grants(step.spec)):
             done.granted += 1
             return None
-        turns, calls = reader.turns(id_), reader.tool_calls(id_)
         if _holds_secret(step, place, secrets):
             done.secret += 1
             return None
@@ -95,6 +100,12 @@ def _line_of(reader: SqliteReader, id_: StepId, place: str, secrets: Sequence[st
         return None
     done.masked += shown != (turns, calls)
     return line
+
+
+def _edited(step: Step, calls: Sequence[ToolCall]) -> bool:
+    """Whether it changed a file, or stands after an attempt, which did."""
+    seen = (*step.observations, *(call.observation for call in calls))
+    return step.attempt_after is not None or any(each is not None and each.change is not None for each in seen)
 
 
 # ---------------------------------------------------------------- secrets

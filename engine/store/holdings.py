@@ -37,7 +37,7 @@ class HeldStep(Struct, frozen=True, kw_only=True):
     answers: bool
     at: float  # when it finished, or was imported
     imported: bool
-    predecessor: StepId | None
+    needs: tuple[StepId, ...]  # that it goes on with, or stands after
 
 
 @dataclass(slots=True)
@@ -120,8 +120,10 @@ def _read_runs(connection: sqlite3.Connection, locks: RunLocks, held: Holdings) 
 
 def _read_steps(connection: sqlite3.Connection, held: Holdings) -> None:
     imports = dict(connection.execute("SELECT id, imported_at FROM imports").fetchall())
-    sql = "SELECT id, run_id, kind, status = 'completed' AND result IS NOT NULL, finished_at, predecessor FROM steps"
-    for id_, run, kind, answers, finished, predecessor in connection.execute(sql):
+    sql = (
+        "SELECT id, run_id, kind, status = 'completed' AND result IS NOT NULL, finished_at, predecessor, attempt_after"
+    )
+    for id_, run, kind, answers, finished, *needs in connection.execute(f"{sql} FROM steps"):
         held.steps[id_] = HeldStep(
             id=id_,
             run=run,
@@ -129,7 +131,7 @@ def _read_steps(connection: sqlite3.Connection, held: Holdings) -> None:
             answers=bool(answers),
             at=imports.get(run, finished),
             imported=run in imports,
-            predecessor=predecessor,
+            needs=tuple(each for each in needs if each is not None),
         )
 
 

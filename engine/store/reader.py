@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -16,7 +16,6 @@ from ..events import Event
 from ..model import (
     Attempt,
     Delivery,
-    Observation,
     PromptMakeup,
     Run,
     RunId,
@@ -28,24 +27,21 @@ from ..model import (
     ToolCall,
     Turn,
 )
-from ..ports import CutOffStep, DeliveredStep, LabelUsage, StoredStep
-from . import rows, tables
+from ..ports import CutOffStep, DeliveredStep, FileChange, LabelUsage, OwnStep, StoredStep
+from . import rows, tables, work_rows
 from .blobs import BlobReader, plain
+from .chains import Chains
 from .failures import store_error
+from .histories import Histories
 from .locks import RunLocks
 from .migrate import latest_schema, schema_of
+from .row_parts import Row
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _BUSY_TIMEOUT_S = 15.0
 
-#: A step that was written again may have seen less than before: what it saw is the first `observed` rows.
-_OBSERVATIONS = "SELECT tool, arguments, digest FROM observations WHERE step_id = ? AND number <= ? ORDER BY number"
-_OBSERVED = """
-SELECT tool, arguments, digest FROM observations
-WHERE step_id = ?1 AND number <= (SELECT observed FROM steps WHERE id = ?1) ORDER BY number
-"""
 _DELIVERIES = (
     f"SELECT {tables.DELIVERIES.names}, {tables.STEPS.names} FROM deliveries "  # noqa: S608
     "JOIN steps ON steps.id = deliveries.step_id WHERE deliveries.run_id = ? ORDER BY deliveries.seq"
@@ -111,6 +107,8 @@ class SqliteReader:
         self._execute = connection.execute
         self._text = BlobReader(connection).text
         self._locks = RunLocks(path)
+        self._histories = Histories(connection, self._text)
+        self._chains = Chains(connection, self._histories, self._locks)
 
     def close(self) -> None:
         self._connection.close()
@@ -129,39 +127,50 @@ class SqliteReader:
 
     @_reading
     def pool(self, key: StepKey) -> list[StoredStep]:
-        return [
-            rows.stored_step_of(row, self._text, self._observations(row[0], row[8]))
-            for row in self._execute(tables.POOL, (key,)).fetchall()
-        ]
+        found: list[StoredStep] = []
+        for row in self._execute(tables.POOL, (key,)).fetchall():
+            seen = self._histories.observations(row[0], row[8])
+            inherited = () if row[9] is None else self._histories.inherited(row[0], seen)
+            found.append(rows.stored_step_of(row, self._text, seen, inherited))
+        return found
 
     @_reading
     def cut_off(self, key: StepKey) -> list[CutOffStep]:
-        found = [rows.cut_off_step_of(row, self._text) for row in self._execute(tables.CUT_OFF, (key,)).fetchall()]
+        return self._without_answer(tables.CUT_OFF, key)
+
+    @_reading
+    def attempts_with_edits(self, key: StepKey) -> list[CutOffStep]:
+        return [step for step in self._without_answer(tables.EDITING, key) if self._chains.hold_any_of(step)]
+
+    def _without_answer(self, sql: str, key: StepKey) -> list[CutOffStep]:
+        found = [rows.cut_off_step_of(row, self._text) for row in self._execute(sql, (key,)).fetchall()]
         return [
-            replace(step, observations=self._looks(step.id))
+            self._histories.whole(step)
             for step in found
             if step.status is not StepStatus.RUNNING or not self._locks.is_owned(step.run_id)
         ]
 
-    def _looks(self, step_id: StepId) -> tuple[Observation, ...]:
-        """What a step that was cut off saw, each thing once: its files, and all turns but the last one."""
-        seen = dict.fromkeys(
-            rows.observation_of(row, self._text) for row in self._execute(_OBSERVED, (step_id,)).fetchall()
-        )
-        for link, turns in self._links(step_id):
-            found = self._execute(tables.LOOKS, (link, turns)).fetchall()
-            seen.update((rows.observation_of(row, self._text), None) for row in found)
-        return tuple(seen)
+    # ------------------------------------------------------------ edits
 
-    def _links(self, step_id: StepId) -> list[tuple[StepId, int]]:
-        """The steps that a step goes on with, the first one first, then itself; each with its last turn's number."""
-        links: list[tuple[StepId, int]] = []
-        link: StepId | None = step_id
-        while link is not None and link not in (each for each, _ in links):
-            row = self._execute(tables.LINK, (link,)).fetchone()
-            links.insert(0, (link, (row[1] or 0) if row else 0))
-            link = row[0] if row else None
-        return links
+    @_reading
+    def latest_epoch(self) -> int:
+        return self._chains.latest_epoch()
+
+    @_reading
+    def own_steps(self, path: str, args_digest: str, run_id: RunId | None = None) -> list[OwnStep]:
+        return self._chains.own_steps(path, args_digest, run_id)
+
+    @_reading
+    def chains(self, paths: Collection[str]) -> list[FileChange]:
+        return self._chains.of(paths)
+
+    @_reading
+    def contents(self, digest: str) -> bytes | None:
+        return self._chains.contents(digest)
+
+    @_reading
+    def unsettled_changes(self) -> list[FileChange]:
+        return self._chains.unsettled()
 
     # ------------------------------------------------------------ runs
 
@@ -240,11 +249,7 @@ class SqliteReader:
 
     @_reading
     def turns(self, step_id: StepId) -> list[Turn]:
-        return [
-            rows.turn_of(row, self._text)
-            for link, _ in self._links(step_id)
-            for row in self._of_step(tables.TURNS, link)
-        ]
+        return self._histories.turns(step_id)
 
     @_reading
     def makeups(self, run_id: RunId) -> dict[StepId, PromptMakeup]:
@@ -255,15 +260,12 @@ class SqliteReader:
 
     @_reading
     def tool_calls(self, step_id: StepId) -> list[ToolCall]:
-        calls: list[ToolCall] = []
-        for link, last_turn in self._links(step_id):
-            made = [rows.tool_call_of(row, self._text) for row in self._of_step(tables.TOOL_CALLS, link)]
-            calls += [call for call in made if link == step_id or call.turn < last_turn]
-        return calls
+        return self._histories.tool_calls(step_id)
 
     @_reading
     def attempts(self, step_id: StepId) -> list[Attempt]:
-        return [rows.attempt_of(row, self._text) for row in self._of_step(tables.ATTEMPTS, step_id)]
+        found = self._histories.of_step(tables.ATTEMPTS, step_id)
+        return [work_rows.attempt_of(row, self._text) for row in found]
 
     @_reading
     def events(self, run_id: RunId, after: int = 0) -> list[tuple[int, Event]]:
@@ -288,19 +290,9 @@ class SqliteReader:
         found = self._execute(f"SELECT {tables.STEPS.names} FROM steps {clause}", parameters)  # noqa: S608
         return [self._step(row) for row in found.fetchall()]
 
-    def _step(self, row: rows.Row) -> Step:
+    def _step(self, row: Row) -> Step:
         observed = row[tables.STEPS.columns.index("observed")]
-        return rows.step_of(row, self._text, self._observations(row[0], observed))
-
-    def _observations(self, step_id: str, observed: int) -> tuple[Observation, ...]:
-        if not observed:
-            return ()
-        found = self._execute(_OBSERVATIONS, (step_id, observed)).fetchall()
-        return tuple([rows.observation_of(row, self._text) for row in found])
-
-    def _of_step(self, table: tables.Table, step_id: StepId) -> list[Any]:
-        sql = f"SELECT {table.names} FROM {table.name} WHERE step_id = ? ORDER BY {', '.join(table.key)}"  # noqa: S608
-        return self._execute(sql, (step_id,)).fetchall()
+        return rows.step_of(row, self._text, self._histories.observations(row[0], observed))
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -35,13 +35,15 @@ REFERENCES = (
     Reference("deliveries", "step_id", "steps"),
     Reference("events", "run_id", "runs"),
     Reference("steps", "predecessor", "steps"),
+    Reference("steps", "attempt_after", "steps"),
     Reference("observations", "step_id", "steps"),
     Reference("attempts", "step_id", "steps"),
     Reference("turns", "step_id", "steps"),
     Reference("tool_calls", "step_id", "steps"),
+    Reference("changes", "step_id", "steps"),
 )
 
-#: The tables that hold texts, with the column that says whose they are.
+#: The tables that hold texts or contents of files, with the column that says whose they are.
 OWNERS: Mapping[str, str] = {
     "runs": "id",
     "deliveries": "run_id",
@@ -52,10 +54,12 @@ OWNERS: Mapping[str, str] = {
     "attempts": "step_id",
     "turns": "step_id",
     "tool_calls": "step_id",
+    "changes": "step_id",
 }
 
-#: The tables whose rows are parts of a step, and end with it.
-PARTS_OF_STEPS = ("observations", "attempts", "tool_calls", "turns")
+#: The tables whose rows are parts of a step, and end with it. Where an entry of a chain is missing, a hand seems to
+#: have edited the file.
+PARTS_OF_STEPS = ("observations", "attempts", "tool_calls", "turns", "changes")
 
 
 def text_columns(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:

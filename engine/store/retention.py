@@ -1,8 +1,8 @@
 """What `vibe cache gc` may take from a store: a decision on data alone.
 
 Lineages stay or go as a whole. One that is alive stays; so does one that could be gone on with, unless it is older
-than asked for. A step stays with every run that delivered it or worked on it, with every step that goes on with it,
-and as long as it is not older than asked for: a later run may still need it.
+than asked for. A step stays with every run that delivered it or worked on it, with every step that goes on with it or
+stands after it as a later attempt, and as long as it is not older than asked for: a later run may still need it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from msgspec import Struct
 from ..model import RunId, StepId
 from .holdings import HeldRun, HeldStep, Holdings, Weight
 
-#: What a store takes that holds nothing: a page for each table and index.
-_EMPTY_BYTES = 28 * 4096
+#: What a store takes that holds nothing: a page for each table and index, and some for their SQL.
+_EMPTY_BYTES = 40 * 4096
 
 
 class Retention(Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ def decide(held: Holdings, rules: Retention, now: float, used_bytes: int) -> Goi
     needed = {step for unit in (*must, *may) for step in unit.steps}
     oldest = _oldest_to_stay(rules, now, [*must, *may])
     loose = [
-        _Unit(last_at=step.at, steps=_with_predecessors(held, [step.id]))
+        _Unit(last_at=step.at, steps=_with_needed(held, [step.id]))
         for step in held.steps.values()
         if step.id not in needed and step.at >= oldest
     ]
@@ -96,17 +96,18 @@ def _lineages(held: Holdings) -> list[_Unit]:
         steps = {step for run in runs for step in (*held.delivered.get(run.id, {}), *worked.get(run.id, ()))}
         own = [held.steps[step].at for run in runs for step in worked.get(run.id, ())]
         last_at = max([run.last_at for run in runs] + own)
-        units.append(_Unit(last_at=last_at, runs=tuple(runs), steps=_with_predecessors(held, steps)))
+        units.append(_Unit(last_at=last_at, runs=tuple(runs), steps=_with_needed(held, steps)))
     return units
 
 
-def _with_predecessors(held: Holdings, steps: Iterable[StepId]) -> set[StepId]:
+def _with_needed(held: Holdings, steps: Iterable[StepId]) -> set[StepId]:
     found: set[StepId] = set()
-    for step in steps:
-        link: StepId | None = step
-        while link is not None and link not in found and link in held.steps:
-            found.add(link)
-            link = held.steps[link].predecessor
+    left = [step for step in steps if step in held.steps]
+    while left:
+        step = left.pop()
+        if step not in found:
+            found.add(step)
+            left += [need for need in held.steps[step].needs if need in held.steps]
     return found
 
 
@@ -174,17 +175,16 @@ def _scale(held: Holdings, used_bytes: int) -> float:
 
 
 def _successors_first(held: Holdings, going: Sequence[HeldStep]) -> tuple[StepId, ...]:
-    """So that at no moment a step is left whose predecessor is gone."""
-    depths: dict[StepId, int] = {}
+    """So that at no moment a step is left that needs one that is gone."""
+    order: dict[StepId, None] = {}  # what is needed comes first
     for step in going:
-        chain = [step.id]
-        while (before := held.steps[chain[-1]].predecessor) in held.steps and before not in chain:
-            assert before is not None
-            if before in depths:
-                break
-            chain.append(before)
-        base = depths.get(before, -1) if before is not None else -1
-        for link in reversed(chain):
-            base += 1
-            depths.setdefault(link, base)
-    return tuple(sorted((step.id for step in going), key=lambda step: -depths[step]))
+        left = [step.id]
+        while left:
+            needs = [need for need in held.steps[left[-1]].needs if need in held.steps and need not in order]
+            open_ = [need for need in needs if need not in left]  # a strange store may hold a circle
+            if open_:
+                left.append(open_[0])
+            else:
+                order.setdefault(left.pop())
+    gone = {step.id for step in going}
+    return tuple(step for step in reversed(order) if step in gone)

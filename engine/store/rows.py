@@ -1,88 +1,31 @@
-"""Records as rows and back, one pair of functions a table, in the order of the columns in tables.py."""
+"""Records as rows and back: runs, steps and what became of them, in the order of the columns in tables.py."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
 
 import msgspec
 
 from ..events import Event, decode_event, encode_event
 from ..model import (
-    Attempt,
     Delivery,
     DeliveryMode,
-    Fault,
+    Edit,
     Grounds,
     LineageId,
     Observation,
-    PromptMakeup,
     RefreshWord,
     Run,
     RunId,
     RunStatus,
-    Shortened,
     Step,
     StepId,
     StepKey,
     StepKind,
-    StepStatus,
-    ToolCall,
-    Turn,
-    Usage,
 )
 from ..ports import CutOffStep, RunEvent, Source, StoredStep
 from .blobs import Cell, plain
-
-#: A long text becomes the digest of a blob, and comes back.
-Put: TypeAlias = Callable[[str], Cell]
-Text: TypeAlias = Callable[[Cell], str]
-
-Row: TypeAlias = tuple[Any, ...]
-
-#: Looked up, which is several times faster than calling the class; an unknown status is a KeyError.
-_STEP_STATUS = {status.value: status for status in StepStatus}
-
-
-# ---------------------------------------------------------------- parts
-
-
-def _usage_cells(usage: Usage) -> Row:
-    return (
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cached_tokens,
-        usage.cache_write_tokens,
-        usage.reasoning_tokens,
-        usage.cost_microusd,
-        usage.estimated,
-    )
-
-
-def _usage(cells: Sequence[Any]) -> Usage:
-    input_tokens, output_tokens, cached, cache_write, reasoning, cost, estimated = cells
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=cached,
-        cache_write_tokens=cache_write,
-        reasoning_tokens=reasoning,
-        cost_microusd=cost,
-        estimated=bool(estimated),
-    )
-
-
-def _fault_cell(fault: Fault | None, put: Put) -> Cell | None:
-    if fault is None:
-        return None
-    parts = {"type": fault.type, "message": fault.message, "kind": fault.kind, "fields": fault.fields}
-    return put(json.dumps(parts, ensure_ascii=False))
-
-
-def _fault(cell: Cell | None, text: Text) -> Fault | None:
-    return None if cell is None else Fault(**json.loads(text(cell)))
-
+from .row_parts import STEP_STATUS, Put, Row, Text, fault_cell, fault_of, json_text, usage_cells, usage_of
 
 # ---------------------------------------------------------------- runs and sources
 
@@ -108,12 +51,12 @@ def run_row(run: Run, put: Put) -> Row:
         run.sandbox_level,
         run.version,
         None if run.result is None else put(run.result),
-        _fault_cell(run.fault, put),
+        fault_cell(run.fault, put),
         run.live_steps,
         run.stored_steps,
-        *_usage_cells(run.usage),
-        *_usage_cells(run.paid),
-        put(_json_text(run.refresh)) if run.refresh else None,
+        *usage_cells(run.usage),
+        *usage_cells(run.paid),
+        put(json_text(run.refresh)) if run.refresh else None,
     )
 
 
@@ -138,11 +81,11 @@ def run_of(row: Row, text: Text) -> Run:
         sandbox_level=row[16],
         version=row[17],
         result=None if row[18] is None else text(row[18]),
-        fault=_fault(row[19], text),
+        fault=fault_of(row[19], text),
         live_steps=row[20],
         stored_steps=row[21],
-        usage=_usage(row[22:29]),
-        paid=_usage(row[29:36]),
+        usage=usage_of(row[22:29]),
+        paid=usage_of(row[29:36]),
         refresh=() if row[36] is None else msgspec.json.decode(text(row[36]), type=tuple[RefreshWord, ...]),
     )
 
@@ -163,14 +106,15 @@ def step_row(step: Step, put: Put) -> Row:
         step.kind,
         step.status,
         None if step.result is None else put(step.result),
-        _fault_cell(step.fault, put),
+        fault_cell(step.fault, put),
         step.started_at,
         step.finished_at,
         step.turns,
         plain(step.model),
         len(step.observations),
-        *_usage_cells(step.usage),
+        *usage_cells(step.usage),
         step.predecessor,
+        step.attempt_after,
     )
 
 
@@ -181,162 +125,51 @@ def step_of(row: Row, text: Text, observations: tuple[Observation, ...]) -> Step
         key=StepKey(row[2]),
         spec=text(row[3]),
         kind=StepKind(row[4]),
-        status=_STEP_STATUS[row[5]],
+        status=STEP_STATUS[row[5]],
         result=None if row[6] is None else text(row[6]),
-        fault=_fault(row[7], text),
+        fault=fault_of(row[7], text),
         started_at=row[8],
         finished_at=row[9],
         turns=row[10],
         model=row[11],
-        usage=_usage(row[13:20]),
+        usage=usage_of(row[13:20]),
         observations=observations,
         predecessor=None if row[20] is None else StepId(row[20]),
+        attempt_after=None if row[21] is None else StepId(row[21]),
     )
 
 
-def stored_step_of(row: Row, text: Text, observations: tuple[Observation, ...]) -> StoredStep:
+def stored_step_of(
+    row: Row, text: Text, observations: tuple[Observation, ...], inherited: tuple[Edit, ...] = ()
+) -> StoredStep:
     """From a row of `tables.POOL`."""
-    id_, finished_seq, finished_at, spec, result, place, model, turns, _observed, *usage = row
+    id_, finished_seq, finished_at, spec, result, place, model, turns, _observed, _earlier, *usage = row
     return StoredStep(
         id=id_,
         finished_seq=finished_seq,
         finished_at=finished_at,
         spec=text(spec),
         result=text(result),
-        usage=_usage(usage),
+        usage=usage_of(usage),
         place=place,
         model=model,
         turns=turns,
         observations=observations,
+        inherited=inherited,
     )
 
 
 def cut_off_step_of(row: Row, text: Text) -> CutOffStep:
-    """From a row of `tables.CUT_OFF`, without what it saw."""
-    id_, run_id, status, fault, spec, _started_at, finished_at, _predecessor, last_turn = row
+    """From a row of `tables.CUT_OFF` or `tables.EDITING`, without what it saw and did."""
+    id_, run_id, status, fault, spec, finished_at, last_turn = row
     return CutOffStep(
         id=StepId(id_),
         run_id=RunId(run_id),
-        status=_STEP_STATUS[status],
-        fault=_fault(fault, text),
+        status=STEP_STATUS[status],
+        fault=fault_of(fault, text),
         spec=text(spec),
         finished_at=finished_at,
         turns=last_turn,
-    )
-
-
-def observation_rows(step: Step, put: Put) -> list[Row]:
-    return [
-        (step.id, number, plain(observation.tool), put(observation.arguments), observation.digest)
-        for number, observation in enumerate(step.observations, start=1)
-    ]
-
-
-def observation_of(row: Row, text: Text) -> Observation:
-    tool, arguments, digest = row
-    return Observation(tool=tool, arguments=text(arguments), digest=digest)
-
-
-# ---------------------------------------------------------------- what a step did
-
-
-def attempt_row(attempt: Attempt, put: Put) -> Row:
-    return (
-        attempt.step_id,
-        attempt.number,
-        attempt.status,
-        attempt.started_at,
-        attempt.finished_at,
-        _fault_cell(attempt.fault, put),
-        *_usage_cells(attempt.usage),
-        plain(attempt.model),
-    )
-
-
-def attempt_of(row: Row, text: Text) -> Attempt:
-    return Attempt(
-        step_id=StepId(row[0]),
-        number=row[1],
-        status=_STEP_STATUS[row[2]],
-        started_at=row[3],
-        finished_at=row[4],
-        fault=_fault(row[5], text),
-        usage=_usage(row[6:13]),
-        model=row[13],
-    )
-
-
-def turn_row(turn: Turn, put: Put) -> Row:
-    return (
-        turn.step_id,
-        turn.number,
-        turn.attempt,
-        plain(turn.model),
-        put(turn.input),
-        put(turn.output),
-        plain(turn.outcome),
-        put(turn.error),
-        turn.started_at,
-        turn.finished_at,
-        *_usage_cells(turn.usage),
-        turn.makeup.system,
-        turn.makeup.tools,
-        turn.makeup.context,
-        turn.makeup.conversation,
-        put(msgspec.json.encode(turn.shortened).decode()) if turn.shortened else None,
-    )
-
-
-def turn_of(row: Row, text: Text) -> Turn:
-    return Turn(
-        step_id=StepId(row[0]),
-        number=row[1],
-        attempt=row[2],
-        model=row[3],
-        input=text(row[4]),
-        output=text(row[5]),
-        outcome=row[6],
-        error=text(row[7]),
-        started_at=row[8],
-        finished_at=row[9],
-        usage=_usage(row[10:17]),
-        makeup=PromptMakeup(system=row[17], tools=row[18], context=row[19], conversation=row[20]),
-        shortened=() if row[21] is None else msgspec.json.decode(text(row[21]), type=tuple[Shortened, ...]),
-    )
-
-
-def tool_call_row(call: ToolCall, put: Put) -> Row:
-    seen = call.observation
-    return (
-        call.step_id,
-        call.turn,
-        call.number,
-        plain(call.call_id),
-        plain(call.name),
-        put(call.arguments),
-        put(call.output),
-        call.outcome,
-        call.started_at,
-        call.finished_at,
-        None if seen is None else plain(seen.tool),
-        None if seen is None else put(seen.arguments),
-        None if seen is None else seen.digest,
-    )
-
-
-def tool_call_of(row: Row, text: Text) -> ToolCall:
-    return ToolCall(
-        step_id=StepId(row[0]),
-        turn=row[1],
-        number=row[2],
-        call_id=row[3],
-        name=row[4],
-        arguments=text(row[5]),
-        output=text(row[6]),
-        outcome=row[7],
-        started_at=row[8],
-        finished_at=row[9],
-        observation=None if row[10] is None else observation_of(row[10:13], text),
     )
 
 
@@ -359,7 +192,7 @@ def delivery_row(delivery: Delivery, put: Put) -> Row:
         delivery.delivered_at,
         put(delivery.reason),
         plain(delivery.model_reason),
-        None if delivery.grounds is None else put(_json_text(delivery.grounds)),
+        None if delivery.grounds is None else put(json_text(delivery.grounds)),
     )
 
 
@@ -369,7 +202,7 @@ def delivery_of(row: Row, text: Text) -> Delivery:
         number=row[1],
         step_id=StepId(row[2]),
         mode=DeliveryMode(row[3]),
-        status=_STEP_STATUS[row[4]],
+        status=STEP_STATUS[row[4]],
         place=row[5],
         label=row[6],
         phase=row[7],
@@ -381,13 +214,6 @@ def delivery_of(row: Row, text: Text) -> Delivery:
         model_reason=row[13],
         grounds=None if row[14] is None else msgspec.json.decode(text(row[14]), type=Grounds),
     )
-
-
-def _json_text(value: object) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except UnicodeEncodeError:  # a lone surrogate in an argument, which `put` makes a question mark
-        return json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
 
 
 def place_row(delivery: Delivery) -> Row:

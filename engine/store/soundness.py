@@ -103,12 +103,13 @@ def _references(connection: sqlite3.Connection) -> list[str]:
 
 
 def _blobs(connection: sqlite3.Connection) -> list[str]:
-    """Each text that is referred to must be there, and be what its digest says: SQLite has no checksums."""
+    """Each blob that is referred to must be there, and be what its digest says: SQLite has no checksums."""
     reader = BlobReader(connection)
     bad: list[str] = []
     for (digest,) in connection.execute(blobs_referred_to(connection)).fetchall():
         try:
-            reader.text(digest)
+            if reader.data(digest) is None:
+                bad.append(f"the blob {digest.hex()} is missing")
         except (sqlite3.DatabaseError, ValueError) as error:
             bad.append(str(error))
     return bad if len(bad) <= _TOLD else [*bad[:_TOLD], f"and {len(bad) - _TOLD:,} more texts"]

@@ -56,7 +56,7 @@ STEPS = Table(
     ("id",),
     (
         *("id", "run_id", "key", "spec", "kind", "status", "result", "fault", "started_at", "finished_at", "turns"),
-        *("model", "observed", *_USAGE, "predecessor"),
+        *("model", "observed", *_USAGE, "predecessor", "attempt_after"),
     ),
     {
         # Inside the transaction, so that the order of finishing is one for all processes; kept when written again.
@@ -66,7 +66,11 @@ STEPS = Table(
         )
     },
 )
-OBSERVATIONS = Table("observations", ("step_id", "number"), ("step_id", "number", "tool", "arguments", "digest"))
+OBSERVATIONS = Table(
+    "observations",
+    ("step_id", "number"),
+    ("step_id", "number", "tool", "arguments", "digest", "epoch", "changed", "before", "after"),
+)
 ATTEMPTS = Table(
     "attempts",
     ("step_id", "number"),
@@ -86,7 +90,8 @@ TOOL_CALLS = Table(
     ("step_id", "turn", "number"),
     (
         *("step_id", "turn", "number", "call_id", "name", "arguments", "output", "outcome", "started_at"),
-        *("finished_at", "observed_tool", "observed_arguments", "observed_digest"),
+        *("finished_at", "observed_tool", "observed_arguments", "observed_digest", "epoch", "changed", "before"),
+        "after",
     ),
 )
 DELIVERIES = Table(
@@ -98,27 +103,85 @@ DELIVERIES = Table(
     ),
 )
 
+CHANGES = Table("changes", ("epoch",), ("epoch", "path", "before", "after", "step_id", "run_id", "done"))
+
 #: Events have no id: they are told once, and numbered as they are written.
 INSERT_EVENT = "INSERT INTO events (run_id, kind, at, data) VALUES (?, ?, ?, ?)"
 
 UPDATE_PLACE = "UPDATE steps SET place = ?1 WHERE id = ?2 AND place <> ?1"
 
-#: Steps without an answer that may be gone on with, unless another one has done so already.
-CUT_OFF = """
-SELECT id, run_id, status, fault, spec, started_at, finished_at, predecessor,
-       max(turns, coalesce((SELECT max(number) FROM turns WHERE step_id = steps.id), 0)) AS last_turn
-FROM steps
-WHERE key = ? AND status IN ('running', 'cancelled', 'timed_out', 'failed') AND last_turn > 0
-  AND NOT EXISTS (SELECT 1 FROM steps AS successor WHERE successor.predecessor = steps.id)
-ORDER BY started_at, id
+SET_OBSERVED = "UPDATE steps SET observed = ?2 WHERE id = ?1"
+
+#: Only ever upwards: other processes write there too.
+RAISE_EPOCH = """
+INSERT INTO meta (name, value) VALUES ('epoch', ?1)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE CAST(value AS INTEGER) < CAST(excluded.value AS INTEGER)
 """
 
-LINK = "SELECT predecessor, (SELECT max(number) FROM turns WHERE step_id = ?1) FROM steps WHERE id = ?1"
+FORGET_DELIVERIES = "DELETE FROM deliveries WHERE run_id = ?"
+
+#: The call of an entry that is withdrawn, where nothing was built on it: of the last turn of a step that came to no
+#: answer and that no step goes on with or stands after.
+WITHDRAW_CALL = """
+DELETE FROM tool_calls WHERE epoch = ?1 AND changed IS NOT NULL
+  AND step_id = (SELECT step_id FROM changes WHERE epoch = ?1)
+  AND turn >= (SELECT coalesce(max(number), 0) FROM turns WHERE turns.step_id = tool_calls.step_id)
+  AND NOT EXISTS (SELECT 1 FROM steps WHERE id = tool_calls.step_id AND status = 'completed')
+  AND NOT EXISTS (SELECT 1 FROM steps WHERE predecessor = tool_calls.step_id)
+  AND NOT EXISTS (SELECT 1 FROM steps WHERE attempt_after = tool_calls.step_id)
+"""
+
+WITHDRAW = "DELETE FROM changes WHERE epoch = ?"
+
+#: The columns of what was seen, for `work_rows.observation_of`; a step that was written again may have seen less than
+#: before: what it saw is the first `observed` rows.
+SEEN = "tool, arguments, digest, epoch, changed, before, after"
+OBSERVED = f"SELECT {SEEN} FROM observations WHERE step_id = ? AND number <= ? ORDER BY number"  # noqa: S608
+
+_UNANSWERED = "status IN ('running', 'cancelled', 'timed_out', 'failed')"  # as the index says it
+_LAST_TURN = "max(turns, coalesce((SELECT max(number) FROM turns WHERE step_id = steps.id), 0)) AS last_turn"
+_NOT_GONE_ON_WITH = "NOT EXISTS (SELECT 1 FROM steps AS successor WHERE successor.predecessor = steps.id)"
+
+#: Steps without an answer that may be gone on with, unless another one has done so already.
+CUT_OFF = f"""
+SELECT id, run_id, status, fault, spec, finished_at, {_LAST_TURN} FROM steps
+WHERE key = ? AND {_UNANSWERED} AND last_turn > 0 AND {_NOT_GONE_ON_WITH}
+ORDER BY started_at, id
+"""  # noqa: S608
+
+#: Those that may own edits, unless another one does by now.
+EDITING = f"""
+SELECT id, run_id, status, fault, spec, finished_at, {_LAST_TURN} FROM steps
+WHERE key = ? AND {_UNANSWERED} AND {_NOT_GONE_ON_WITH}
+  AND NOT EXISTS (SELECT 1 FROM steps AS later WHERE later.attempt_after = steps.id)
+  AND (predecessor IS NOT NULL OR attempt_after IS NOT NULL
+       OR EXISTS (SELECT 1 FROM tool_calls WHERE step_id = steps.id AND changed IS NOT NULL))
+ORDER BY started_at, id
+"""  # noqa: S608
+
+LINK = "SELECT predecessor, observed, (SELECT max(number) FROM turns WHERE step_id = ?1) FROM steps WHERE id = ?1"
 
 #: What the turns of a step saw, but for the last one, whose tools are run again.
 LOOKS = """
-SELECT observed_tool, observed_arguments, observed_digest FROM tool_calls
+SELECT observed_tool, observed_arguments, observed_digest, epoch, changed, before, after FROM tool_calls
 WHERE step_id = ? AND turn < ? AND observed_tool IS NOT NULL ORDER BY turn, number
+"""
+
+HAS_EDITS = "SELECT 1 FROM tool_calls WHERE step_id = ? AND changed IS NOT NULL LIMIT 1"
+
+IS_DONE = "SELECT 1 FROM changes WHERE epoch = ? AND done = 1"
+
+#: Edits of the steps that a step stands after, and of all that they go on with or stand after in their turn.
+INHERITED = """
+WITH RECURSIVE
+links (id) AS (SELECT ?1 UNION SELECT predecessor FROM steps JOIN links USING (id) WHERE predecessor IS NOT NULL),
+earlier (id) AS (
+    SELECT attempt_after FROM steps JOIN links USING (id) WHERE attempt_after IS NOT NULL
+    UNION SELECT predecessor FROM steps JOIN earlier USING (id) WHERE predecessor IS NOT NULL
+    UNION SELECT attempt_after FROM steps JOIN earlier USING (id) WHERE attempt_after IS NOT NULL
+)
+SELECT epoch, changed, before, after FROM tool_calls JOIN earlier ON step_id = id
+WHERE changed IS NOT NULL ORDER BY epoch
 """
 
 #: One row a key, of its latest step: a bare column beside max() is of the row that has it.
@@ -142,7 +205,8 @@ GROUP BY label, model ORDER BY label, model
 """
 
 POOL = """
-SELECT id, finished_seq, finished_at, spec, result, place, model, turns, observed, input_tokens, output_tokens,
-       cached_tokens, cache_write_tokens, reasoning_tokens, cost_microusd, estimated
+SELECT id, finished_seq, finished_at, spec, result, place, model, turns, observed,
+       coalesce(attempt_after, predecessor), input_tokens, output_tokens, cached_tokens, cache_write_tokens,
+       reasoning_tokens, cost_microusd, estimated
 FROM steps WHERE key = ? AND status = 'completed' AND result IS NOT NULL ORDER BY finished_seq
 """

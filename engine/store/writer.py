@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias, assert_never
 
 import aiosqlite
 
-from ..model import Attempt, Delivery, Run, Step, ToolCall, Turn
-from ..ports import Record, RunEvent, Source
-from . import rows, tables
-from .blobs import INSERT_BLOB, BlobWriter, deflate
-
-_Statement: TypeAlias = tuple[str, Iterable[rows.Row]]
+from ..ports import Record
+from .batch import Batch, Statement, corrections
+from .blobs import deflate
 
 _SET_UP = """
 PRAGMA trusted_schema = OFF;
@@ -27,15 +23,6 @@ BEGIN IMMEDIATE;
 DELETE FROM meta WHERE name = '';
 COMMIT;
 """
-
-_UPSERT_RUN = tables.RUNS.upsert
-_UPSERT_SOURCE = tables.SOURCES.upsert
-_UPSERT_STEP = tables.STEPS.upsert
-_UPSERT_OBSERVATION = tables.OBSERVATIONS.upsert
-_UPSERT_ATTEMPT = tables.ATTEMPTS.upsert
-_UPSERT_TURN = tables.TURNS.upsert
-_UPSERT_TOOL_CALL = tables.TOOL_CALLS.upsert
-_UPSERT_DELIVERY = tables.DELIVERIES.upsert
 
 
 class Writer:
@@ -101,55 +88,19 @@ class _RecordConnection(sqlite3.Connection):
 
 
 def write_records(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
-    """Write records inside the transaction that the caller holds, on a connection that knows `deflate`."""
-    for sql, cells in _statements(records):
-        connection.executemany(sql, cells)
+    """Write records inside the transaction that the caller holds, on a connection that knows `deflate`.
 
-
-def _statements(records: Sequence[Record]) -> list[_Statement]:
-    """What writes the records, a table at a time. A step comes before its delivery, which says its place."""
-    runs: list[Run] = []
-    sources: list[Source] = []
-    steps: list[Step] = []
-    attempts: list[Attempt] = []
-    turns: list[Turn] = []
-    calls: list[ToolCall] = []
-    deliveries: list[Delivery] = []
-    told: list[RunEvent] = []
+    A record that takes back what others say is written between those before it and those after it.
+    """
+    batch = Batch()
     for record in records:
-        match record:
-            case Step():
-                steps.append(record)
-            case Delivery():
-                deliveries.append(record)
-            case RunEvent():
-                told.append(record)
-            case Turn():
-                turns.append(record)
-            case Attempt():
-                attempts.append(record)
-            case ToolCall():
-                calls.append(record)
-            case Run():
-                runs.append(record)
-            case Source():
-                sources.append(record)
-            case _:
-                assert_never(record)
+        correction = batch.add(record)
+        if correction is not None:
+            _execute(connection, [*batch.statements(), *corrections(correction)])
+            batch = Batch()
+    _execute(connection, batch.statements())
 
-    blobs = BlobWriter()
-    put = blobs.cell
-    statements: list[_Statement] = [
-        (_UPSERT_SOURCE, [rows.source_row(each, put) for each in sources]),
-        (_UPSERT_RUN, [rows.run_row(each, put) for each in runs]),
-        (_UPSERT_STEP, [rows.step_row(each, put) for each in steps]),
-        (_UPSERT_OBSERVATION, [row for each in steps for row in rows.observation_rows(each, put)]),
-        (_UPSERT_ATTEMPT, [rows.attempt_row(each, put) for each in attempts]),
-        (_UPSERT_TURN, [rows.turn_row(each, put) for each in turns]),
-        (_UPSERT_TOOL_CALL, [rows.tool_call_row(each, put) for each in calls]),
-        (_UPSERT_DELIVERY, [rows.delivery_row(each, put) for each in deliveries]),
-        (tables.UPDATE_PLACE, [rows.place_row(each) for each in deliveries]),
-        (tables.INSERT_EVENT, [rows.event_row(each, put) for each in told]),
-    ]
-    statements.append((INSERT_BLOB, blobs.rows()))
-    return [statement for statement in statements if statement[1]]
+
+def _execute(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+    for sql, cells in statements:
+        connection.executemany(sql, cells)

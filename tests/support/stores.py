@@ -51,7 +51,7 @@ def assert_whole(path: Path, *, no_loose_blobs: bool = True) -> None:
         assert connection.execute(parents).fetchone() == (0,)
         used = {digest for (digest,) in connection.execute(blobs_referred_to(connection))}
         for digest in used:
-            BlobReader(connection).text(digest)
+            assert BlobReader(connection).data(digest) is not None
         there = {digest for (digest,) in connection.execute("SELECT digest FROM blobs")}
         assert used <= there
         if no_loose_blobs:
