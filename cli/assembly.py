@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from vibe_workflows.catalog.arguments import bind_arguments
 from vibe_workflows.catalog.index import Index
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
-from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
+from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.config import Settings
@@ -207,12 +207,13 @@ def _services(
     workspace = Workspace(settings.project_root, checker)
     commands = ConfinedCommands(settings.project_root, accepted=settings.sandbox_accept, environ=os.environ)
     tools = read_tools(workspace, commands)
+    box = ToolBox((*tools, *edit_tools(workspace)), grants)
     return RunServices(
         store=store,
         host=checked.host,
         checker=checker,
         backend=backend,
-        requests=partial(_requests, ToolBox(tools, grants), model_resolver(settings, checked.metadata)),
+        requests=partial(_requests, box, model_resolver(settings, checked.metadata)),
         replayer=Replayer(tools),
         attachments=Attachments(workspace, time.time),
         own=RunLocks(settings.db_path).hold,

@@ -18,6 +18,7 @@ from typing import TypeAlias
 import trio
 from msgspec import Struct
 
+from .agents.tools.known_files import Digested, KnownFiles, Restless
 from .agents.tools.workspace import INLINE_BYTES, Place, Workspace, visible
 from .errors import Conflict, SetupError, StepFault, ToolFailed
 from .keys import DIGEST_BYTES, content_digest
@@ -28,26 +29,14 @@ MIB = 1024 * 1024
 #: Of all files of one step together; providers take little more in one request.
 MAX_BYTES = 20 * MIB
 
-#: A file that changed this short a time ago may change once more within the same tick of its file system's clock (FAT
-#: has the coarsest: two seconds), and look unchanged. Its digest is not kept.
-SETTLED_NS = 2_000_000_000
-
 _PIECE_BYTES = MIB
 
-_Signature: TypeAlias = tuple[int, int, int, int, int]
 #: The files of one step, or why they cannot be had.
 Looked: TypeAlias = tuple[FilePart, ...] | StepFault
 
 
-class _Digested(Struct, frozen=True, kw_only=True):
-    digest: str
+class _Digested(Digested, frozen=True, kw_only=True):
     media_type: str | None
-    size: int
-
-
-class _Known(Struct, frozen=True, kw_only=True):
-    signature: _Signature
-    digested: _Digested
 
 
 class _Held(Struct, kw_only=True):
@@ -60,8 +49,7 @@ class Attachments:
 
     def __init__(self, workspace: Workspace, clock: Callable[[], float]) -> None:
         self._workspace = workspace
-        self._clock = clock
-        self._known: dict[str, _Known] = {}  # by real path
+        self._known = KnownFiles(clock, _digest)
         self._held: dict[str, _Held] = {}  # by digest; Invariant: each has a user, or is about to get its first
         self._reading = trio.Lock()  # one file at a time: so two steps that start together read a shared one once
 
@@ -114,26 +102,14 @@ class Attachments:
         return FilePart(path=place.path, media_type=found.media_type, digest=found.digest, size=found.size)
 
     async def _digested(self, place: Place) -> _Digested:
-        known = self._known.get(place.real_path)
-        if known is not None and known.signature == _signature(self._stat(place)):
-            return known.digested
         try:
-            with self._workspace.open_file(place) as (file, before):
-                began_ns = int(self._clock() * 1e9)
-                if before.st_size <= INLINE_BYTES:
-                    found = _digest(file)
-                else:
-                    found = await trio.to_thread.run_sync(_digest, file)
-                after = os.fstat(file)
+            return await self._known.digested(self._workspace, place)
+        except Restless as error:
+            raise Conflict(
+                f"agent: files: {visible(place.path)}: it changes while it is read; run again when it rests"
+            ) from error
         except ToolFailed as error:
             raise _author_s(error) from error
-        except OSError as error:
-            raise SetupError(f"agent: files: {visible(place.path)}: {os.strerror(error.errno or 0)}") from error
-        if _signature(before) != _signature(after) or found.size != after.st_size:
-            raise Conflict(f"agent: files: {visible(place.path)}: it changes while it is read; run again when it rests")
-        if max(after.st_mtime_ns, after.st_ctime_ns) < began_ns - SETTLED_NS:
-            self._known[place.real_path] = _Known(signature=_signature(after), digested=found)
-        return found
 
     # ------------------------------------------------------------ what is in them
 
@@ -203,11 +179,6 @@ def _require_little(sizes: Mapping[str, int]) -> None:
         f"agent: files: {total / MIB:,.1f} MB in all, and {MAX_BYTES // MIB} MB at most go along with one step: "
         f"{named}{more}; split them over several steps, or let the agent read with tools"
     )
-
-
-def _signature(found: os.stat_result) -> _Signature:
-    """What changes when the contents do. The change time is the system's own: no one sets it back."""
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 async def _content_digest(contents: bytes) -> str:

@@ -15,6 +15,7 @@ import trio.testing
 from tests.support.checking import PlainChecker
 from tests.support.sample_files import PDF, PNG, SAMPLES
 from vibe_workflows.engine import attachments as module
+from vibe_workflows.engine.agents.tools import known_files
 from vibe_workflows.engine.agents.tools.workspace import INLINE_BYTES, Workspace
 from vibe_workflows.engine.attachments import MAX_BYTES, MIB, Attachments, Looked
 from vibe_workflows.engine.errors import Conflict, SetupError, StepFault, ToolDenied
@@ -61,7 +62,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 @pytest.fixture
-def digested(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def digested(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the files that were read to be digested."""
     sizes: list[int] = []
     real = module._digest
@@ -70,7 +71,7 @@ def digested(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sizes.append(os.fstat(file).st_size)
         return real(file)
 
-    monkeypatch.setattr(module, "_digest", counting)
+    monkeypatch.setattr(desk.files._known, "_digest", counting)
     return sizes
 
 
@@ -294,7 +295,7 @@ def test_the_digest_of_a_file_that_has_just_changed_is_not_kept(
     desk: Desk, digested: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As on a file system whose clock stands still between two changes.
-    monkeypatch.setattr(module, "_signature", lambda found: (0, 0, found.st_size, 0, 0))
+    monkeypatch.setattr(known_files, "_signature", lambda found: (0, 0, found.st_size, 0, 0))
     path = desk.write("a.txt", "one")
     desk.now = time.time()
     first = desk.parts("a.txt")
@@ -312,7 +313,7 @@ def test_a_file_that_changes_while_it_is_read_is_a_conflict(desk: Desk, monkeypa
         path.write_text("another one")
         return found
 
-    monkeypatch.setattr(module, "_digest", interrupted)
+    monkeypatch.setattr(desk.files._known, "_digest", interrupted)
     assert "a.txt: it changes while it is read" in desk.fault(Conflict, "a.txt")
 
 
