@@ -8,7 +8,7 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -20,7 +20,8 @@ from vibe_workflows.catalog.arguments import bind_arguments
 from vibe_workflows.catalog.index import Index
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
-from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
+from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
+from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.config import Settings
@@ -35,9 +36,10 @@ from vibe_workflows.engine.island import Island, open_island
 from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import RunId, RunStatus
 from vibe_workflows.engine.observe import Replayer
-from vibe_workflows.engine.ports import EventSink, ModelBackend, Store
+from vibe_workflows.engine.plan import RunServices
+from vibe_workflows.engine.ports import CommandRunner, EventSink, ModelBackend, Store, Tool
 from vibe_workflows.engine.requests import Horizons, ResolveModel, StepDefaults, StepRequests
-from vibe_workflows.engine.run import RunServices, Stop, execute
+from vibe_workflows.engine.run import Stop, execute
 from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.origin import StoreOrigins
 from vibe_workflows.engine.store.sqlite import open_store
@@ -209,19 +211,30 @@ def _services(
     commands = ConfinedCommands(settings.project_root, accepted=settings.sandbox_accept, environ=os.environ)
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
+    state = FileState(workspace, digests)
+    box = ToolBox((*tools, *edit_tools(workspace)), grants)
     return RunServices(
         store=store,
         host=checked.host,
         checker=checker,
         backend=backend,
-        requests=partial(_requests, ToolBox(tools, grants), model_resolver(settings, checked.metadata)),
-        replayer=Replayer([*tools, FileState(workspace, digests)]),
+        requests=partial(_requests, box, model_resolver(settings, checked.metadata)),
+        replayer=Replayer([*tools, state], partial(_looks_over, workspace, commands, digests), store.reader.contents),
+        files=WorkspaceFiles(workspace, state),
         attachments=Attachments(workspace, digests),
         own=RunLocks(settings.db_path).hold,
         wall_clock=time.time,
         jitter=random.random,
         new_run_id=lambda: RunId(secrets.token_hex(5)),
     )
+
+
+def _looks_over(
+    workspace: Workspace, commands: CommandRunner, digests: FileDigests, files: Mapping[str, bytes | None]
+) -> Iterable[Tool]:
+    """What observations are made of, for a project in which some files are otherwise."""
+    over = workspace.over(files)
+    return (*read_tools(over, commands), FileState(over, digests))
 
 
 def _require_sound(metadata: Metadata, filename: str) -> None:

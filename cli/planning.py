@@ -12,9 +12,9 @@ from vibe_workflows.engine.errors import ConfigError
 from vibe_workflows.engine.grants import DEFAULT_GRANTS
 from vibe_workflows.engine.launch import RunRequest
 from vibe_workflows.engine.model import Run, RunStatus
+from vibe_workflows.engine.plan import RunPlan
 from vibe_workflows.engine.ports import Limits, StoreReader
 from vibe_workflows.engine.requests import StepDefaults
-from vibe_workflows.engine.run import RunPlan
 from vibe_workflows.engine.version import VERSION
 
 from .models import OFFLINE, default_model

@@ -150,6 +150,11 @@ class Budget:
         self.invocation = Scope("this invocation", invocation, None, opened_at=started, counts_stored=False)
         self.run = Scope("the run", run, self.invocation, opened_at=started)
 
+    def start_over(self) -> None:
+        """The script begins again: nothing is counted but what was paid, and its seconds go on."""
+        before = self.run
+        self.run = Scope(before.name, before.limits, self.invocation, opened_at=before.opened_at)
+
     def open(self, name: str, limits: Limits, parent: Scope) -> Scope:
         return Scope(name, limits, parent, opened_at=self._clock())
 

@@ -14,10 +14,12 @@ from .expected import Estimate, Expectations
 from .journal import Journal, Observers
 from .lineage import new_run
 from .model import RunId, StepStatus
-from .ports import EventSink, ScriptCalls
+from .plan import RunPlan, RunServices
+from .playing import Playing
+from .ports import EventSink
 from .refresh import Refresh
 from .rehearsal import Rehearsal
-from .run import RunPlan, RunServices, Stop, open_session, play
+from .run import Stop
 
 #: It is in no store. Tools that run in a script that asks for details see it.
 _ID = RunId("dry-run")
@@ -70,6 +72,10 @@ class _Told:
         self.steps: list[StepFinished] = []
         self._sinks = sinks
 
+    def begin(self) -> None:
+        """The script starts, maybe over."""
+        self.steps.clear()
+
     def handle(self, event: Event) -> None:
         if isinstance(event, StepFinished):
             self.steps.append(event)
@@ -95,22 +101,15 @@ async def rehearse(
     refresh = Refresh(run.refresh, run.now)
     scope = trio.CancelScope()
     stop.attach(scope)
-    rehearsal = Rehearsal(scope.cancel, services.attachments.look)
+    rehearsals: list[Rehearsal] = []  # one a pass of the script
 
-    def serve(nursery: trio.Nursery) -> ScriptCalls:
-        session = open_session(
-            plan,
-            services,
-            run,
-            journal,
-            refresh,
-            nursery,
-            executor=rehearsal.executor,
-            at_rest=rehearsal.at_rest,
-        )
-        return rehearsal.serving(session)
+    def front() -> Rehearsal:
+        told.begin()
+        rehearsals.append(Rehearsal(scope.cancel, services.attachments.look))
+        return rehearsals[-1]
 
-    ending = await play(plan, services, run, scope, serve)
+    ending = await Playing(plan, services, run, journal, refresh, front=front, rehearsed=True).play(scope)
+    rehearsal = rehearsals[-1] if rehearsals else front()
     if stop.status is None:
         for sentence in refresh.unmatched(so_far=ending is None):
             journal.warn(sentence)

@@ -44,10 +44,14 @@ class Journal:
         self._clock = clock
         self.usage = NO_USAGE  # of everything delivered
         self.paid = NO_USAGE  # of this invocation
-        self.live_steps = 0
         self.stored_steps = 0
+        self._finished: set[StepId] = set()  # live steps that are over, however they ended
         self.oldest_stored_at: float | None = None
         self._warned: set[str] = set()
+
+    @property
+    def live_steps(self) -> int:
+        return len(self._finished)
 
     def now(self) -> float:
         return self._clock()
@@ -110,14 +114,22 @@ class Journal:
             )
         )
 
-    def stored(self, call: OpenCall, step: StoredStep) -> None:
-        """A call was answered from the store."""
-        self.stored_steps += 1
+    def start_over(self) -> None:
+        """The script begins again: what was delivered does not count. What was paid stays paid."""
+        self.usage = NO_USAGE
+        self.stored_steps = 0
+        self.oldest_stored_at = None
+
+    def stored(self, call: OpenCall, step: StoredStep, *, applied: bool = False) -> None:
+        """A call was answered from the store. `applied`: the step's edits were made again."""
+        if step.id not in self._finished:  # else this run worked on it, before the script started over
+            self.stored_steps += 1
         self.usage += step.usage
         if self.oldest_stored_at is None or step.finished_at < self.oldest_stored_at:
             self.oldest_stored_at = step.finished_at
         now = self._clock()
-        delivery = self._delivery(call, step.id, DeliveryMode.STORED, StepStatus.CACHED, now)
+        mode = DeliveryMode.APPLIED if applied else DeliveryMode.STORED
+        delivery = self._delivery(call, step.id, mode, StepStatus.CACHED, now)
         event = StepFinished(
             at=now,
             number=call.number,
@@ -135,7 +147,8 @@ class Journal:
     def finished(self, call: OpenCall, outcome: StepOutcome, then: Callable[[], None]) -> None:
         """A live step is over: its answer, its last turn and its delivery are one transaction."""
         step = outcome.step
-        self.live_steps += outcome.counted
+        if outcome.counted:
+            self._finished.add(step.id)
         self.usage += step.usage
         self.paid += outcome.paid
         now = self._clock()

@@ -11,7 +11,7 @@ from .ports import StoreReader
 from .refresh import named_steps
 
 if TYPE_CHECKING:
-    from .run import RunPlan
+    from .plan import RunPlan
 
 
 def new_run(plan: RunPlan, reader: StoreReader, run_id: RunId, *, started_at: float, sandbox_level: str) -> Run:

@@ -8,7 +8,7 @@ earlier attempt, or begins anew. Everything here happens while nobody edits.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -26,6 +26,9 @@ class Waiting(Asking, Protocol):
     def number(self) -> int: ...
     @property
     def past(self) -> Past: ...
+
+
+Call = TypeVar("Call", bound=Waiting)
 
 
 class Hit(Struct, frozen=True, kw_only=True):
@@ -50,9 +53,9 @@ class Retracing:
 
     # ------------------------------------------------------------ stored answers
 
-    async def hits(self, calls: Sequence[Waiting]) -> list[tuple[Waiting, Hit]]:
+    async def hits(self, calls: Sequence[Call]) -> list[tuple[Call, Hit]]:
         """All stored answers for these calls. What is given is used."""
-        found: list[tuple[Waiting, Hit]] = []
+        found: list[tuple[Call, Hit]] = []
         left = list(calls)
         while left:
             some = await self._some_hits(left)
@@ -63,24 +66,24 @@ class Retracing:
             left = [call for call in left if call.number not in answered]
         return found
 
-    async def _some_hits(self, calls: Sequence[Waiting]) -> list[tuple[Waiting, Hit]]:
+    async def _some_hits(self, calls: Sequence[Call]) -> list[tuple[Call, Hit]]:
         for own_place in (True, False):
-            for judge in (self._retraced, self._true_now):
+            for judge in (self._timeline.retraced, self._true_now):
                 if found := await self._sweep(calls, judge, own_place=own_place):
                     return found
         return []
 
     async def _sweep(
-        self, calls: Sequence[Waiting], judge: Callable[[Waiting, Witness], Awaitable[Doubt | None]], *, own_place: bool
-    ) -> list[tuple[Waiting, Hit]]:
-        found: list[tuple[Waiting, Hit]] = []
+        self, calls: Sequence[Call], judge: Callable[[Witness], Awaitable[Doubt | None]], *, own_place: bool
+    ) -> list[tuple[Call, Hit]]:
+        found: list[tuple[Call, Hit]] = []
         answered: set[int] = set()
         used: set[StepId] = set()
         for call, sample in self._pairs(calls, own_place=own_place):
             if call.number in answered or sample.id in used:
                 continue
             witness = Witness(sample.id, call.past, sample.observations, sample.inherited)
-            doubt = await judge(call, witness)
+            doubt = await judge(witness)
             applied = judge == self._true_now
             if doubt is None and (not applied or await self._apply(call, witness)):
                 self._stand(call, sample, witness)
@@ -91,7 +94,7 @@ class Retracing:
                 self._doubts[call.canonical] = sample.id, doubt
         return found
 
-    def _pairs(self, calls: Sequence[Waiting], *, own_place: bool) -> Iterator[tuple[Waiting, StoredStep]]:
+    def _pairs(self, calls: Sequence[Call], *, own_place: bool) -> Iterator[tuple[Call, StoredStep]]:
         """Calls with what may answer them; of a call's own place the latest first, else the oldest first."""
         pairs = [
             (call, sample)
@@ -102,16 +105,13 @@ class Retracing:
         if not own_place:
             yield from sorted(pairs, key=lambda pair: pair[1].finished_seq)
             return
-        by_call: dict[int, list[tuple[Waiting, StoredStep]]] = {}
+        by_call: dict[int, list[tuple[Call, StoredStep]]] = {}
         for call, sample in pairs:
             by_call.setdefault(call.number, []).insert(0, (call, sample))
         for own in sorted(by_call.values(), key=lambda each: each[0][1].finished_seq):
             yield from own
 
-    async def _retraced(self, call: Waiting, witness: Witness) -> Doubt | None:
-        return await self._timeline.retraced(witness)
-
-    async def _true_now(self, call: Waiting, witness: Witness) -> Doubt | None:
+    async def _true_now(self, witness: Witness) -> Doubt | None:
         return await self._timeline.true_now(witness, self._timeline.pending)
 
     async def _apply(self, call: Waiting, witness: Witness) -> bool:

@@ -85,7 +85,7 @@ class _Pool:
         self.cut_off = cut_off
         self.attempts = list(attempts)  # that came to no answer and edited files
         self.untrue: dict[StepId, StoredStep] = {}  # as long as nothing is edited
-        self.edited = bool(attempts) or any(_edited(step) for step in (*samples, *cut_off))
+        self.edited = bool(attempts) or _edited(samples) or _edited(cut_off)
         self.ever = bool(samples)
         self.alive = {sample.id: sample for sample in samples}
         self.by_place: dict[str, list[StoredStep]] = {}
@@ -246,8 +246,8 @@ class Reuse:
         return Decision(stored=None, reason=reason, grounds=grounds)
 
 
-def _edited(step: StoredStep | CutOffStep) -> bool:
-    return bool(step.inherited) or any(seen.change is not None for seen in step.observations)
+def _edited(steps: Iterable[StoredStep] | Iterable[CutOffStep]) -> bool:
+    return any(step.inherited or any(seen.change is not None for seen in step.observations) for step in steps)
 
 
 def young(sample: StoredStep | CutOffStep, call: Asking) -> bool:

@@ -2,79 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from functools import partial
+from collections.abc import Sequence
 
 import trio
-from msgspec import Struct
 from msgspec.structs import replace
 
-from .agents.schema_cache import SchemaCache
-from .attachments import Attachments
-from .budget import Budget, Margins
-from .ending import Ending, ending_of_script, fault_of, known_error
-from .errors import ExitCode, StoreError
+from .ending import Ending
+from .errors import ExitCode
 from .events import RunFinished, RunStarted
-from .executors.local import LocalExecutor
-from .grants import DEFAULT_GRANTS, require_requested
+from .grants import require_requested
 from .journal import Journal, Observers
 from .launch import RunReport
 from .lineage import new_run
-from .metering import MeteredBackend
-from .model import Run, RunId, RunStatus
-from .observe import Replayer
-from .ports import Checker, EventSink, Limits, ModelBackend, ScriptCalls, ScriptHost, ScriptStart, Source, Store
+from .model import Run, RunStatus
+from .plan import RunPlan, RunServices
+from .playing import Playing
+from .ports import EventSink, Source
 from .refresh import Refresh
-from .requests import Horizons, StepDefaults, StepRequests
-from .reuse import Reuse
-from .session import MakeExecutor, Session
-from .step import StepServices
 
 #: How long the last commit of a stopped run may take.
 _CLOSING_S = 5.0
-
-
-class RunPlan(Struct, frozen=True, kw_only=True):
-    """One run, decided: what runs, with what, and within which limits."""
-
-    workflow: str
-    path: str  # absolute: with the arguments, it names what a lineage goes on with
-    filename: str  # the path as a person reads it in errors
-    source: str
-    args: bytes  # canonical JSON, defaults filled in
-    model: str  # of steps that name none; "offline" where none is configured
-    offline: bool
-    budget: Limits
-    max_microusd: int | None
-    concurrency: int
-    defaults: StepDefaults
-    permissions: tuple[str, ...] = ()  # requested by the workflow
-    granted: tuple[str, ...] = DEFAULT_GRANTS
-    continues: Run | None = None  # the run that a person named; else the latest unfinished one
-    new: bool = False
-    fresh: bool = False
-    refresh: tuple[str, ...] = ()  # words for steps that are to run again
-    seed: str | None = None
-    version: str = ""
-    warnings: tuple[str, ...] = ()  # told when the run begins
-    prefix_warmup: bool = True  # send one call of a fan-out ahead where its calls share a long prefix
-
-
-class RunServices(Struct, frozen=True, kw_only=True):
-    """The parts that the wiring put together."""
-
-    store: Store
-    host: ScriptHost
-    checker: Checker
-    backend: ModelBackend
-    requests: Callable[[StepDefaults, Horizons], StepRequests]
-    replayer: Replayer
-    attachments: Attachments
-    own: Callable[[RunId], AbstractContextManager[object]]  # holds the lock of a run while it lives
-    wall_clock: Callable[[], float]
-    jitter: Callable[[], float]
-    new_run_id: Callable[[], RunId]
 
 
 class Stop:
@@ -133,100 +80,13 @@ async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: J
     refresh = Refresh(run.refresh, run.now)
     scope = trio.CancelScope()
     stop.attach(scope)
-    ending = await play(plan, services, run, scope, partial(open_session, plan, services, run, journal, refresh))
+    ending = await Playing(plan, services, run, journal, refresh).play(scope)
     if ending is None:
         status = stop.status or RunStatus.INTERRUPTED
         return Ending(status=status, exit_code=stop.exit_code)
     for sentence in refresh.unmatched():  # one that was stopped may not have come to them yet
         journal.warn(sentence)
     return ending
-
-
-async def play(
-    plan: RunPlan,
-    services: RunServices,
-    run: Run,
-    scope: trio.CancelScope,
-    serve: Callable[[trio.Nursery], ScriptCalls],
-) -> Ending | None:
-    """Run the script, whose calls `serve` answers; None where `scope` was cancelled before its end.
-
-    Raises StoreError.
-    """
-    start = ScriptStart(
-        source=plan.source,
-        filename=plan.filename,
-        args=plan.args.decode(),
-        now=run.now,
-        seed=run.seed,
-        has_model=not plan.offline,
-        limits=plan.budget,
-    )
-    ending: Ending | None = None
-    try:
-        with scope:
-            async with trio.open_nursery() as nursery:
-                end = await services.host.run(start, serve(nursery))
-                ending = ending_of_script(end, plan.filename)
-                # What the script left open is of no use to anyone.
-                nursery.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        error = known_error(group)
-        if error is None or isinstance(error, StoreError):
-            raise error or group from None
-        ending = Ending(status=RunStatus.FAILED, exit_code=error.exit_code, fault=fault_of(error))
-    return ending
-
-
-def open_session(
-    plan: RunPlan,
-    services: RunServices,
-    run: Run,
-    journal: Journal,
-    refresh: Refresh,
-    nursery: trio.Nursery,
-    *,
-    executor: MakeExecutor = LocalExecutor,
-    at_rest: Callable[[], None] = lambda: None,
-) -> Session:
-    """The session of a run, on a budget of its own."""
-    budget = Budget(plan.budget, Limits(microusd=plan.max_microusd), clock=trio.current_time)
-    step_services = StepServices(
-        run_id=run.id,
-        journal=journal,
-        backend=MeteredBackend(
-            services.backend,
-            budget,
-            Margins(),
-            concurrency=plan.concurrency,
-            tell=journal.events,
-            wall_clock=services.wall_clock,
-            jitter=services.jitter,
-            prefix_warmup=plan.prefix_warmup,
-        ),
-        budget=budget,
-        checker=services.checker,
-        schemas=SchemaCache(services.checker),
-        attachments=services.attachments,
-        finished_turns=services.store.reader.turns,
-        wall_clock=services.wall_clock,
-        jitter=services.jitter,
-    )
-    horizons = Horizons(run=run.horizon, lineage_start=run.now, now=run.started_at)
-    return Session(
-        run_id=run.id,
-        requests=services.requests(plan.defaults, horizons),
-        services=step_services,
-        journal=journal,
-        reuse=Reuse(services.store.reader) if services.store.reusable else None,
-        replayer=services.replayer,
-        refresh=refresh,
-        nursery=nursery,
-        concurrency=plan.concurrency,
-        clock=trio.current_time,
-        executor=executor,
-        at_rest=at_rest,
-    )
 
 
 async def _finish(run: Run, ending: Ending, journal: Journal, services: RunServices, observers: Observers) -> RunReport:

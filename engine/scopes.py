@@ -13,13 +13,14 @@ from .budget import Scope as BudgetScope
 from .keys import chain
 from .model import StepId
 from .ports import Limits
+from .timeline.order import NOTHING_YET, Past
 
 #: Scopes whose branches run side by side; the branches' trails are joined when they close.
 FAN_OUTS = frozenset({"parallel", "pipeline", "race", "spawn"})
 
 
 class Scope:
-    __slots__ = ("branch", "budget", "calls", "children", "id", "kind", "model", "parent", "phase", "trail")
+    __slots__ = ("branch", "budget", "calls", "children", "id", "kind", "model", "parent", "past", "phase", "trail")
 
     def __init__(self, scope_id: int, kind: str, parent: Scope | None, budget: BudgetScope, phase: str, model: str):
         self.id = scope_id
@@ -32,10 +33,13 @@ class Scope:
         self.calls: set[int] = set()  # calls of this scope that have no answer yet
         self.branch: Scope = self if parent is None or kind == "branch" else parent.branch
         self.trail: str = parent.branch.trail if parent is not None else ""
+        self.past: Past = parent.branch.past if parent is not None else NOTHING_YET
 
-    def answered(self, step: StepId) -> None:
-        """Extend the trail of this scope's branch."""
-        self.branch.trail = chain(self.branch.trail, step)
+    def answered(self, step: StepId, latest: int) -> None:
+        """Extend the trail and the past of this scope's branch. `latest` is the last epoch of what the step saw."""
+        branch = self.branch
+        branch.trail = chain(branch.trail, step)
+        branch.past = branch.past.then(step, latest)
 
     def subtree(self) -> Iterator[Scope]:
         yield self
@@ -72,8 +76,9 @@ class ScopeTree:
         """Remove a scope with all below it, and return the calls that are still open there."""
         scope = self._by_id[scope_id]
         if scope.kind in FAN_OUTS and scope.children:
-            trails = [child.trail for child in scope.children.values() if child.kind == "branch"]
-            scope.branch.trail = chain(scope.branch.trail, *trails)
+            branches = [child for child in scope.children.values() if child.kind == "branch"]
+            scope.branch.trail = chain(scope.branch.trail, *(branch.trail for branch in branches))
+            scope.branch.past = Past.joined([scope.branch.past, *(branch.past for branch in branches)])
         open_calls: list[int] = []
         for each in list(scope.subtree()):
             open_calls.extend(each.calls)

@@ -24,12 +24,18 @@ from .journal import Journal, usage_json
 from .keys import canonical_json
 from .model import NO_USAGE, Cause, Fault, Grounds, Observation, RunId, StepId, StepKey, StepStatus, Usage
 from .observe import Replayer
-from .ports import AnswerSink, CutOffStep, Executor, Limits, LimitsShape, StoredStep
+from .ports import AnswerSink, Executor, Limits, LimitsShape, OwnStep, StoredStep
 from .refresh import Refresh
 from .requests import StepRequest, StepRequests
+from .retracing import Hit, Retracing
 from .reuse import Decision, Reuse
 from .scopes import Scope, ScopeTree
 from .step import LiveStep, StepOutcome, StepServices, StepWork
+from .timeline.order import Past
+from .timeline.timeline import Witness
+
+_RETRACED = "stored: nothing that it depends on has changed"
+_APPLIED = "stored: all that it saw is true now, and its edits were made again"
 
 #: Makes an executor from a nursery, a capacity, and what runs an item.
 MakeExecutor: TypeAlias = Callable[[trio.Nursery, int, Callable[[LiveStep], Awaitable[None]]], Executor[LiveStep]]
@@ -45,10 +51,12 @@ class OpenCall:
     request: StepRequest
     trail: str  # of its branch, when it came
     requested_at: float
+    past: Past  # likewise
     place: str = ""  # known with the key
     reason: str = ""
     grounds: Grounds | None = None
-    cut_off: CutOffStep | None = None  # the step that a live one goes on with
+    decision: Decision | None = None  # how it is to run live, where no step that counts for it has edited files
+    witness: Witness | None = None  # of the step that answers it
     refreshed_since: float | None = None  # set where a person asked to run it again
 
     @property
@@ -84,11 +92,13 @@ class Session:
         services: StepServices,
         journal: Journal,
         reuse: Reuse | None,
+        own_steps: Sequence[OwnStep],
         replayer: Replayer,
         refresh: Refresh,
         nursery: trio.Nursery,
         concurrency: int,
         clock: Callable[[], float],
+        next_step_id: Callable[[], StepId],
         executor: MakeExecutor = LocalExecutor,
         at_rest: Callable[[], None] = lambda: None,
     ) -> None:
@@ -98,10 +108,14 @@ class Session:
         self._services = services
         self._journal = journal
         self._reuse = reuse
+        self._project = services.project
+        self._timeline = services.project.timeline
+        self._retracing = None if reuse is None else Retracing(reuse, services.project, own_steps)
         self._replayer = replayer
         self._refresh = refresh
         self._nursery = nursery
         self._clock = clock
+        self._next_step_id = next_step_id
         self._wall_clock = services.wall_clock
         self._started_at = clock()
         self._budget: Budget = services.budget
@@ -111,9 +125,8 @@ class Session:
         self._sink: AnswerSink | None = None
         self._open: dict[int, OpenCall] = {}
         self._waiting: list[OpenCall] = []  # calls since the last plan
-        self._live_next: list[OpenCall] = []  # have no stored answer, and start when none is left to hand over
+        self._live_next: list[OpenCall] = []  # found no stored answer, and start when none is left to hand over
         self._places: dict[tuple[str, StepKey], int] = {}
-        self._steps = 0
         self._looking = False
         self._quiet_again: int | None = None  # an `idle` that came during a look at the workspace
         self._last_call = 0  # the latest that came
@@ -145,6 +158,7 @@ class Session:
             line=line,
             request=request,
             trail=where.branch.trail,
+            past=where.branch.past,
             requested_at=self._wall_clock(),
         )
         self._place(opened)
@@ -189,7 +203,10 @@ class Session:
             self._quiet_again = taken
             return
         batch, self._waiting = self._still_open(self._waiting), []
-        if self._unknown(batch):
+        if not self._plain(batch):
+            self._looking = True
+            self._nursery.start_soon(self._retrace, batch, taken, self._last_call)
+        elif self._unknown(batch):
             self._looking = True
             self._nursery.start_soon(self._look, batch, taken, self._last_call)
         else:
@@ -206,6 +223,12 @@ class Session:
         if self._refresh.covers(call.key, call.request.label, call.phase):
             call.refreshed_since = self._refresh.since
 
+    def _plain(self, batch: Sequence[OpenCall]) -> bool:
+        """Whether nothing that may count for these calls, and those that are to start, has edited any file."""
+        if self._reuse is None:
+            return True
+        return self._timeline.plain and not any(self._reuse.edited(call) for call in (*batch, *self._live_next))
+
     def _unknown(self, batch: Sequence[OpenCall]) -> list[tuple[Observation, ...]]:
         if self._reuse is None:
             return []
@@ -218,17 +241,65 @@ class Session:
 
     async def _look(self, batch: list[OpenCall], taken: int, last_call: int) -> None:
         """Find out what a plan needs to know of the workspace; then plan."""
-        for observations in self._unknown(batch):
-            await self._replayer.holds(observations)
+        async with self._project.lock.shared():
+            for observations in self._unknown(batch):
+                await self._replayer.holds(observations)
+        if not self._plain(batch):  # a live step has edited something while this waited
+            await self._retrace(batch, taken, last_call)
+            return
         self._looking = False
         self._plan(self._still_open(batch), taken, last_call)
+        self._idle_again()
+
+    def _idle_again(self) -> None:
         if self._quiet_again is not None:
             taken, self._quiet_again = self._quiet_again, None
             self.idle(taken)
 
-    def _next_step_id(self) -> StepId:
-        self._steps += 1
-        return StepId(f"{self._run_id}-{self._steps}")
+    async def _retrace(self, batch: list[OpenCall], taken: int, last_call: int) -> None:
+        """As `_plan`, where steps edit files: with each answer that is given, others may come to hold or not."""
+        assert self._retracing is not None
+        async with self._project.lock.alone():
+            await self._project.refresh()
+            waiting, self._live_next = self._still_open([*self._live_next, *batch]), []
+            for call, hit in await self._retracing.hits(waiting):
+                self._answer_hit(call, hit)
+            left = self._still_open(waiting)
+            if taken >= self._stored_sent:
+                left = await self._start(self._retracing, left)
+        self._looking = False
+        self._live_next = [*left, *self._live_next]
+        if taken < self._stored_sent:
+            self._hand_over(last_call)
+        else:
+            self._at_rest()
+        self._idle_again()
+
+    async def _start(self, retracing: Retracing, calls: list[OpenCall]) -> list[OpenCall]:
+        """Start these calls, until one finds an answer after all. Gives those that are left."""
+        for number, call in enumerate(calls):
+            if call.number not in self._open:
+                continue
+            step = self._next_step_id()
+            started = await retracing.start(call, step)
+            if isinstance(started, Hit):
+                self._answer_hit(call, started)
+                return calls[number + 1 :]
+            decision, witness = started
+            self._start_live(call, decision, witness)
+        return []
+
+    def _answer_hit(self, call: OpenCall, hit: Hit) -> None:
+        if call.number in self._open:
+            call.reason = _APPLIED if hit.applied else _RETRACED
+            call.grounds = Grounds(
+                cause=Cause.SAME_PLACE if hit.stored.place == call.place else Cause.OLDEST, step=hit.stored.id
+            )
+            self._answer_stored(call, hit.stored, hit.witness, applied=hit.applied)
+
+    def _hand_over(self, last_call: int) -> None:
+        assert self._sink is not None
+        self._sink.go(last_call)
 
     def _plan(self, batch: list[OpenCall], taken: int, last_call: int) -> None:
         """Answer what the store can, and let the child hand that over; start the others when nothing of it is left.
@@ -236,18 +307,24 @@ class Session:
         Live steps wait for that moment, or they would take samples from calls that a stored answer leads to.
         """
         for call, decision in zip(batch, self._decide(batch), strict=True):
-            call.reason, call.grounds, call.cut_off = decision.reason, decision.grounds, decision.cut_off
-            if decision.stored is not None:
-                self._answer_stored(call, decision.stored)
+            call.decision = decision
+            if (stored := decision.stored) is not None:
+                call.reason, call.grounds = decision.reason, decision.grounds
+                witness = Witness(stored.id, call.past, stored.observations)
+                self._timeline.stand(witness)
+                self._answer_stored(call, stored, witness)
             else:
                 self._live_next.append(call)
         if taken < self._stored_sent:
-            assert self._sink is not None
-            self._sink.go(last_call)
+            self._hand_over(last_call)
             return
         starting, self._live_next = self._still_open(self._live_next), []
         for call in starting:
-            self._start_live(call)
+            assert call.decision is not None
+            seen = () if call.decision.cut_off is None else call.decision.cut_off.observations
+            witness = Witness(self._next_step_id(), call.past, seen)
+            self._timeline.stand(witness)
+            self._start_live(call, call.decision, witness)
         self._at_rest()
 
     def _still_open(self, calls: Sequence[OpenCall]) -> list[OpenCall]:
@@ -261,7 +338,7 @@ class Session:
             return [Decision(stored=None, reason=reason, grounds=grounds)] * len(batch)
         return self._reuse.decide(batch, self._replayer.changed)
 
-    def _answer_stored(self, call: OpenCall, step: StoredStep) -> None:
+    def _answer_stored(self, call: OpenCall, step: StoredStep, witness: Witness, *, applied: bool = False) -> None:
         try:
             self._budget.book_stored(self._budget_scope(call), step.usage)
         except StepFault as error:
@@ -270,8 +347,8 @@ class Session:
             self._fault(call.number, error.to_fault(), NO_USAGE, steps=0)
             return
         self._close_call(call)
-        call.scope.answered(step.id)
-        self._journal.stored(call, step)
+        call.scope.answered(step.id, witness.latest)
+        self._journal.stored(call, step, applied=applied)
         value = step.result.encode()
         if call.request.detail:
             value = _detail(value, step.usage, step.turns, step.model, step.id, cached=True)
@@ -280,11 +357,13 @@ class Session:
 
     # ------------------------------------------------------------ live steps
 
-    def _start_live(self, call: OpenCall) -> None:
+    def _start_live(self, call: OpenCall, decision: Decision, witness: Witness) -> None:
+        """Begin the step that `witness` is of, which stands already."""
         request = call.request
+        call.reason, call.grounds, call.witness = decision.reason, decision.grounds, witness
         item = LiveStep(
             number=call.number,
-            id=self._next_step_id(),
+            id=witness.id,
             key=request.key,
             spec=request.spec,
             canonical=request.canonical,
@@ -296,7 +375,9 @@ class Session:
             max_turns=request.max_turns,
             timeout_s=request.timeout_s,
             retries=request.retries,
-            cut_off=call.cut_off,
+            witness=witness,
+            cut_off=decision.cut_off,
+            attempt_after=None if decision.attempt_after is None else decision.attempt_after.id,
             reason=call.reason,
         )
         self._executor.submit(call.number, item)
@@ -309,6 +390,7 @@ class Session:
             outcome = await work.run()
         except BaseException as error:
             if _is_cancellation(error):
+                self._timeline.fell_silent(item.id)
                 cancelled = work.cancelled()
                 self._journal.finished(call, cancelled, partial(self._deliver, call, cancelled))
             raise
@@ -320,7 +402,7 @@ class Session:
             return
         self._close_call(call)
         step = outcome.step
-        call.scope.answered(step.id)
+        call.scope.answered(step.id, 0 if call.witness is None else call.witness.latest)
         if step.status is StepStatus.COMPLETED and step.result is not None:
             value = step.result.encode()
             if call.request.detail:

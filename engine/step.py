@@ -39,9 +39,11 @@ from .model import (
     Turn,
     Usage,
 )
-from .observe import file_observation, observation_of
-from .ports import Checker, CutOffStep, Record, Tool
+from .ports import Checker, CutOffStep, EditingTool, PlannedEdit, Record, Tool, ToolResult
 from .time_limit import TimeLimit
+from .timeline.hands import StepHands
+from .timeline.project import Project
+from .timeline.timeline import Witness
 
 
 class LiveStep(Struct, frozen=True, kw_only=True):
@@ -60,7 +62,9 @@ class LiveStep(Struct, frozen=True, kw_only=True):
     max_turns: int
     timeout_s: float
     retries: int
+    witness: Witness
     cut_off: CutOffStep | None = None  # whose turns are the first ones of this step
+    attempt_after: StepId | None = None  # whose edits this step inherits
     reason: str = ""  # why no stored answer was taken
     refused: StepFault | None = None  # why its files cannot be had, where they were looked at already
 
@@ -89,6 +93,7 @@ class StepServices(Struct, frozen=True, kw_only=True):
     checker: Checker
     schemas: SchemaCache
     attachments: Attachments
+    project: Project
     finished_turns: Callable[[StepId], Sequence[Turn]]  # of a step that was cut off
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]  # uniform in [0, 1)
@@ -105,7 +110,10 @@ class StepWork:
         self._started_at = services.wall_clock()
         self._turns = 0
         self._agent: AgentRun | None = None
+        self._hands = StepHands(services.project, item.witness, item.number)
         self._files: tuple[FilePart, ...] = ()
+        self._looked: tuple[Observation, ...] = ()  # at these files, before the first turn
+        self._attempt_after = item.attempt_after
         self._gone_on_with: StepId | None = None
         self._earlier = NO_USAGE  # of the step that this one goes on with
         self._stored_running = False
@@ -138,18 +146,26 @@ class StepWork:
     async def _run_tool(self) -> StepOutcome:
         spec, tool = self._item.spec, self._item.tools[0]
         assert isinstance(spec.arguments, dict)
-        try:
-            result = await tool.run(spec.arguments)
-        except BadArguments as error:  # the script's mistake: no fan-out should turn it into a value
-            raise SetupError(f"tool {tool.spec.name}: {error.message}") from error
-        observed = (observation_of(tool, spec.arguments, result),) if tool.observes else ()
-        return self._outcome(StepStatus.COMPLETED, canonical_json(result.data).decode(), None, (), observed)
+        if isinstance(tool, EditingTool):
+            outcome, seen = await self._hands.edit(tool, spec.arguments, self._edited)
+        else:
+            outcome, seen = await self._hands.look(tool, spec.arguments)
+        if isinstance(outcome, BadArguments):  # the script's mistake: no fan-out should turn it into a value
+            raise SetupError(f"tool {tool.spec.name}: {outcome.message}") from outcome
+        if not isinstance(outcome, ToolResult):
+            raise outcome
+        return self._outcome(StepStatus.COMPLETED, _json_text(outcome), None, (), () if seen is None else (seen,))
+
+    def _edited(self, plan: PlannedEdit, seen: Observation) -> Sequence[Record]:
+        """A tool's edit and its answer are one: whoever finds the edit on the disk finds the step completed."""
+        return [self._step(StepStatus.COMPLETED, _json_text(plan.result), None, (seen,))]
 
     async def _look_at_files(self) -> None:
         """Before it counts as a step: one whose files cannot be had never began."""
         if self._item.refused is not None:
             raise self._item.refused
-        self._files = await self._services.attachments.look(self._item.spec.files)
+        look = self._services.attachments.look
+        self._files, self._looked = await self._services.project.give(self._item.witness, self._item.spec.files, look)
 
     async def _run_agent(self) -> StepOutcome:
         if not self._files:
@@ -184,13 +200,18 @@ class StepWork:
             record_turn=self._record_turn,
             record_tools=self._record_tools,
             tell_shortened=lambda shortening: self._tell_shortened(run.turns + 1, shortening),
+            hands=self._hands,
             checker=services.checker,
             clock=services.wall_clock,
             info=info,
         )
         self._agent = run
-        if item.cut_off is not None and self._saw_the_same_files(item.cut_off):
-            self._go_on(run, item.cut_off)
+        if item.cut_off is not None:
+            if self._saw_the_same_files(item.cut_off):
+                self._go_on(run, item.cut_off)
+            else:
+                self._services.project.timeline.begin_anew(item.witness, self._looked)
+                self._attempt_after = item.cut_off.id
         outcome = await self._attempts.answer(run)
         self._turns = outcome.turns
         answer = canonical_json(outcome.answer).decode()
@@ -204,16 +225,11 @@ class StepWork:
     def _go_on(self, run: AgentRun, cut_off: CutOffStep) -> None:
         """Take over finished turns. They count with their recorded usage, as a stored step does; nobody pays again."""
         turns = self._services.finished_turns(cut_off.id)
-        run.go_on(turns, cut_off.observations)
+        run.go_on(turns, cut_off.observations, cut_off.kept)
         self._services.budget.book_stored(self._item.budget, run.usage, steps=0)
         self._gone_on_with, self._earlier, self._turns = cut_off.id, run.usage, run.turns
 
     # ------------------------------------------------------------ records
-
-    @property
-    def _looked(self) -> tuple[Observation, ...]:
-        """What it saw before its first turn."""
-        return tuple([file_observation(file.path, file.digest) for file in self._files])
 
     async def _record_turn(self, turn: Turn) -> None:
         """Commit a turn that is not the last one: a crash after it does not pay for it again."""
@@ -279,6 +295,7 @@ class StepWork:
             fault=fault,
             observations=tuple(dict.fromkeys((*self._looked, *observations))) if self._files else observations,
             predecessor=self._gone_on_with,
+            attempt_after=self._attempt_after,
         )
 
     def _turn_event(self, turn: Turn) -> TurnFinished:
@@ -294,3 +311,7 @@ class StepWork:
             reasoning_tokens=turn.usage.reasoning_tokens,
             cost_microusd=turn.usage.cost_microusd,
         )
+
+
+def _json_text(result: ToolResult) -> str:
+    return canonical_json(result.data).decode()

@@ -8,10 +8,13 @@ import msgspec
 
 from vibe_workflows.engine.events import (
     ContextShortened,
+    EditsAdopted,
     Event,
+    FileEdited,
     ModelDown,
     ModelSlowed,
     ModelUp,
+    ScriptRestarted,
     StepFellBack,
     StepFinished,
     Warned,
@@ -49,6 +52,21 @@ def model_line(event: ModelSlowed | ModelDown | ModelUp) -> str:
             return f"{down} ({failures} in a row): {_cut(event.error, event.model)}"
         case ModelUp():
             return f"{_name(event.model)} answers again"
+
+
+def file_edited(event: FileEdited) -> str:
+    made = "created" if event.created else "edited"
+    return f"#{event.number} {made} {one_line(event.path)}{' again' if event.again else ''}"
+
+
+def edits_adopted(event: EditsAdopted) -> str:
+    paths = ", ".join(map(one_line, event.paths[:_SHOWN]))
+    more = f" and {len(event.paths) - _SHOWN:,} more" if len(event.paths) > _SHOWN else ""
+    return f"what lies at {paths}{more} counts as it is now: {one_line(event.reason)}"
+
+
+def script_restarted(event: ScriptRestarted) -> str:
+    return f"the script starts over, for what {event.step} saw is no longer so: {one_line(event.reason)}"
 
 
 # ---------------------------------------------------------------- a run that is over

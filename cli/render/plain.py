@@ -12,7 +12,9 @@ import msgspec
 
 from vibe_workflows.engine.events import (
     ContextShortened,
+    EditsAdopted,
     Event,
+    FileEdited,
     Logged,
     ModelDown,
     ModelSlowed,
@@ -20,6 +22,7 @@ from vibe_workflows.engine.events import (
     PhaseStarted,
     RunFinished,
     RunStarted,
+    ScriptRestarted,
     StepFellBack,
     StepFinished,
     StepRetried,
@@ -31,7 +34,7 @@ from vibe_workflows.engine.model import StepStatus
 
 from . import figures
 from .faults import LONGEST_ERROR, alike, error_text
-from .happenings import fell_back, model_line, shortened
+from .happenings import edits_adopted, fell_back, file_edited, model_line, script_restarted, shortened
 from .sanitize import one_line
 from .stream import Output
 from .words import OFFLINE_NOTICE, log_line, status_word
@@ -92,6 +95,16 @@ class PlainProgress:
             case Warned():
                 self._flush()
                 self._loud(f"warning: {event.message}")
+            case FileEdited():
+                self._flush()
+                self._say("  " + file_edited(event))
+            case EditsAdopted():
+                self._flush()
+                self._say("  " + edits_adopted(event))
+            case ScriptRestarted():
+                self._flush()
+                self._stored = self._cancelled = 0
+                self._say("  " + script_restarted(event))
             case RunFinished():
                 self.close()
             case StepStarted() | TurnFinished():

@@ -13,7 +13,9 @@ import msgspec
 
 from vibe_workflows.engine.events import (
     ContextShortened,
+    EditsAdopted,
     Event,
+    FileEdited,
     Logged,
     ModelDown,
     ModelSlowed,
@@ -21,6 +23,7 @@ from vibe_workflows.engine.events import (
     PhaseStarted,
     RunFinished,
     RunStarted,
+    ScriptRestarted,
     StepFellBack,
     StepFinished,
     StepRetried,
@@ -147,10 +150,18 @@ class Progress:
                 self._model(event.model).down = event
             case ModelUp():
                 self._model(event.model).down = None
-            case Logged() | Warned() | ContextShortened():
+            case ScriptRestarted():
+                self._start_over()
+            case Logged() | Warned() | ContextShortened() | FileEdited() | EditsAdopted():
                 pass
             case _:
                 assert_never(event)
+
+    def _start_over(self) -> None:
+        """What was answered is answered again. What was paid stays."""
+        self.phases.clear()
+        self.running.clear()
+        self.live = self.stored = self.failed = 0
 
     def _model(self, name: str) -> ModelState:
         state = self.models.get(name)

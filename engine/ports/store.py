@@ -181,6 +181,10 @@ class StoreReader(Protocol):
 
     # ------------------------------------------------------------ edits
 
+    def has_edits(self) -> bool:
+        """Whether a step has ever edited a file."""
+        ...
+
     def latest_epoch(self) -> int:
         """The highest epoch that was ever written; 0 in a new store."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
@@ -130,4 +130,8 @@ class ProjectFiles(Protocol):
 
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
         """Make of the file what `after` says (None: remove it), at once or not at all, unless it is not `before`."""
+        ...
+
+    def clear_leftovers(self, paths: Collection[str]) -> None:
+        """Remove what writes of these paths left behind when their process was killed."""
         ...

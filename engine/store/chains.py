@@ -42,6 +42,9 @@ class Chains:
         self._histories = histories
         self._locks = locks
 
+    def some(self) -> bool:
+        return self._execute("SELECT 1 FROM changes LIMIT 1").fetchone() is not None
+
     def latest_epoch(self) -> int:
         row = self._execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
         return 0 if row is None else int(row[0])
@@ -65,7 +68,7 @@ class Chains:
     # ------------------------------------------------------------ whose they are
 
     def own_steps(self, path: str, args_digest: str, run_id: RunId | None) -> list[OwnStep]:
-        if self._execute("SELECT 1 FROM changes LIMIT 1").fetchone() is None:
+        if not self.some():
             return []
         labels = self._steps_of_invocations(path, args_digest, run_id)
         found = self._execute(_MAY_EDIT, (json.dumps(list(labels)),)).fetchall()

@@ -153,6 +153,10 @@ class SqliteReader:
     # ------------------------------------------------------------ edits
 
     @_reading
+    def has_edits(self) -> bool:
+        return self._chains.some()
+
+    @_reading
     def latest_epoch(self) -> int:
         return self._chains.latest_epoch()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 import trio
@@ -14,7 +14,7 @@ from ..errors import ToolDenied, ToolFailed
 from ..events import EditsAdopted, FileEdited
 from ..journal import Journal
 from ..keys import content_digest
-from ..model import JSON, Change, Observation, RunId, StepId
+from ..model import JSON, Change, FilePart, Observation, RunId, StepId
 from ..observe import file_observation, observation_of
 from ..ports import (
     Along,
@@ -71,7 +71,7 @@ class Project:
         self, witness: Witness, tool: Tool, arguments: Mapping[str, JSON], *, as_text: bool = False
     ) -> tuple[Outcome, Observation | None]:
         """Run a tool that only looks. `as_text` as in `observation_of`."""
-        await self._claim(witness, tool.footprint(arguments), tool.spec.name)
+        await self._claim(witness, tool.footprint(arguments))
         async with self.lock.shared():
             outcome = await _outcome(tool, arguments)
             epoch = self._epochs.next()
@@ -81,12 +81,18 @@ class Project:
         self.timeline.saw(witness, observation)
         return outcome, observation
 
-    async def look_at_files(self, witness: Witness, files: Sequence[tuple[str, str | None]]) -> tuple[Observation, ...]:
-        """Note that a step was given whole files, by path and digest. To be called while nobody edits."""
-        seen = tuple(file_observation(path, digest, epoch=self._epochs.next()) for path, digest in files)
+    async def give(
+        self, witness: Witness, paths: Sequence[str], look: Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
+    ) -> tuple[tuple[FilePart, ...], tuple[Observation, ...]]:
+        """Let a step be given whole files, which `look` looks at, and note that it saw them. Raises as `look`."""
+        for path in paths:
+            await self._claim(witness, self._files.state.footprint({"path": path}))
+        async with self.lock.shared():
+            files = await look(paths)
+            seen = tuple([file_observation(each.path, each.digest, epoch=self._epochs.next()) for each in files])
         for observation in seen:
             self.timeline.saw(witness, observation)
-        return seen
+        return files, seen
 
     async def claim(self, witness: Witness, footprint: Footprint | None) -> None:
         """Adopt the pending edits that a live step is about to touch. Nobody may edit meanwhile."""
@@ -94,7 +100,7 @@ class Project:
         if paths:
             await self.adopt(paths, f"{witness.id} runs live, and they count for it")
 
-    async def _claim(self, witness: Witness, footprint: Footprint | None, name: str) -> None:
+    async def _claim(self, witness: Witness, footprint: Footprint | None) -> None:
         if self.timeline.pending_below(footprint):
             async with self.lock.alone():
                 await self.claim(witness, footprint)

@@ -107,6 +107,13 @@ class Timeline:
             self._held.add(edit.epoch)
             self.own.made(witness.id, edit)
 
+    def begin_anew(self, witness: Witness, seen: Sequence[Observation]) -> None:
+        """A step does not go on with the one that it was to: it has only the edits of that one, and saw only `seen`."""
+        witness.inherited = tuple(edit for edit in witness.edits if edit.epoch not in {each.epoch for each in seen})
+        witness.observations = list(seen)
+        witness.placed = None
+        self._unplaced.append(witness)
+
     # ------------------------------------------------------------ whether an answer holds
 
     async def retraced(self, witness: Witness) -> Doubt | None:

@@ -24,7 +24,7 @@ from vibe_workflows.cli import assembly
 from vibe_workflows.engine import run as run_module
 from vibe_workflows.engine.agents import loop
 from vibe_workflows.engine.agents.calls import Calls
-from vibe_workflows.engine.agents.tools import registry, workspace
+from vibe_workflows.engine.agents.tools import descent, registry, workspace
 from vibe_workflows.engine.agents.tools.read_file import ReadFile
 from vibe_workflows.engine.agents.tools.registry import read_tools
 from vibe_workflows.engine.agents.tools.workspace import Place, Workspace
@@ -61,9 +61,9 @@ def _all(*guards: AbstractContextManager[object]) -> Iterator[None]:
 @contextmanager
 def _following_links() -> Iterator[None]:
     with ExitStack() as stack:
-        for name in ("_FOLDER_FLAGS", "_FILE_FLAGS"):
-            stack.enter_context(mock.patch.object(workspace, name, getattr(workspace, name) & ~os.O_NOFOLLOW))
-        stack.enter_context(mock.patch.object(Workspace, "_refuse_irregular", return_value=None))
+        for name in ("FOLDER_FLAGS", "FILE_FLAGS"):
+            stack.enter_context(mock.patch.object(descent, name, getattr(descent, name) & ~os.O_NOFOLLOW))
+        stack.enter_context(mock.patch.object(descent, "_refuse_irregular", return_value=None))
         yield
 
 
@@ -120,6 +120,9 @@ class WriteFile:
     )
     group: str = "write"
     observes: bool = False
+
+    def footprint(self, arguments: Mapping[str, JSON]) -> None:
+        return None
 
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         await trio.Path("owned.txt").write_text(MARK)

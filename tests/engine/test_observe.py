@@ -150,6 +150,9 @@ class Slow:
         self.runs = 0
         self.go = trio.Event()
 
+    def footprint(self, arguments: Mapping[str, JSON]) -> None:
+        return None
+
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         self.runs += 1
         answer = self.answer

@@ -53,6 +53,12 @@ class Stored:
     def pool(self, key: StepKey) -> list[StoredStep]:
         return [each for each in self.samples if step_key(each.spec[:1]) == key]
 
+    def attempts_with_edits(self, key: StepKey) -> list[CutOffStep]:
+        return []
+
+    def has_edits(self) -> bool:
+        return False
+
     def cut_off(self, key: StepKey) -> list[CutOffStep]:
         return [each for each in self.steps if step_key(each.spec[:1]) == key]
 

@@ -14,6 +14,7 @@ from vibe_workflows.engine.agents.loop import AgentOutcome, AgentRun, AgentTask
 from vibe_workflows.engine.agents.structured import PreparedSchema, prepare_schema
 from vibe_workflows.engine.backends.estimate import request_tokens
 from vibe_workflows.engine.errors import ContextTooLong
+from vibe_workflows.engine.journal import Journal, Observers
 from vibe_workflows.engine.model import (
     FinishReason,
     Message,
@@ -21,6 +22,7 @@ from vibe_workflows.engine.model import (
     ModelReply,
     ModelRequest,
     Role,
+    RunId,
     StepId,
     ToolCall,
     ToolRequest,
@@ -30,6 +32,8 @@ from vibe_workflows.engine.model import (
 from vibe_workflows.engine.ports import Checker, Tool
 
 from .checking import PlainChecker
+from .hands import hands, new_project
+from .kept_records import KeptRecords
 
 Replies: TypeAlias = Sequence[ModelReply | Exception]
 
@@ -110,6 +114,7 @@ class Bench:
             record_turn=self._record_turn,
             record_tools=self._record_tools,
             tell_shortened=self.shortened.append,
+            hands=hands(new_project(Journal(RunId("r1"), KeptRecords(), Observers([]), self._clock))),
             checker=self.checker,
             clock=self._clock,
             info=self.info(),

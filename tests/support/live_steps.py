@@ -19,34 +19,14 @@ from vibe_workflows.engine.events import Event
 from vibe_workflows.engine.journal import Journal, Observers
 from vibe_workflows.engine.metering import MeteredBackend
 from vibe_workflows.engine.model import Attempt, ModelRequest, Role, RunId, StepId, StepKey, StepKind, StepSpec
-from vibe_workflows.engine.ports import Limits, ModelBackend, Record, RunEvent, StoreReader
+from vibe_workflows.engine.ports import Limits, ModelBackend, RunEvent
 from vibe_workflows.engine.step import LiveStep, StepOutcome, StepServices, StepWork
 
 from .checking import PlainChecker
+from .hands import new_project, new_witness
+from .kept_records import KeptRecords
 
 Kind = TypeVar("Kind", bound=Event)
-
-
-class KeptRecords:
-    """A store whose transactions are durable at once, in a list."""
-
-    reusable = True
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-
-    @property
-    def reader(self) -> StoreReader:
-        raise NotImplementedError("steps read nothing back")
-
-    def post(self, records: Sequence[Record], then: Callable[[], None] | None = None, *, lazy: bool = False) -> None:
-        self.records += records
-        if then is not None:
-            then()
-
-    async def commit(self, records: Sequence[Record]) -> None:
-        await trio.lowlevel.checkpoint()
-        self.records += records
 
 
 class Steps:
@@ -85,6 +65,7 @@ class Steps:
             checker=checker,
             attachments=Attachments(workspace, FileDigests(workspace, trio.current_time)),
             schemas=SchemaCache(checker),
+            project=new_project(journal),
             finished_turns=lambda step: (),
             wall_clock=trio.current_time,
             jitter=jitter,
@@ -115,6 +96,7 @@ class Steps:
             max_turns=30,
             timeout_s=timeout_s,
             retries=retries,
+            witness=new_witness(),
         )
         return await StepWork(work, self._services).run()
 

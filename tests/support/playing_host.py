@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from tests.support.checking import PlainChecker
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
+from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
 from vibe_workflows.engine.agents.tools.read_file import ReadFile
 from vibe_workflows.engine.agents.tools.registry import ToolBox
 from vibe_workflows.engine.agents.tools.workspace import Workspace
@@ -22,10 +23,11 @@ from vibe_workflows.engine.island import open_island
 from vibe_workflows.engine.launch import RunReport
 from vibe_workflows.engine.model import JSON, RunId
 from vibe_workflows.engine.observe import Replayer
+from vibe_workflows.engine.plan import RunPlan, RunServices
 from vibe_workflows.engine.ports import AnswerSink, Limits, ScriptCalls, ScriptStart, Tool
 from vibe_workflows.engine.requests import StepDefaults, StepRequests
 from vibe_workflows.engine.routing import ModelChoice
-from vibe_workflows.engine.run import RunPlan, RunServices, Stop, execute
+from vibe_workflows.engine.run import Stop, execute
 from vibe_workflows.engine.store.origin import StoreOrigins
 from vibe_workflows.engine.store.sqlite import open_store
 from vibe_workflows.sandbox.ending import Ended
@@ -126,6 +128,7 @@ async def execute_played(
                 horizons=horizons,
             ),
             replayer=Replayer([*tools, looks(FileState(workspace, digests))]),
+            files=WorkspaceFiles(workspace, FileState(workspace, digests)),
             attachments=Attachments(workspace, digests),
             own=lambda _run: nullcontext(),
             wall_clock=lambda: 1_000.0,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
+from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.ports import Checker, CommandRunner, ToolResult
 
@@ -28,7 +28,9 @@ class Project:
     def __init__(self, root: Path, checker: Checker | None = None, commands: CommandRunner | None = None) -> None:
         self.root = root
         self.workspace = Workspace(root, checker or PlainChecker())
-        self.tools = ToolBox(read_tools(self.workspace, commands or PlainCommands(root)))
+        self.tools = ToolBox(
+            (*read_tools(self.workspace, commands or PlainCommands(root)), *edit_tools(self.workspace))
+        )
 
     def write(self, path: str, content: str | bytes = "") -> Path:
         target = self.root / path

@@ -19,6 +19,7 @@ from vibe_workflows.engine.model import (
 )
 from vibe_workflows.engine.ports import (
     Checker,
+    Footprint,
     ModelBackend,
     Record,
     ScriptCalls,
@@ -166,6 +167,9 @@ class WatchedTool:
     @property
     def observes(self) -> bool:
         return self._inner.observes
+
+    def footprint(self, arguments: Mapping[str, JSON]) -> Footprint | None:
+        return self._inner.footprint(arguments)
 
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         self._moments.reached("tool")

@@ -24,6 +24,7 @@ from tests.support.watched import Ended, Moments, WatchedBackend, WatchedChecker
 from vibe_workflows.catalog.metadata import Metadata
 from vibe_workflows.cli.models import model_resolver
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
+from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
 from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
@@ -44,13 +45,14 @@ from vibe_workflows.engine.model import (
     Turn,
 )
 from vibe_workflows.engine.observe import Replayer
+from vibe_workflows.engine.plan import RunPlan, RunServices
 from vibe_workflows.engine.ports import (
     Limits,
     ModelBackend,
     StoreReader,
 )
 from vibe_workflows.engine.requests import Horizons, StepDefaults, StepRequests
-from vibe_workflows.engine.run import RunPlan, RunServices, Stop, execute
+from vibe_workflows.engine.run import Stop, execute
 from vibe_workflows.engine.session import Session
 from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.origin import StoreOrigins
@@ -233,6 +235,7 @@ async def open_works(
             backend=backend,
             requests=requests,
             replayer=Replayer([*tools, FileState(workspace, digests)]),
+            files=WorkspaceFiles(workspace, FileState(workspace, digests)),
             attachments=Attachments(workspace, digests),
             own=RunLocks(path).hold,
             wall_clock=time.time,

@@ -15,13 +15,14 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from ...errors import ToolDenied, ToolFailed
-from ...keys import DIGEST_BYTES
+from ...errors import ToolFailed
+from ...keys import DIGEST_BYTES, content_digest
 from ...media_types import KindReader
 from ...model import FILE_STATE, JSON, Fault, ToolSpec
 from ...ports import Footprint, ToolResult
 from .arguments import parameters_of, parse
-from .workspace import INLINE_BYTES, Place, Workspace, visible
+from .footprints import footprint_of
+from .workspace import INLINE_BYTES, Place, Workspace, is_absence, visible
 
 #: Larger files are not digested.
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -119,19 +120,29 @@ class FileState:
         self._digests = digests
 
     def footprint(self, arguments: Mapping[str, JSON]) -> Footprint | None:
-        try:
-            place = self._workspace.locate(parse(self.spec.name, FileStateArguments, arguments).path)
-        except (ToolFailed, ToolDenied):
-            return None
-        return Footprint(path="/".join(place.parts))
+        return footprint_of(self._workspace, self.spec.name, FileStateArguments, arguments)
 
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         """Data: {digest}, which is None where there is no such file. Raises as `FileDigests.of` for all else."""
-        place = self._workspace.locate(parse(self.spec.name, FileStateArguments, arguments).path)
-        if not self._workspace.exists(place):
-            return ToolResult(text="no such file", data={"digest": None})
-        found = await self._digests.of(place)
-        return ToolResult(text=found.digest, data={"digest": found.digest})
+        wanted = parse(self.spec.name, FileStateArguments, arguments)
+        digest = await self.digest(self._workspace.locate(wanted.path))
+        return ToolResult(text=digest or "no such file", data={"digest": digest})
+
+    async def digest(self, place: Place) -> str | None:
+        """None where there is no such file. Raises as `FileDigests.of`."""
+        try:
+            over = self._workspace.lies_over(place)
+            return (await self._digests.of(place)).digest if over is None else await _digest_of(over)
+        except ToolFailed as error:
+            if is_absence(place, error):
+                return None
+            raise
+
+
+async def _digest_of(contents: bytes) -> str:
+    if len(contents) <= INLINE_BYTES:
+        return content_digest(contents)
+    return await trio.to_thread.run_sync(content_digest, contents)
 
 
 def _signature(found: os.stat_result) -> _Signature:

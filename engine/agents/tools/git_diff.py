@@ -10,10 +10,11 @@ from msgspec import Meta
 
 from ...errors import ToolFailed
 from ...model import JSON, ToolSpec
-from ...ports import CommandRunner, ToolResult
+from ...ports import CommandRunner, Footprint, ToolResult
 from .arguments import parameters_of, parse
+from .footprints import footprint_of
 from .render import capped, clip
-from .secrets import refusal
+from .secrets import is_temporary, refusal
 from .workspace import Workspace, visible
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class GitDiff:
         self._workspace = workspace
         self._commands = commands
 
+    def footprint(self, arguments: Mapping[str, JSON]) -> Footprint | None:
+        return footprint_of(self._workspace, self.spec.name, GitDiffArguments, arguments, deep=True)
+
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         """Data: {files: [{path, old_path, status, added, deleted}], diff, left_out: [path], truncated}.
 
@@ -63,13 +67,16 @@ class GitDiff:
 
         wanted = parse(self.spec.name, GitDiffArguments, arguments)
         place = self._workspace.locate(wanted.path)
+        if self._workspace.overlaid:
+            raise ToolFailed("git cannot be asked about files that are not on the disk")
         found = await Git(self._commands, self._workspace.root).difference(
             Query(base=wanted.base, path=place.path, staged=wanted.staged, merge_base=wanted.merge_base)
         )
         if not found.changes and not (self._workspace.is_file(place) or self._workspace.is_folder(place)):
             raise ToolFailed(f"{visible(place.path)}: no such file or folder, and no change of one")
-        shown = [change for change in found.changes if not _is_secret(change)]
-        left_out = [change.path for change in found.changes if _is_secret(change)]
+        changes = [change for change in found.changes if not is_temporary(change.path.rpartition("/")[2])]
+        shown = [change for change in changes if not _is_secret(change)]
+        left_out = [change.path for change in changes if _is_secret(change)]
         return _result(wanted, shown, left_out, complete=found.complete)
 
 

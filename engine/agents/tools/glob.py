@@ -10,8 +10,9 @@ from msgspec import Meta
 
 from ...errors import ToolDenied, ToolFailed
 from ...model import JSON, ToolSpec
-from ...ports import ToolResult
+from ...ports import Footprint, ToolResult
 from .arguments import parameters_of, parse
+from .footprints import footprint_of
 from .render import capped
 from .walk import find_files
 from .workspace import Workspace, visible
@@ -41,6 +42,9 @@ class Glob:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+
+    def footprint(self, arguments: Mapping[str, JSON]) -> Footprint | None:
+        return footprint_of(self._workspace, self.spec.name, GlobArguments, arguments, deep=True)
 
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         """Data: {paths, truncated}: at most MAX_PATHS paths."""

@@ -11,8 +11,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ...errors import ToolDenied, ToolFailed
 from ...model import JSON, ToolSpec
-from ...ports import CommandRunner, ToolResult
+from ...ports import CommandRunner, Footprint, ToolResult
 from .arguments import parameters_of, parse
+from .footprints import footprint_of
 from .glob import matching
 from .literals import holds_one, required_literals
 from .render import capped, clip
@@ -66,6 +67,9 @@ class Grep:
         self._ripgrep = Ripgrep(commands)
         self._slots = trio.Semaphore(_BATCHES_AT_ONCE)
 
+    def footprint(self, arguments: Mapping[str, JSON]) -> Footprint | None:
+        return footprint_of(self._workspace, self.spec.name, GrepArguments, arguments, deep=True)
+
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         """Data: {matches: [{path, line, text}], truncated}, by path and line; very long lines are clipped."""
         wanted = parse(self.spec.name, GrepArguments, arguments)
@@ -73,7 +77,8 @@ class Grep:
         literals = required_literals(wanted.pattern, ignore_case=wanted.ignore_case)
         if literals:
             await self._search(wanted, [("", "")], 1)  # a pattern that is wrong is so in a project without a match, too
-            files = await self._ripgrep.narrow(files, literals, ignore_case=wanted.ignore_case)
+            over = self._workspace.overlaid  # what ripgrep finds on the disk says nothing of these
+            files = await self._ripgrep.narrow(files, literals, ignore_case=wanted.ignore_case, keep=over)
         found = await self._matches(wanted, files, [literal.encode() for literal in literals])
         kept = found[: wanted.limit]
         truncated = len(found) > len(kept)

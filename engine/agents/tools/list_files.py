@@ -9,11 +9,12 @@ import msgspec
 from msgspec import Meta
 
 from ...model import JSON, ToolSpec
-from ...ports import ToolResult
+from ...ports import Footprint, ToolResult
 from .arguments import parameters_of, parse
+from .footprints import footprint_of
 from .render import capped
-from .walk import Entry, EntryKind, list_folder
-from .workspace import Workspace, visible
+from .walk import Entry, list_folder
+from .workspace import EntryKind, Workspace, visible
 
 _MARKS = {EntryKind.FILE: "", EntryKind.FOLDER: "/", EntryKind.LINK: "  (link out of the project, or broken)"}
 
@@ -37,6 +38,9 @@ class ListFiles:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+
+    def footprint(self, arguments: Mapping[str, JSON]) -> Footprint | None:
+        return footprint_of(self._workspace, self.spec.name, ListFilesArguments, arguments, deep=True)
 
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         """Data: {path, entries: [{name, type}]}, by name; type is file, folder, link (leads out, or broken), other."""

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from ...errors import ToolFailed
 from ...model import JSON, ToolSpec
-from ...ports import Look, ToolResult
+from ...ports import Footprint, Look, ToolResult
 from .arguments import parameters_of, parse
+from .footprints import footprint_of
 from .render import MAX_TEXT_BYTES, clip
 from .workspace import Workspace, visible
 
@@ -41,6 +42,9 @@ class ReadFile:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+
+    def footprint(self, arguments: Mapping[str, JSON]) -> Footprint | None:
+        return footprint_of(self._workspace, self.spec.name, ReadFileArguments, arguments)
 
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         """Data: {path, text, start, end, more}. `text` is the file's own text from line `start` to `end`.

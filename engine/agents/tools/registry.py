@@ -8,13 +8,15 @@ from types import MappingProxyType
 from ...errors import SetupError
 from ...grants import DEFAULT_GRANTS, require_tool
 from ...nearest import nearest
-from ...ports import CommandRunner, Tool
+from ...ports import CommandRunner, EditingTool, Tool
+from .edit_file import EditFile
 from .git_diff import GitDiff
 from .glob import Glob
 from .grep import Grep
 from .list_files import ListFiles
 from .read_file import ReadFile
 from .workspace import Workspace
+from .write_file import WriteFile
 
 #: What a script may ask for as a group; a group without a tool here is one that this version does not have.
 GROUPS = ("read", "write", "command", "web")
@@ -22,14 +24,12 @@ GROUPS = ("read", "write", "command", "web")
 #: Names that the script language knows, so that asking for one is told apart from a misspelling.
 _ELSEWHERE = frozenset(
     {
-        "edit_file",
         "run_command",
         "spawn_subagent",
         "subagent_result",
         "subagent_status",
         "web_fetch",
         "web_search",
-        "write_file",
     }
 )
 
@@ -43,6 +43,11 @@ def read_tools(workspace: Workspace, commands: CommandRunner) -> tuple[Tool, ...
         Grep(workspace, commands),
         GitDiff(workspace, commands),
     )
+
+
+def edit_tools(workspace: Workspace) -> tuple[EditingTool, ...]:
+    """The tools that change the files of one workspace."""
+    return (WriteFile(workspace), EditFile(workspace))
 
 
 class ToolBox:

@@ -6,7 +6,7 @@ found, one by one, so that its idea of what is ignored does not either. What it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from ...errors import CommandUnavailable
 from ...ports import Command, CommandRunner
@@ -29,8 +29,10 @@ class Ripgrep:
         self._program: str | None = None
         self._usable = True
 
-    async def narrow(self, files: Sequence[str], literals: Sequence[str], *, ignore_case: bool) -> Sequence[str]:
-        """Those of `files` that hold a literal; all of them where that cannot be told."""
+    async def narrow(
+        self, files: Sequence[str], literals: Sequence[str], *, ignore_case: bool, keep: Container[str] = ()
+    ) -> Sequence[str]:
+        """Those of `files` that hold a literal, and those to `keep`; all of them where that cannot be told."""
         if not self._usable or len(files) < WORTH_FILES:
             return files
         self._program = self._program or self._commands.find("rg")
@@ -39,12 +41,12 @@ class Ripgrep:
             return files
         flags = [*_FLAGS, *(["--ignore-case"] if ignore_case else []), *(f"--regexp={each}" for each in literals)]
         found: set[str] = set()
-        for folders in _chunks(sorted({path.rpartition("/")[0] or "." for path in files})):
+        for folders in _chunks(sorted({path.rpartition("/")[0] or "." for path in files if path not in keep})):
             named = await self._run((self._program, *flags, "--", *folders))
             if named is None:
                 return files
             found |= named
-        return [path for path in files if path in found]
+        return [path for path in files if path in found or path in keep]
 
     async def _run(self, argv: tuple[str, ...]) -> set[str] | None:
         """The paths that it names; None where it did not look at everything."""

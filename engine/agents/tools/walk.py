@@ -8,29 +8,20 @@ even where a .gitignore excludes it, and then nothing in it counts as ignored.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
 
 import trio
 from msgspec import Struct
 
 from ...errors import ToolDenied, ToolFailed
 from .secrets import is_private
-from .workspace import Place, Workspace, as_text, visible
+from .workspace import EntryKind, Place, Workspace, as_text, visible
 
 MAX_ENTRIES = 100_000
 MAX_IGNORE_BYTES = 256 * 1024
 
 _FOLDERS_PER_CHECKPOINT = 16
 _PATHS_PER_CHECK = 5_000
-
-
-class EntryKind(StrEnum):
-    FILE = "file"
-    FOLDER = "folder"
-    LINK = "link"
-    OTHER = "other"
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -111,12 +102,12 @@ class _Walk(Struct, kw_only=True):
         prefix = _prefix(folder)
         entries: list[Entry] = []
         try:
-            with self.workspace.open_folder(folder) as descriptor, os.scandir(descriptor) as scan:
-                for item in scan:
-                    if is_private(item.name) or not _is_utf8(item.name):
+            with self.workspace.listing(folder) as listed:
+                for name, kind in listed:
+                    if is_private(name) or not _is_utf8(name):
                         continue
                     self._count()
-                    entries.append(Entry(path=prefix + item.name, kind=_kind(item)))
+                    entries.append(Entry(path=prefix + name, kind=kind))
         except ToolFailed as error:
             if folder is not self.start and isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
                 return []  # gone since the level above was listed
@@ -160,16 +151,6 @@ def _followed(workspace: Workspace, entry: Entry) -> Entry:
     if workspace.is_folder(place):
         return Entry(path=entry.path, kind=EntryKind.FOLDER)
     return entry
-
-
-def _kind(item: os.DirEntry[str]) -> EntryKind:
-    if item.is_symlink():
-        return EntryKind.LINK
-    if item.is_dir(follow_symlinks=False):
-        return EntryKind.FOLDER
-    if item.is_file(follow_symlinks=False):
-        return EntryKind.FILE
-    return EntryKind.OTHER
 
 
 def _child(folder: Place, name: str) -> Place:

@@ -1,56 +1,57 @@
 """The project's files as tools see them: confined below one root, regular files only, secrets refused.
 
 A path is checked twice. `locate` resolves symbolic links and refuses what leads out or is secret; opening then goes
-down from the root one real folder at a time without following links, so that a link put in place between the two
-(by a command that runs at the same moment) leads to an error and never out of the root.
+down from the root one real folder at a time without following links (`descent`), so that a link put in place between
+the two (by a command that runs at the same moment) leads to an error and never out of the root.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 
 import trio
-from msgspec import Struct
 
 from ...errors import ToolDenied, ToolFailed
 from ...ports import Checker
+from . import descent
+from .descent import NO_FILE, EntryKind, Place, kind_of, told, visible
+from .overlay import Overlay
 from .secrets import refusal
+
+__all__ = ["INLINE_BYTES", "MAX_PATH_CHARS", "EntryKind", "Place", "Workspace", "as_text", "visible"]
 
 #: Files up to this size are read in place, larger ones in a thread.
 INLINE_BYTES = 256 * 1024
 
 MAX_PATH_CHARS = 4_096
 
-_FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_LIST_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK a FIFO would block, and without O_NOCTTY a terminal would become ours.
-_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _BINARY_PROBE = 8192
 
 
-class Place(Struct, frozen=True, kw_only=True):
-    """A path below the root: as it was asked for, normalised, and where it really lies."""
-
-    path: str  # "." is the root
-    parts: tuple[str, ...]  # without symbolic links when it was resolved
-
-    @property
-    def real_path(self) -> str:
-        return "/".join(self.parts) or "."
-
-
 class Workspace:
-    """Reads below `root`. Paths are relative and POSIX; messages name them so, and never where the root lies."""
+    """The files below `root`. Paths are relative and POSIX; messages name them so, and never where the root lies."""
 
-    def __init__(self, root: Path, checker: Checker) -> None:
+    def __init__(self, root: Path, checker: Checker, *, overlay: Mapping[str, bytes | None] | None = None) -> None:
         self._root = os.path.realpath(root)
         self._below = self._root.rstrip("/") + "/"
         self.checker = checker
+        self._overlay = Overlay(self._root, overlay) if overlay else None
+
+    def over(self, files: Mapping[str, bytes | None]) -> Workspace:
+        """The same project with some files otherwise, by real path; None: absent. For looks only; see `Overlay`."""
+        if not files:
+            return self
+        return Workspace(Path(self._root), self.checker, overlay={**self.overlaid, **files})
+
+    @property
+    def overlaid(self) -> Mapping[str, bytes | None]:
+        """The files that are not as the disk has them."""
+        return self._overlay.files if self._overlay is not None else {}
 
     @property
     def root(self) -> str:
@@ -94,7 +95,10 @@ class Workspace:
 
     async def read_small(self, place: Place, *, limit: int) -> bytes | None:
         """As `read`, but None where the file is larger than `limit` bytes."""
-        with self.open_file(place) as (file, found), _told(place, "no such file"):
+        over = self.lies_over(place)
+        if over is not None:
+            return over if len(over) <= limit else None
+        with self.open_file(place) as (file, found), told(place, NO_FILE):
             if found.st_size > limit:
                 return None
             if found.st_size <= INLINE_BYTES:
@@ -103,6 +107,22 @@ class Workspace:
                 data = await trio.to_thread.run_sync(_drain, file, limit)
         return data if len(data) <= limit else None
 
+    async def read_present(self, place: Place, *, limit: int) -> bytes | None:
+        """As `read`, but None where nothing lies there, so that a file could be made."""
+        try:
+            return await self.read(place, limit=limit)
+        except ToolFailed as error:
+            if is_absence(place, error):
+                return None
+            raise
+
+    def lies_over(self, place: Place) -> bytes | None:
+        """The contents that this workspace has instead of the disk's; None where the disk's count.
+
+        Raises ToolFailed where there is no file, whatever the disk holds.
+        """
+        return self._overlay.contents(place) if self._overlay is not None else None
+
     async def read_text(self, place: Place, *, limit: int) -> str:
         """The file as text; bytes that are no UTF-8 become U+FFFD. Raises ToolFailed where it is binary."""
         text = as_text(await self.read(place, limit=limit))
@@ -110,75 +130,77 @@ class Workspace:
             raise ToolFailed(f"{visible(place.path)}: a binary file, not text")
         return text
 
-    def exists(self, place: Place) -> bool:
-        """Whether anything lies there. Raises ToolFailed where that cannot be told."""
-        try:
-            with _told(place, ""), self._open_parent(place) as (folder, name):
-                os.stat(name, dir_fd=folder, follow_symlinks=False)
-        except ToolFailed as error:
-            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
-                return False
-            raise
-        return True
-
     def is_file(self, place: Place) -> bool:
         """Whether a regular file lies there now."""
+        known = self._overlay.is_file(place) if self._overlay is not None else None
+        if known is not None:
+            return known
         try:
-            with self._open_parent(place) as (folder, name):
+            with descent.open_parent(self._root, place) as (folder, name):
                 return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-        except (OSError, ToolFailed):
+        except OSError:
             return False
 
     def is_folder(self, place: Place) -> bool:
+        known = self._overlay.is_folder(place) if self._overlay is not None else None
+        if known is not None:
+            return known
         try:
-            with self.open_folder(place):
+            with descent.open_folder(self._root, place):
                 return True
         except ToolFailed:
             return False
 
     @contextmanager
-    def open_folder(self, place: Place) -> Iterator[int]:
-        """A descriptor to list a folder with. Raises ToolFailed where there is none."""
-        with _told(place, "no such folder"), self._open_parent(place) as (parent, name):
-            folder = os.open(name, _LIST_FLAGS, dir_fd=parent)
-        try:
-            yield folder
-        finally:
-            os.close(folder)
+    def listing(self, folder: Place) -> Iterator[Iterator[tuple[str, EntryKind]]]:
+        """Names and kinds of what lies directly in a folder, as they come. Raises ToolFailed where there is none."""
+        changed = self._overlay.changed_names(folder) if self._overlay is not None else {}
+        with ExitStack() as stack:
+            try:
+                descriptor = stack.enter_context(descent.open_folder(self._root, folder))
+            except ToolFailed as error:
+                gone = isinstance(error.__cause__, FileNotFoundError | NotADirectoryError)
+                if not gone or self._overlay is None or not self._overlay.makes(folder):
+                    raise
+                scan: Iterator[os.DirEntry[str]] = iter(())
+            else:
+                scan = stack.enter_context(os.scandir(descriptor))
+            held = ((item.name, kind_of(item)) for item in scan if item.name not in changed)
+            yield chain(held, ((name, kind) for name, kind in changed.items() if kind is not None))
 
     def stat_file(self, place: Place) -> os.stat_result:
-        """Of the regular file that lies there. Raises as `read`."""
-        with _told(place, "no such file"), self._open_parent(place) as (parent, name):
-            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        self._refuse_irregular(place, found)
-        return found
+        """Of the regular file that lies there on the disk. Raises as `read`."""
+        return descent.stat_file(self._root, place)
 
     @contextmanager
     def open_file(self, place: Place) -> Iterator[tuple[int, os.stat_result]]:
-        """A descriptor of a regular file, and what it is. Raises as `read`."""
-        with _told(place, "no such file"), self._open_parent(place) as (parent, name):
-            # Looked at before it is opened: opening a device may already do something.
-            self._refuse_irregular(place, os.stat(name, dir_fd=parent, follow_symlinks=False))
-            file = os.open(name, _FILE_FLAGS, dir_fd=parent)
-        try:
-            now = os.fstat(file)
-            self._refuse_irregular(place, now)
-            yield file, now
-        finally:
-            os.close(file)
+        """A descriptor of a regular file of the disk, and what it is. Raises as `read`."""
+        with descent.open_file(self._root, place) as opened:
+            yield opened
 
-    @contextmanager
-    def _open_parent(self, place: Place) -> Iterator[tuple[int, str]]:
-        """The folder that holds `place`, opened from the root without following a link, and the name in it."""
-        parent = os.open(self._root, _FOLDER_FLAGS)
-        try:
-            for part in place.parts[:-1]:
-                inner = os.open(part, _FOLDER_FLAGS, dir_fd=parent)
-                os.close(parent)
-                parent = inner
-            yield parent, place.parts[-1] if place.parts else "."
-        finally:
-            os.close(parent)
+    # ------------------------------------------------------------ edits
+
+    async def write(self, place: Place, data: bytes, *, before: bytes | None) -> None:
+        """Make `data` the contents of one file, at once: nobody ever sees a part. The folders that it needs are made.
+
+        Raises ToolFailed where the file is not as `before` says (None: absent), and then it is as it was. Not cut short
+        by a cancellation. A file keeps its mode; a hard link of another name keeps the old contents.
+        """
+        from .writing import replace_file  # most runs write nothing
+
+        await trio.to_thread.run_sync(replace_file, self._root, place, data, before)
+
+    async def remove(self, place: Place, *, before: bytes, and_folders: bool = False) -> None:
+        """Remove one file; with `and_folders` also the folders that this leaves empty. Raises as `write`."""
+        from .writing import remove_file
+
+        await trio.to_thread.run_sync(remove_file, self._root, place, before, and_folders)
+
+    def clear_leftovers(self, place: Place) -> int:
+        """Remove what a `write` of `place` left behind when its process was killed. Returns how many files."""
+        from .writing import clear_leftovers
+
+        return clear_leftovers(self._root, place)
 
     @staticmethod
     def _refuse_secret(shown: str, parts: tuple[str, ...]) -> None:
@@ -186,13 +208,15 @@ class Workspace:
         if reason is not None:
             raise ToolDenied(f"{shown}: {reason}")
 
-    @staticmethod
-    def _refuse_irregular(place: Place, found: os.stat_result) -> None:
-        shown = visible(place.path)
-        if stat.S_ISDIR(found.st_mode):
-            raise ToolFailed(f"{shown}: a folder, not a file; list_files shows what is in it")
-        if not stat.S_ISREG(found.st_mode):
-            raise ToolDenied(f"{shown}: not a regular file (a device, pipe, socket or link), which tools do not open")
+
+def is_absence(place: Place, error: ToolFailed) -> bool:
+    """Whether a file could not be read since nothing lies there, so that one could be made.
+
+    Raises ToolFailed where that could not be either.
+    """
+    if isinstance(error.__cause__, NotADirectoryError):
+        raise ToolFailed(f"{visible(place.path)}: a file lies where one of its folders should be") from error.__cause__
+    return isinstance(error.__cause__, FileNotFoundError)
 
 
 def plain_path(path: str) -> str:
@@ -206,29 +230,6 @@ def as_text(data: bytes) -> str | None:
     if b"\0" in data[:_BINARY_PROBE]:
         return None
     return data.decode("utf-8", "replace")
-
-
-def visible(text: str) -> str:
-    """`text` on one line: characters that do not print (a newline in a file's name) are escaped."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-@contextmanager
-def _told(place: Place, missing: str) -> Iterator[None]:
-    """Turn an OSError into a ToolFailed whose text depends on nothing but the workspace."""
-    shown = visible(place.path)
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ToolFailed(f"{shown}: {missing}") from error
-    except PermissionError as error:
-        raise ToolFailed(f"{shown}: permission denied") from error
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise ToolFailed(f"{shown}: a symbolic link that leads nowhere") from error
-        raise ToolFailed(f"{shown}: {os.strerror(error.errno or 0)}") from error
 
 
 def _drain(file: int, limit: int) -> bytes:

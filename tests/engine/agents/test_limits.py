@@ -35,6 +35,9 @@ class Say:
         self.observes = observes
         self.ran: list[JSON] = []
 
+    def footprint(self, arguments: Mapping[str, JSON]) -> None:
+        return None
+
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         self.ran.append(arguments.get("chars"))
         return ToolResult(text="x" * int(str(arguments.get("chars", 0))), data=None)

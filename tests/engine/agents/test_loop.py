@@ -57,6 +57,9 @@ class Probe:
         self._log = log
         self._error = error
 
+    def footprint(self, arguments: Mapping[str, JSON]) -> None:
+        return None
+
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         self._log.append(f"{self.spec.name}{arguments['n']} starts")
         await trio.sleep(10 - float(str(arguments["n"])))  # the later asked, the sooner done

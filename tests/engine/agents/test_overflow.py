@@ -33,6 +33,9 @@ class Look:
         self.outputs: list[str] = []
         self._chars = chars
 
+    def footprint(self, arguments: Mapping[str, JSON]) -> None:
+        return None
+
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         self.outputs.append(f"look {len(self.outputs) + 1}\n".ljust(self._chars, "."))
         return ToolResult(text=self.outputs[-1], data=len(self.outputs))

@@ -73,6 +73,8 @@ def identity(record: Record) -> object:
             return type(record), record.step_id, record.number
         case ToolCall():
             return type(record), record.step_id, record.turn, record.number
+        case _:
+            raise AssertionError(f"no strategy makes a {type(record).__name__}")
 
 
 @settings(max_examples=max(50, settings().max_examples // 2))

@@ -30,11 +30,11 @@ def test_a_group_stands_for_its_tools_and_order_and_repetition_do_not_matter(pro
     [
         (
             "gerp",
-            r"no tool `gerp`; did you mean `grep`\? tools here: read_file, list_files, glob, .*; groups: read$",
+            r"no tool `gerp`; did you mean `grep`\? tools here: read_file, .*, edit_file; groups: read, write$",
         ),
         ("raed", r"did you mean `read`\?"),
         ("zzz", "no tool `zzz`; tools here"),
-        ("write_file", "`write_file` is not available in this version"),
+        ("write_fiel", r"did you mean `write_file`\?"),
         ("spawn_subagent", "not available in this version"),
         ("web", "`web` is not available in this version"),
     ],
@@ -57,5 +57,5 @@ def test_a_tool_whose_grant_is_missing_is_denied_by_name_and_by_group(
 
 
 def test_a_grant_of_a_part_lets_the_tools_of_its_group_be_used(project: Project) -> None:
-    everything: list[Tool] = list(project.tools.by_name.values())
+    everything: list[Tool] = [tool for tool in project.tools.by_name.values() if tool.group == "read"]
     assert ToolBox(everything, ["read:src"]).select(["read"]) == tuple(everything)

@@ -1,0 +1,48 @@
+"""The files of the project, as the timeline reads and writes them. Every write obeys the rules of the editing tools."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ...errors import ToolDenied, ToolFailed
+from ...ports import Tool
+from .file_state import FileState
+from .protected import locate_for_writing
+from .workspace import Workspace
+
+#: What no digest is: something lies there that cannot be read.
+_UNREADABLE = "unreadable"
+
+
+class WorkspaceFiles:
+    """Implements `ports.ProjectFiles`."""
+
+    def __init__(self, workspace: Workspace, state: FileState) -> None:
+        self._workspace = workspace
+        self._state = state
+
+    @property
+    def state(self) -> Tool:
+        return self._state
+
+    async def digest(self, path: str) -> str | None:
+        try:
+            return await self._state.digest(self._workspace.locate(path))
+        except (ToolFailed, ToolDenied):
+            return _UNREADABLE
+
+    async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
+        place = locate_for_writing(self._workspace, path)
+        if place.real_path != path:
+            raise ToolDenied(f"{path}: a link leads elsewhere now")
+        if after is not None:
+            await self._workspace.write(place, after, before=before)
+        elif before is not None:
+            await self._workspace.remove(place, before=before)
+
+    def clear_leftovers(self, paths: Collection[str]) -> None:
+        for path in paths:
+            try:
+                self._workspace.clear_leftovers(self._workspace.locate(path))
+            except (ToolFailed, ToolDenied):
+                continue  # then nothing of ours lies there
