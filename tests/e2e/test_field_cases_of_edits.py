@@ -19,6 +19,7 @@ from tests.support.field_project import Ended, FieldProject, prompt_of
 from tests.support.leaks import wait_until
 from tests.support.obedient_model import name_in, obey
 
+
 pytestmark = pytest.mark.skip(reason="there are no tools yet that edit files")
 
 FIX = """\
@@ -77,8 +78,8 @@ def test_a_step_that_read_a_file_and_edited_it_is_free_and_its_file_is_not_edite
         assert identity(files.folder / "f.txt") == before
 
 
-def test_a_file_that_a_step_wrote_anew_is_not_written_twice(files: FieldProject) -> None:
-    source = FIX.replace("edit f.txt end more end", "write new/g.txt something")
+def test_a_file_that_was_not_there_when_a_step_wrote_it_is_not_written_twice(files: FieldProject) -> None:
+    source = FIX.replace("read f.txt; edit f.txt end more end", "read new/g.txt; write new/g.txt something")
     first = run(files, source)
     assert files.read("new/g.txt") == "something"
     before = identity(files.folder / "new/g.txt")
@@ -139,6 +140,19 @@ def test_the_revert_of_one_of_two_files_is_respected_and_its_step_is_live(files:
     assert identity(files.folder / "b.txt") != edited
     assert files.read("f.txt") == "begin more end\n"
     assert run(files, TWO).prompts == []
+
+
+def test_a_revert_of_all_that_a_step_edited_is_as_good_as_an_undo(files: FieldProject) -> None:
+    """What it saw is true again: it is made again without a call. A look ahead makes nothing."""
+    first = run(files, FIX)
+    files.write("f.txt", "begin end\n")
+    before = identity(files.folder / "f.txt")
+    ahead = files.run("flow.py", "--allow", "write", "--dry-run")
+    assert (ahead.requests, len(ahead.document["live"])) == ((), 0)
+    assert identity(files.folder / "f.txt") == before
+    again = run(files, FIX)
+    assert (again.prompts, again.result) == ([], first.result)
+    assert files.read("f.txt") == "begin more end\n"
 
 
 def test_a_hand_edit_of_a_file_that_nobody_touched_runs_nothing_again(files: FieldProject) -> None:
