@@ -14,6 +14,8 @@ from typing import IO, Any
 
 import pytest
 
+from tests.support.field_project import FieldProject
+from tests.support.fork_server import Server, fork_server
 from tests.support.leaks import nothing_is_left
 from tests.support.model_server import ModelServer
 from tests.support.model_server_plugin import model_server
@@ -126,3 +128,17 @@ def online(machine: Machine, model_server: ModelServer) -> Machine:
         "VIBE_MAX_USD": "none",
     }
     return machine
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Server]:
+    with fork_server("tests.support.command_program") as server:
+        yield server
+
+
+@pytest.fixture
+def project(online: Machine, model_server: ModelServer, commands: Server) -> Iterator[FieldProject]:
+    """The same machine, whose commands begin in milliseconds."""
+    made = FieldProject(online.project, online.environ, commands, model_server)
+    yield made
+    made.close()

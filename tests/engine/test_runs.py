@@ -227,18 +227,6 @@ def test_a_loop_on_remaining_takes_the_same_turns_on_a_rerun(project: RunProject
     assert project.prompts == []
 
 
-def test_a_comment_a_label_or_a_phase_changes_nothing_and_a_salt_does(project: RunProject) -> None:
-    project.result(body("return await agent('hello')"))
-    for source in (
-        "# a comment\n" + body("return await agent('hello', label='named')"),
-        body("phase('One')", "return await agent('hello', timeout=5, retries=1)"),
-    ):
-        project.result(source)
-        assert project.prompts == []
-    project.result(body("return await agent('hello', cache='v2')"))
-    assert project.prompts == ["hello"]
-
-
 def test_fresh_ignores_what_is_stored_and_stores_anew(project: RunProject) -> None:
     source = body("return await agent('hello')")
     assert project.result(source, lambda _request: "old") == "old"

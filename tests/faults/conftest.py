@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.crash_world import Server, crash_server
+from tests.support.crash_world import crash_server
+from tests.support.fork_server import Server
 
 
 @pytest.fixture(scope="session")

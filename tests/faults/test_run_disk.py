@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.crash_stories import FILES, random_tree
-from tests.support.crash_world import CrashWorld, Server
+from tests.support.crash_world import CrashWorld
+from tests.support.fork_server import Server
 from tests.support.memory_folder import memory_folder
 from vibe_workflows.engine.errors import ExitCode
 from vibe_workflows.engine.store.reader import open_reader

@@ -18,7 +18,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from tests.support.crash_stories import FILES, random_tree
-from tests.support.crash_world import Costs, CrashWorld, Server, crash_server
+from tests.support.crash_world import Costs, CrashWorld, crash_server
+from tests.support.fork_server import Server
 from tests.support.memory_folder import memory_folder
 from tests.support.reuse_world import Tree
 

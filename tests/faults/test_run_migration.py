@@ -16,8 +16,9 @@ import pytest
 
 from tests.engine.store.making import with_store
 from tests.support.crash_stories import FILES, random_tree
-from tests.support.crash_world import CrashWorld, Server
+from tests.support.crash_world import CrashWorld
 from tests.support.earlier_schema import MIGRATIONS, columns_of_schema, shape_of, shape_of_schema, write_back
+from tests.support.fork_server import Server
 from tests.support.memory_folder import memory_folder
 from vibe_workflows.engine.store.migrate import latest_schema
 from vibe_workflows.engine.store.reader import SqliteReader, StoreNotReady, open_reader

@@ -9,7 +9,8 @@ from contextlib import closing
 import pytest
 
 from tests.support.crash_stories import FILES, random_tree
-from tests.support.crash_world import CrashWorld, Ended, Server
+from tests.support.crash_world import CrashWorld, Ended
+from tests.support.fork_server import Server
 from tests.support.memory_folder import memory_folder
 from vibe_workflows.engine.model import RunStatus
 from vibe_workflows.engine.store.reader import open_reader

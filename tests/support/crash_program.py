@@ -1,26 +1,24 @@
-"""A process that runs workflows in children of its own, to be killed: one line of JSON in, one line out.
+"""Runs workflows for a fork server, to be killed: a run is a process of its own, and begins in milliseconds.
 
-It imports the product once, and forks for each run, so that a run begins in milliseconds. A child runs the product's
-own wiring, with a real sandbox and store. Only the model is a function; what it was asked and what it answered is in
-a log before the answer is given, which the death of the process cannot take back.
+It runs the product's own wiring, with a real sandbox and store. Only the model is a function; what it was asked and
+what it answered is in a log before the answer is given, which the death of the process cannot take back.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import random
 import resource
-import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import trio
 
 from tests.support.crash_points import watch
+from tests.support.fork_server import serve
 from tests.support.reuse_world import answer_to, asked_by, reply_to
 from vibe_workflows.cli import assembly, wiring
 from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
@@ -28,8 +26,6 @@ from vibe_workflows.engine.errors import VibeError
 from vibe_workflows.engine.launch import RunRequest
 from vibe_workflows.engine.model import ModelRequest
 from vibe_workflows.sandbox.launcher import start_zygote
-
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Go(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,9 +85,10 @@ def run(go: Go) -> dict[str, Any]:
     }
 
 
-def child(go: Go) -> None:
+def child(work: object) -> NoReturn:
     """Ends the process: with 0 and a report, or with 70 and a traceback in its place."""
     code = 0
+    go = msgspec.convert(work, Go)
     try:
         if go.die_at is not None or go.points is not None:
             watch(go.die_at, go.points, [go.project, go.home])
@@ -104,30 +101,5 @@ def child(go: Go) -> None:
         os._exit(code)
 
 
-def main() -> None:
-    """Commands: a Go starts a run and gives its process; a number waits for that one and for all that it started."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a killed run leaves behind becomes ours
-    ours: set[int] = set()
-    print("ready", flush=True)
-    for line in sys.stdin:
-        command = json.loads(line)
-        if isinstance(command, int):
-            ours.discard(command)
-            _, status = os.waitpid(command, 0)
-            while not ours:  # the sandbox of a killed run ends by itself
-                try:
-                    os.waitpid(-1, 0)
-                except ChildProcessError:
-                    break
-            print(os.waitstatus_to_exitcode(status), flush=True)
-            continue
-        go = msgspec.convert(command, Go)
-        pid = os.fork()
-        if pid == 0:
-            child(go)
-        ours.add(pid)
-        print(pid, flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(child)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import select
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -17,48 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.fork_server import Server, fork_server
 from tests.support.reuse_world import FLOW, Asked, Expected, Oracle, Tree, answer_to, source_of
-
-ROOT = Path(__file__).resolve().parents[2]
-_ANSWER_S = 60.0
-
-
-class Server:
-    """See crash_program.py. Its runs may be at work side by side."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def start(self, go: dict[str, Any]) -> int:
-        return int(self._ask(go))
-
-    def wait(self, pid: int) -> int:
-        """The status of a run; with the last one that is at work, all processes that it left have ended."""
-        return int(self._ask(pid))
-
-    def _ask(self, command: object) -> str:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        return self.read()
-
-    def read(self) -> str:
-        assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], _ANSWER_S)
-        assert ready, "a run, or its sandbox, did not end"
-        return self._process.stdout.readline()
 
 
 @contextmanager
 def crash_server() -> Iterator[Server]:
-    argv = [sys.executable, "-m", "tests.support.crash_program"]
-    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            server = Server(process)
-            assert server.read() == "ready\n"
-            yield server
-        finally:
-            process.kill()
+    """See crash_program.py."""
+    with fork_server("tests.support.crash_program") as server:
+        yield server
 
 
 @dataclass(frozen=True)
