@@ -19,7 +19,6 @@ from tests.support.field_project import Ended, FieldProject, prompt_of
 from tests.support.leaks import wait_until
 from tests.support.obedient_model import name_in, obey
 
-pytestmark = pytest.mark.skip(reason="there are no tools yet that edit files")
 
 FIX = """\
 async def main(args):
