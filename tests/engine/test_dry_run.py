@@ -129,6 +129,26 @@ def test_calls_that_fail_without_a_model_lead_on(project: RunProject) -> None:
     assert [event.message for event in project.seen.of(Logged)] == ["no such tool"]
 
 
+def test_the_files_of_live_steps_count_in_the_estimate_and_those_that_cannot_be_had_lead_on(
+    project: RunProject,
+) -> None:
+    project.write("long.txt", "word " * 4_000)
+    flow = body(
+        "async def ask(path):",
+        "    try:",
+        "        return await agent('Look', files=[path], label=path)",
+        "    except SetupError:",
+        "        return await agent('Instead', label='instead of ' + path)",
+        "await tool('read_file', path='long.txt')",
+        "return await parallel([ask('none.txt'), ask('long.txt'), ask('vibe.yaml'), agent('Bare', label='bare')])",
+    )
+    found = project.dry_run(flow)
+    assert labels(found.live) == ["bare", "instead of none.txt", "long.txt", "vibe.yaml"]
+    assert labels(found.failed) == ["none.txt"]
+    tokens = {step.label: step.estimate.input_tokens for step in found.live}
+    assert tokens["long.txt"] > 5_000 > 500 > tokens["vibe.yaml"] > tokens["bare"]
+
+
 def test_an_error_of_the_script_itself_is_its_end(project: RunProject) -> None:
     found = project.dry_run(body("await tool('read_file', path='vibe.yaml')", "return 1 // 0"))
     assert found.ending is not None
