@@ -71,7 +71,6 @@ class Attachments:
             raise _author_s(error) from error
 
     async def _part(self, place: Place) -> FilePart:
-        await trio.lowlevel.checkpoint()  # small files are read in place, and there may be many
         try:
             found = await self._digests.of(place)
         except Unsteady as error:
