@@ -24,7 +24,10 @@ from vibe_workflows.engine.store.reader import SqliteReader, StoreNotReady, open
 from vibe_workflows.engine.store.sqlite import SqliteStore
 
 #: Every schema that was released, with a digest of the SQL that brought it: it must never change.
-RELEASED = {1: "5a2baea74e99e0ad573e5b385766ba8df44566bb6602edd959f4ba29cba2e7cd"}
+RELEASED = {
+    1: "5a2baea74e99e0ad573e5b385766ba8df44566bb6602edd959f4ba29cba2e7cd",
+    2: "ac719cfe858bcb621e9cf2023f7947d771f5f3087e4f2742be4532e8380706e5",
+}
 EARLIER = [schema for schema in RELEASED if schema < latest_schema()]
 
 
@@ -90,7 +93,7 @@ def test_everything_of_an_earlier_store_is_read_and_answers(world: CrashWorld, s
     assert world.run(die_at=("before INSERT INTO turns", 25)).killed
     world.run()
     rows = write_back(world.store, schema)
-    assert min(rows.values()) > 0, rows
+    assert all(count > 0 for table, count in rows.items() if table != "imports"), rows
     with pytest.raises(StoreNotReady, match=f"schema {schema} is older"):
         open_reader(world.store)
     ended = world.run()
