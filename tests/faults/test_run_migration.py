@@ -128,7 +128,7 @@ def test_a_step_that_was_cut_off_under_an_earlier_schema_is_gone_on_with(world: 
     assert world.asked()[0].total() == world.needed.total() - kept
 
 
-@pytest.mark.parametrize("schema", EARLIER)
+@pytest.mark.parametrize("schema", EARLIER[:1])  # the earliest goes through all migrations
 def test_a_kill_in_a_migration_leaves_one_schema_or_the_next(world: CrashWorld, schema: int) -> None:
     assert world.run(die_at=("before INSERT INTO turns", 25)).killed
     write_back(world.store, schema)
@@ -137,7 +137,8 @@ def test_a_kill_in_a_migration_leaves_one_schema_or_the_next(world: CrashWorld, 
     log = world.folder / "points"
     world.run(points=str(log))
     points = log.read_text().splitlines()
-    after = points.index("before COMMIT", points.index("before ALTER TABLE turns")) + 5
+    first = next(number for number, point in enumerate(points) if point.startswith("before ALTER TABLE"))
+    after = points.index("before COMMIT", first) + 5
     counts: Counter[str] = Counter()
     left: Counter[int] = Counter()
     for point in points[:after]:

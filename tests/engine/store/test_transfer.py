@@ -201,7 +201,7 @@ def test_steps_that_edited_files_stay_where_they_are_and_are_counted(tmp_path: P
     called, after = spec_step("run1-3"), spec_step("run1-4", attempt_after=StepId("run1-2"))
     first = cut_off("run1-0")
     went_on = spec_step("run1-5", predecessor=StepId("run1-0"))
-    records = [plain, edited, called, a_call("run1-3", 1, 1, an_edit(2)), after, went_on, first]
+    records: list[Record] = [plain, edited, called, after, went_on, first, a_call("run1-3", 1, 1, an_edit(2))]
     store = a_store(tmp_path / "from", *records, *edit_call("run1-0", 1, 1, an_edit(3)))
     done = export(store, [], tmp_path / "steps.gz", {})
     assert (done.steps, done.edited, done.granted) == (1, 4, 0)
