@@ -90,6 +90,7 @@ def test_a_link_within_the_project_is_followed_to_the_file_that_it_leads_to(proj
         ("a.txt/b", ToolFailed, "a file lies where one of its folders should be"),
         ("x" * 300, ToolFailed, "File name too long"),
         ("x/" * 2_500 + "y", ToolFailed, "at most 4,096 characters"),
+        ("x/" * 2_040 + "y", ToolFailed, "longer than the paths of this system"),
         ("caf\udce9.txt", ToolDenied, "not a path in UTF-8"),
     ],
 )
@@ -240,7 +241,7 @@ def test_an_edit_is_the_replacement_of_its_one_place_or_an_error(
         assert not fits
     else:
         assert fits
-        assert found.text == before.replace(*taken)
+        assert found.text == before.replace(taken[0], taken[1])
         assert found.line == before.count("\n", 0, places[0]) + 1
 
 

@@ -196,7 +196,12 @@ def test_a_file_that_rests_is_read_once_for_all_views(project: Project, monkeypa
     known = known_states(lambda: time.time() + 3_600)
     read: list[int] = []
     real = known._digest
-    monkeypatch.setattr(known, "_digest", lambda file: (read.append(file), real(file))[1])
+
+    def counting(file: int) -> Any:
+        read.append(file)
+        return real(file)
+
+    monkeypatch.setattr(known, "_digest", counting)
     for workspace in (project.workspace, project.workspace.over({"b.txt": b"b"}), project.workspace):
         assert _outcome({FILE_STATE: FileState(workspace, known)}, FILE_STATE, path="a.txt") == {
             "digest": content_digest(b"one")
