@@ -20,7 +20,7 @@ class Overlay:
 
     def __init__(self, root: str, files: Mapping[str, bytes | None]) -> None:
         self._root = root
-        self._files = dict(files)
+        self._files = {Place.at(path).real_path: data for path, data in files.items()}
         self._folders = {folder for path, data in files.items() if data is not None for folder in _above(path)}
         self._thinned = {folder for path, data in files.items() if data is None for folder in _above(path)}
         self._children: dict[str, dict[str, EntryKind | None]] = {}
