@@ -5,11 +5,14 @@ Who writes a hook of `.git`, a workflow of `.vibe` or a line of `vibe.yaml` deci
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from ...errors import ToolDenied, ToolFailed
 from .secrets import PRIVATE_FOLDERS, folded
 from .workspace import Place, Workspace, visible
+
+_PATH_BYTES = 4_096  # with the NUL at the end: beyond it a file could be made step by step, and hardly be removed
 
 PROTECTED = PRIVATE_FOLDERS | {".claude", "vibe.yaml"}
 
@@ -22,6 +25,8 @@ def locate_for_writing(workspace: Workspace, path: str) -> Place:
         reason = write_refusal(parts)
         if reason is not None:
             raise ToolDenied(f"{shown}: {reason}")
+    if len(os.fsencode(f"{workspace.root}/{place.real_path}")) >= _PATH_BYTES:
+        raise ToolFailed(f"{shown}: longer than the paths of this system, so that nobody could open it by its name")
     if path.endswith("/"):
         raise ToolFailed(f"{shown}: the path of a file has no `/` at its end")
     try:
