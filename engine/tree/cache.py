@@ -71,14 +71,12 @@ class TreeCache:
             self._drop_oldest()
 
     def _read(self) -> bytes:
-        # Without O_NONBLOCK a pipe that lies there would be waited for.
-        file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(file, "rb") as opened:
-            found = os.fstat(file)
+        with open(self._path, "rb", opener=_open) as file:
+            found = os.fstat(file.fileno())
             theirs = found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
             if theirs or not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES + DIGEST_BYTES:
                 return b""
-            return opened.read(found.st_size)
+            return file.read(found.st_size)
 
     def _write(self, data: bytes) -> None:
         """Under a name of its own first, since other processes may do the same now. Not flushed: a sum is checked."""
@@ -97,3 +95,8 @@ class TreeCache:
             by_age = sorted((item.stat(follow_symlinks=False).st_mtime_ns, item.path) for item in scan)
         for _, path in by_age[:-MAX_PROJECTS]:
             os.unlink(path)
+
+
+def _open(path: str, flags: int) -> int:
+    """Without O_NONBLOCK a pipe that lies there would be waited for."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -51,7 +51,7 @@ class Listing(Struct, frozen=True, kw_only=True):
         try:
             if not file.is_file(follow_symlinks=False):
                 return None
-            with open(os.open(name, _FILE_FLAGS, dir_fd=self.descriptor), "rb") as opened:
+            with open(name, "rb", opener=lambda path, _: os.open(path, _FILE_FLAGS, dir_fd=self.descriptor)) as opened:
                 data = opened.read(limit + 1)
         except OSError:
             return None
