@@ -127,6 +127,8 @@ def list_folder(descriptor: int | None, view: Mapping[str, bytes | None]) -> Lis
                 else:
                     listing.files[item.name] = item
     for name, contents in view.items():
+        if is_private(name.removesuffix("/")):
+            continue
         if contents is None:
             listing.files.pop(name, None)
         elif name.endswith("/"):
