@@ -31,10 +31,12 @@ async def main(args):
     return len(await parallel(agent(prompt, tools=["read"]) for prompt in prompts))
 """
 
-#: Of 1,000 files, each read by three steps; all steps look for files by name, and for a text.
+#: Of 1,000 files, each read by three steps, and a search by name and one by text: in a folder of 50 files that many
+#: steps share, or, one of 20 steps, in all.
 SHARED_LOOKS = _LOOKING % (
     '[["read_file", {"path": f"src/p{f // 50}/f{f}.py"}] for f in (n, (n + 1) % 1000, (n + 7) % 1000)]'
-    ' + [["glob", {"pattern": "src/**/*.py"}], ["grep", {"pattern": "def find_me"}]]'
+    ' + [["glob", {"pattern": "**/*.py", "path": f"src/p{n % 20}" if n % 20 else "."}],'
+    ' ["grep", {"pattern": "def find_me", "path": f"src/p{n % 20}" if n % 20 else "."}]]'
 )
 
 #: Of 5,000 files, each read by one step.
