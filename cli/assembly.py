@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from vibe_workflows.catalog.arguments import bind_arguments
 from vibe_workflows.catalog.index import Index
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
+from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
@@ -204,7 +205,7 @@ def _services(
     backend = equipped(backend or open_backends(settings, checked.island), settings)
     stack.push_async_callback(close_backend, backend)
     checker = checked.host.checker
-    workspace = Workspace(settings.project_root, checker)
+    workspace = Workspace(settings.project_root, IgnoreMemory(checker))
     commands = ConfinedCommands(settings.project_root, accepted=settings.sandbox_accept, environ=os.environ)
     tools = read_tools(workspace, commands)
     return RunServices(
