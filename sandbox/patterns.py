@@ -89,7 +89,7 @@ def ignored(rules: dict[str, str], paths: list[str]) -> list[int]:
     for folder, text in rules.items():
         try:
             specs[folder.rstrip("/")] = GitIgnoreSpec.from_lines(text.split("\n"))
-        except ValueError as error:
+        except (ValueError, re.error) as error:
             raise ValueError(f"{folder or '.'}/.gitignore: {error}") from None
     excluded: dict[str, bool] = {}
 

@@ -19,7 +19,6 @@ from tests.support.field_project import Ended, FieldProject, prompt_of
 from tests.support.leaks import wait_until
 from tests.support.obedient_model import name_in, obey
 
-
 FIX = """\
 async def main(args):
     return await agent("Fix: read f.txt; edit f.txt end more end", tools=["read", "write"], retries=0)

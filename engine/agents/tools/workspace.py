@@ -75,6 +75,8 @@ class Workspace:
             raise ToolDenied(f"{shown}: paths are relative to the project root and have no `..`")
         self._refuse_secret(shown, parts)
         try:
+            if self._has_no_link(parts):  # the usual case, at a fraction of the price
+                return Place(path="/".join(parts) or ".", parts=parts)
             real = os.path.realpath(self._below + "/".join(parts))
         except ValueError as error:
             raise ToolDenied(f"{shown}: not a valid path") from error
@@ -201,6 +203,18 @@ class Workspace:
         from .writing import clear_leftovers
 
         return clear_leftovers(self._root, place)
+
+    def _has_no_link(self, parts: tuple[str, ...]) -> bool:
+        """Whether a path is where it says. What does not exist, or cannot be looked at, is no link."""
+        path = self._root
+        for part in parts:
+            path = f"{path}/{part}"
+            try:
+                if stat.S_ISLNK(os.lstat(path).st_mode):
+                    return False
+            except OSError:
+                return True
+        return True
 
     @staticmethod
     def _refuse_secret(shown: str, parts: tuple[str, ...]) -> None:
