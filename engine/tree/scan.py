@@ -15,9 +15,10 @@ import trio
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..agents.tools.descent import open_folder
+from ..agents.tools.file_state import SETTLED_NS
 from ..agents.tools.walk import MAX_IGNORE_BYTES
 from ..agents.tools.workspace import Place, Workspace, as_text
-from ..attachments import SETTLED_NS
 from ..errors import ToolFailed
 from .listing import Listing, View, list_folder
 from .records import FolderRecord, Known, folder_digest, unreadable_mark
@@ -71,7 +72,7 @@ class Scan:
         view = self._view.get(prefix, {})
         with ExitStack() as opened:
             try:
-                listing = list_folder(opened.enter_context(self._workspace.open_folder(place)), view)
+                listing = list_folder(opened.enter_context(open_folder(self._workspace.root, place)), view)
             except (OSError, ToolFailed) as error:
                 cause = error.__cause__ if isinstance(error, ToolFailed) else error
                 if not prefix or not isinstance(cause, OSError):

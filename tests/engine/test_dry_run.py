@@ -246,15 +246,19 @@ def test_a_store_of_an_older_schema_is_read_as_a_run_would_read_it_and_stays_as_
 
 
 def _make_older(path: Path) -> None:
-    """Take back what the second migration brought."""
+    """Take back what all migrations but the first one brought."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = DELETE")
-    for index in ("steps_cut_off", "steps_by_predecessor"):
+    edits = ("observations_of_edits", "tool_calls_of_edits", "steps_by_attempt")
+    for index in ("steps_cut_off", "steps_by_predecessor", *edits):
         connection.execute(f"DROP INDEX {index}")
-    connection.execute("DROP TABLE imports")
+    for table in ("imports", "changes"):
+        connection.execute(f"DROP TABLE {table}")
     added = {
         "turns": ("system_tokens", "tools_tokens", "context_tokens", "conversation_tokens", "shortened"),
-        "steps": ("predecessor",),
+        "steps": ("predecessor", "attempt_after"),
+        "observations": ("epoch", "changed", "before", "after"),
+        "tool_calls": ("epoch", "changed", "before", "after"),
         "deliveries": ("model_reason", "grounds"),
         "attempts": ("model",),
         "runs": ("refresh",),

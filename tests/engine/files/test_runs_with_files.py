@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.support.sample_files import JPEG, PDF, PNG
 from tests.support.whole_runs import RunProject, body, new_project
@@ -166,7 +167,9 @@ def test_what_a_step_was_sent_is_in_the_store_with_its_first_turn(project: RunPr
         return "done"
 
     report = project.run(body("return await agent('Read', files=['a.txt'], tools=['glob'])"), answer)
-    look = file_observation("a.txt", content_digest(b"one"))
+    (began,) = kept
+    look = file_observation("a.txt", content_digest(b"one"), epoch=began.observations[0].epoch)
+    assert look.epoch > 0
     assert [(step.status, step.observations) for step in kept] == [(StepStatus.RUNNING, (look,))]
     (step,) = project.steps(report.run.id)
     assert step.observations[0] == look
@@ -380,7 +383,9 @@ def test_the_stored_turn_tells_of_a_file_and_does_not_hold_it(project: RunProjec
     assert user.files == expected
     spec = json.loads(step.spec)
     assert spec["files"] == [each.path for each in expected]
-    assert step.observations == tuple(file_observation(each.path, each.digest) for each in expected)
+    assert tuple(replace(seen, epoch=0) for seen in step.observations) == tuple(
+        file_observation(each.path, each.digest) for each in expected
+    )
     assert spec["grants"] == ["read"]
     kept = b"".join(path.read_bytes() for path in (project.folder / ".vibe").glob("vibe.db*"))
     assert b"b.jpg" in kept

@@ -17,7 +17,7 @@ from tests.support.commands import PlainCommands
 from tests.support.memory_folder import memory_folder
 from tests.support.projects import Project
 from vibe_workflows.engine.agents.tools import grep, ripgrep
-from vibe_workflows.engine.agents.tools.file_state import FileState, known_states
+from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.registry import edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.errors import StepFault, ToolDenied, ToolFailed
@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Project:
 
 def _tools(workspace: Workspace) -> dict[str, Tool]:
     tools = (*read_tools(workspace, PlainCommands(Path(workspace.root))), *edit_tools(workspace))
-    return {tool.spec.name: tool for tool in (*tools, FileState(workspace, known_states(time.time)))}
+    return {tool.spec.name: tool for tool in (*tools, FileState(workspace, FileDigests(workspace, time.time)))}
 
 
 async def _looked(tools: Mapping[str, Tool], name: str, arguments: Mapping[str, Any]) -> Any:
@@ -177,11 +177,11 @@ def test_what_ripgrep_finds_on_the_disk_does_not_count_for_other_contents(
 
 
 def test_the_state_of_a_file_is_the_digest_of_all_of_it(project: Project) -> None:
-    large = b"x" * 40_000_000  # more than any tool reads
+    large = b"x" * 30_000_000
     project.write("large", large)
     project.write("small", "small")
     (project.root / "folder").mkdir()
-    state = {FILE_STATE: FileState(project.workspace, known_states(time.time))}
+    state = {FILE_STATE: FileState(project.workspace, FileDigests(project.workspace, time.time))}
     assert _outcome(state, FILE_STATE, path="large") == {"digest": content_digest(large)}
     assert _outcome(state, FILE_STATE, path="./small") == {"digest": content_digest(b"small")}
     for path in ("none", "no/folder"):
@@ -189,46 +189,6 @@ def test_the_state_of_a_file_is_the_digest_of_all_of_it(project: Project) -> Non
     for path in ("folder", "small/x", ".env", "../x", "large\0"):
         outcome = _outcome(state, FILE_STATE, path=path)
         assert issubclass(outcome[0], StepFault), path
-
-
-def test_a_file_that_rests_is_read_once_for_all_views(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = project.write("a.txt", "one")
-    known = known_states(lambda: time.time() + 3_600)
-    read: list[int] = []
-    real = known._digest
-
-    def counting(file: int) -> Any:
-        read.append(file)
-        return real(file)
-
-    monkeypatch.setattr(known, "_digest", counting)
-    for workspace in (project.workspace, project.workspace.over({"b.txt": b"b"}), project.workspace):
-        assert _outcome({FILE_STATE: FileState(workspace, known)}, FILE_STATE, path="a.txt") == {
-            "digest": content_digest(b"one")
-        }
-    assert len(read) == 1
-    view = project.workspace.over({"a.txt": b"two"})
-    assert _outcome({FILE_STATE: FileState(view, known)}, FILE_STATE, path="a.txt")["digest"] == content_digest(b"two")
-    path.write_text("six")
-    assert _outcome({FILE_STATE: FileState(project.workspace, known)}, FILE_STATE, path="a.txt") == {
-        "digest": content_digest(b"six")
-    }
-    assert len(read) == 2
-
-
-def test_a_file_that_never_rests_is_an_error(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = project.write("a.txt", "one")
-    known = known_states(time.time)
-    real = known._digest
-
-    def interrupted(file: int) -> Any:
-        found = real(file)
-        path.write_text(path.read_text() + "more")
-        return found
-
-    monkeypatch.setattr(known, "_digest", interrupted)
-    state = {FILE_STATE: FileState(project.workspace, known)}
-    assert _outcome(state, FILE_STATE, path="a.txt") == (ToolFailed, "a.txt: it changes while it is read")
 
 
 # ---------------------------------------------------------------- what a call may look at
