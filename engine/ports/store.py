@@ -175,8 +175,8 @@ class StoreReader(Protocol):
     def attempts_with_edits(self, key: StepKey) -> list[CutOffStep]:
         """Steps of one key that came to no answer, failed ones among them, and edited files; by order of starting.
 
-        Those that another step stands `attempt_after` or goes on with are left out, those whose edits are all withdrawn,
-        and those that somebody works on.
+        Left out are those that another step stands `attempt_after` or goes on with, those whose edits are all
+        withdrawn, and those that somebody works on.
         """
         ...
 
