@@ -145,6 +145,7 @@ def _each_once(looks: Iterable[Observation]) -> tuple[Observation, ...]:
         name = (look.tool, look.arguments, look.digest)
         if look.change is not None and look.epoch not in edits:
             edits.add(look.epoch)
+            since.clear()
             found.append(look)
         elif look.change is None and name not in since:
             since.add(name)
