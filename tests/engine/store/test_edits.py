@@ -263,8 +263,10 @@ def test_a_step_inherits_the_edits_of_all_attempts_before_it_and_of_what_they_go
         cut_off("three", attempt_after=StepId("two")),
         cut_off("first", attempt_after=StepId("three")),
         a_step("answer", predecessor=StepId("first"), observations=(an_edit(4),)),
+        a_step("after", attempt_after=StepId("first"), observations=(an_edit(4),)),
     )
-    (stored,) = reader.pool(KEY)
+    (stored, after) = reader.pool(KEY)
+    assert after.inherited == stored.inherited, "what is its own it does not inherit"
     assert stored.observations == (an_edit(4),)
     assert [edit.epoch for edit in stored.inherited] == [1, 2, 3]
     assert stored.inherited[0].change == a_change("a.py", "old", "new")
