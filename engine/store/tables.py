@@ -184,16 +184,19 @@ CALL = f"SELECT {TOOL_CALLS.names} FROM tool_calls WHERE step_id = ? AND turn = 
 
 IS_DONE = "SELECT 1 FROM changes WHERE epoch = ? AND done = 1"
 
-#: Edits of the steps that a step stands after, and of all that they go on with or stand after in their turn.
+#: Edits of the steps that a step stands after, and of all that they go on with or stand after in their turn. CROSS JOIN
+#: takes the few rows on its left first: SQLite would look at every step.
 INHERITED = """
 WITH RECURSIVE
-links (id) AS (SELECT ?1 UNION SELECT predecessor FROM steps JOIN links USING (id) WHERE predecessor IS NOT NULL),
+links (id) AS (
+    SELECT ?1 UNION SELECT predecessor FROM links CROSS JOIN steps USING (id) WHERE predecessor IS NOT NULL
+),
 earlier (id) AS (
-    SELECT attempt_after FROM steps JOIN links USING (id) WHERE attempt_after IS NOT NULL
-    UNION SELECT predecessor FROM steps JOIN earlier USING (id) WHERE predecessor IS NOT NULL
-    UNION SELECT attempt_after FROM steps JOIN earlier USING (id) WHERE attempt_after IS NOT NULL
+    SELECT attempt_after FROM links CROSS JOIN steps USING (id) WHERE attempt_after IS NOT NULL
+    UNION SELECT predecessor FROM earlier CROSS JOIN steps USING (id) WHERE predecessor IS NOT NULL
+    UNION SELECT attempt_after FROM earlier CROSS JOIN steps USING (id) WHERE attempt_after IS NOT NULL
 )
-SELECT epoch, changed, before, after FROM tool_calls JOIN earlier ON step_id = id
+SELECT epoch, changed, before, after FROM earlier CROSS JOIN tool_calls ON step_id = id
 WHERE changed IS NOT NULL ORDER BY epoch
 """
 

@@ -197,6 +197,23 @@ def test_calls_that_were_kept_belong_to_all_that_go_on_with_them(path: Path, rea
     assert [call.observation for call in reader.tool_calls(StepId("two"))] == [*step.observations, a_look("c")]
 
 
+def test_a_step_that_was_gone_on_with_twice_keeps_the_turns_before_though_it_finished_none_between(read: Reads) -> None:
+    reader = read(
+        cut_off("one"),
+        a_turn("one", 1),
+        a_call("one", 1, 1, a_look("a")),
+        a_turn("one", 2),
+        a_call("one", 2, 1, a_look("b", "of one")),
+        cut_off("two", predecessor=StepId("one"), turns=2),
+        a_call("two", 2, 1, a_look("b", "of two")),
+        cut_off("three", predecessor=StepId("two"), turns=2),
+        a_call("three", 2, 1, a_look("b", "of three")),
+        a_turn("three", 3),
+    )
+    (step,) = reader.cut_off(KEY)
+    assert (step.id, step.observations) == ("three", (a_look("a"), a_look("b", "of three")))
+
+
 def test_the_same_look_counts_once_unless_an_edit_came_between(read: Reads) -> None:
     looks = [a_look("a", epoch=1), a_look("a", epoch=2), an_edit(3), a_look("a", epoch=4), a_look("a", epoch=5)]
     reader = read(cut_off("s"), *[a_call("s", 1, n, look) for n, look in enumerate(looks)], a_turn("s", 2))
@@ -246,8 +263,10 @@ def test_a_step_inherits_the_edits_of_all_attempts_before_it_and_of_what_they_go
         cut_off("three", attempt_after=StepId("two")),
         cut_off("first", attempt_after=StepId("three")),
         a_step("answer", predecessor=StepId("first"), observations=(an_edit(4),)),
+        a_step("after", attempt_after=StepId("first"), observations=(an_edit(4),)),
     )
-    (stored,) = reader.pool(KEY)
+    (stored, after) = reader.pool(KEY)
+    assert after.inherited == stored.inherited, "what is its own it does not inherit"
     assert stored.observations == (an_edit(4),)
     assert [edit.epoch for edit in stored.inherited] == [1, 2, 3]
     assert stored.inherited[0].change == a_change("a.py", "old", "new")

@@ -319,13 +319,16 @@ def editing_run(number: int, text: str) -> list[Record]:
 
 def test_a_run_that_stays_keeps_the_chains_and_contents_that_it_used_and_no_others(path: Path) -> None:
     write_store(path, [SOURCE, *editing_run(0, "first"), *editing_run(1, "second"), *contents("loose")])
+    earlier = an_edit(1_000, "b.py", before="of an entry alone", after=None)
+    write_store(path, [*contents("of an entry alone"), *entries("run1-1", earlier)])
     done = collect(path, Retention(keep_runs=1), NOW)
     assert (done.runs, done.steps, done.texts) == (1, 1, 3)
     with closing(open_reader(path)) as reader:
         assert [entry.step_id for entry in reader.chains(["a.py"])] == ["run1-1"]
         assert reader.contents(content_digest(b"second before")) == b"second before"
+        assert reader.contents(content_digest(b"of an entry alone")) == b"of an entry alone"
         assert reader.contents(content_digest(b"first after")) is None
-        assert reader.latest_epoch() == 2
+        assert reader.latest_epoch() == 1_000
     assert_whole(path)
 
 
@@ -349,10 +352,10 @@ def test_steps_that_need_each_other_go_those_first_that_need(path: Path) -> None
     write_store(
         path,
         [
-            cut_off("a"),
-            cut_off("b", attempt_after=StepId("a")),
-            cut_off("c", predecessor=StepId("b"), attempt_after=StepId("a")),
             cut_off("circle", predecessor=StepId("circle"), attempt_after=StepId("c")),
+            cut_off("c", predecessor=StepId("b"), attempt_after=StepId("a")),
+            cut_off("b", attempt_after=StepId("a")),
+            cut_off("a"),
         ],
     )
     with closing(sqlite3.connect(path)) as connection:
