@@ -38,7 +38,9 @@ class Footprint(Struct, frozen=True, kw_only=True):
         if not self.path or path.startswith(self.path + "/"):
             return True
         folder, _, name = path.rpartition("/")
-        return name in (".gitignore", ".gitattributes") and (not folder or self.path == folder or self.path.startswith(folder + "/"))
+        return name in (".gitignore", ".gitattributes") and (
+            not folder or self.path == folder or self.path.startswith(folder + "/")
+        )
 
 
 class Tool(Protocol):
