@@ -216,6 +216,16 @@ def test_what_cannot_be_a_real_path_is_no_place(project: Project, path: str) -> 
         project.workspace.over({path: b"x"})
 
 
+@pytest.mark.parametrize("path", [".git/hooks/pre-commit", "a/.VIBE/x", "vibe.yaml", ".claude/agents/x.md", ".env"])
+def test_what_no_tool_writes_is_not_written_whoever_asks(project: Project, path: str) -> None:
+    with pytest.raises(ToolDenied):
+        _write(project, path, b"new", None)
+    project.write(path, "old")
+    with pytest.raises(ToolDenied):
+        _remove(project, path, b"old")
+    assert (project.root / path).read_text() == "old"
+
+
 def test_no_tool_shows_a_temporary_file(project: Project) -> None:
     repository(project.root)
     project.write(f"src/{LEFTOVER}", "half")
