@@ -19,7 +19,7 @@ import pytest
 import trio
 
 from tests.support.projects import Project
-from vibe_workflows.engine.agents.tools import descent, protected, workspace, writing
+from vibe_workflows.engine.agents.tools import descent, workspace, writing
 from vibe_workflows.engine.agents.tools.workspace import Place, Workspace
 from vibe_workflows.engine.agents.tools.write_file import WriteFile
 from vibe_workflows.engine.errors import ToolDenied, ToolFailed
@@ -33,6 +33,10 @@ HELD = "as it was"
 def _naive_locate(self: Workspace, path: str) -> Place:
     real = os.path.realpath(os.path.join(self._root, path))
     return Place(path=path, parts=tuple(os.path.relpath(real, self._root).split("/")))
+
+
+def _naive_place(path: str) -> Place:
+    return Place(path=path, parts=tuple(path.split("/")))
 
 
 def _write_in_place(root: str, place: Place, data: bytes, _before: bytes | None) -> None:
@@ -57,8 +61,9 @@ def _following() -> AbstractContextManager[object]:
 
 GUARDS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "confinement": lambda: mock.patch.object(Workspace, "locate", _naive_locate),
+    "real paths": lambda: mock.patch.object(Place, "at", _naive_place),
     "secrets": lambda: mock.patch.object(workspace, "refusal", return_value=None),
-    "protected": lambda: mock.patch.object(protected, "write_refusal", return_value=None),
+    "protected": lambda: mock.patch.object(workspace, "write_refusal", return_value=None),
     "links": _following,
     "regular files": lambda: mock.patch.object(descent, "_refuse_irregular", return_value=None),
     "rename": lambda: mock.patch.object(writing, "replace_file", _write_in_place),
@@ -144,6 +149,7 @@ def _null(target: Target) -> None:
         pytest.skip("devices cannot be made here")
 
 
+_OUT = ("confinement", "real paths")
 ATTACKS = [
     _aimed_at(".git/hooks/pre-commit", "secrets", "protected"),
     _aimed_at(".git/config", "secrets", "protected"),
@@ -177,21 +183,29 @@ ATTACKS = [
     Attack(
         name="a link leads to a file outside",
         path="link.txt",
-        guards=("confinement",),
+        guards=_OUT,
         got_through=_outside_is_marked,
         prepare=lambda target: (target.root / "link.txt").symlink_to("../outside/file.txt"),
     ),
     Attack(
         name="a link leads to a folder outside",
         path="link/new/file.txt",
-        guards=("confinement",),
+        guards=_OUT,
         got_through=_outside_is_marked,
         prepare=lambda target: (target.root / "link").symlink_to("../outside"),
     ),
     Attack(
-        name="the path climbs out", path="src/../../outside/x", guards=("confinement",), got_through=_outside_is_marked
+        name="the path climbs out",
+        path="src/../../outside/x",
+        guards=_OUT,
+        got_through=_outside_is_marked,
     ),
-    Attack(name="the path is absolute", path="/ABSOLUTE", guards=("confinement",), got_through=_outside_is_marked),
+    Attack(
+        name="the path is absolute",
+        path="/ABSOLUTE",
+        guards=_OUT,
+        got_through=_outside_is_marked,
+    ),
     Attack(
         name="a folder is exchanged for a link between plan and write",
         path="src/new.txt",

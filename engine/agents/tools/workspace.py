@@ -21,7 +21,7 @@ from ...ports import Checker
 from . import descent
 from .descent import NO_FILE, EntryKind, Place, kind_of, told, visible
 from .overlay import Overlay
-from .secrets import refusal
+from .secrets import refusal, write_refusal
 
 __all__ = ["INLINE_BYTES", "MAX_PATH_CHARS", "EntryKind", "Place", "Workspace", "as_text", "visible"]
 
@@ -167,7 +167,9 @@ class Workspace:
                 scan: Iterator[os.DirEntry[str]] = iter(())
             else:
                 scan = stack.enter_context(os.scandir(descriptor))
-            held = ((item.name, kind_of(item)) for item in scan if item.name not in changed)
+            held = ((item.name, kind_of(item)) for item in scan)
+            if changed:
+                held = (entry for entry in held if entry[0] not in changed)
             yield chain(held, ((name, kind) for name, kind in changed.items() if kind is not None))
 
     def stat_file(self, place: Place) -> os.stat_result:
@@ -182,20 +184,30 @@ class Workspace:
 
     # ------------------------------------------------------------ edits
 
+    def require_writable(self, place: Place) -> None:
+        """Raises ToolDenied where no tool writes: also for paths of a store, which anybody may have made."""
+        for parts in (place.parts, place.path.split("/")):
+            self._refuse_secret(visible(place.path), tuple(parts))
+            reason = write_refusal(parts)
+            if reason is not None:
+                raise ToolDenied(f"{visible(place.path)}: {reason}")
+
     async def write(self, place: Place, data: bytes, *, before: bytes | None) -> None:
         """Make `data` the contents of one file, at once: nobody ever sees a part. The folders that it needs are made.
 
-        Raises ToolFailed where the file is not as `before` says (None: absent), and then it is as it was. Not cut short
-        by a cancellation. A file keeps its mode; a hard link of another name keeps the old contents.
+        Raises ToolFailed where the file is not as `before` says (None: absent), and then it is as it was; ToolDenied as
+        `require_writable`. Not cut short by a cancellation. A hard link of another name keeps the old contents.
         """
         from .writing import replace_file  # most runs write nothing
 
+        self.require_writable(place)
         await trio.to_thread.run_sync(replace_file, self._root, place, data, before)
 
     async def remove(self, place: Place, *, before: bytes, and_folders: bool = False) -> None:
         """Remove one file; with `and_folders` also the folders that this leaves empty. Raises as `write`."""
         from .writing import remove_file
 
+        self.require_writable(place)
         await trio.to_thread.run_sync(remove_file, self._root, place, before, and_folders)
 
     def clear_leftovers(self, place: Place) -> int:

@@ -136,6 +136,12 @@ def test_an_unmerged_file_shows_as_it_would_on_the_disk(root: Path) -> None:
     _assert_same(root, {"a.txt": None})
 
 
+def test_what_is_staged_has_nothing_to_do_with_a_view(root: Path) -> None:
+    git(root, "mv", "src/b.txt", "src/renamed.txt")
+    seen = _assert_same(root, {"src/b.txt": b"x", "src/renamed.txt": None}, staged=True)
+    assert [each["status"] for each in seen["files"]] == ["renamed"]
+
+
 def test_without_a_repository_a_view_is_an_error_as_the_disk_is(tmp_path: Path) -> None:
     with pytest.raises(ToolFailed, match="in no git repository"):
         _diff(tmp_path, {"a.txt": b"x"})

@@ -23,7 +23,7 @@ from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.errors import StepFault, ToolDenied, ToolFailed
 from vibe_workflows.engine.keys import content_digest
 from vibe_workflows.engine.model import FILE_STATE
-from vibe_workflows.engine.ports import Tool
+from vibe_workflows.engine.ports import Footprint, Tool
 
 
 @pytest.fixture
@@ -221,6 +221,15 @@ def test_the_footprint_of_a_call_is_where_it_looks(
     found = _tools(project.workspace)[tool].footprint(arguments)
     assert found is not None
     assert (found.path, found.deep) == (path, deep)
+
+
+def test_all_below_a_folder_depends_on_the_rules_above_it_and_on_nothing_else_there() -> None:
+    deep = Footprint(path="src/in", deep=True)
+    covered = ["src/in", "src/in/a", ".gitignore", "src/.gitignore", "src/.gitattributes", "src/in/x/.gitignore"]
+    assert [path for path in covered if not deep.covers(path)] == []
+    assert [path for path in ("src", "src/a", "a", "src/inn", "other/.gitignore") if deep.covers(path)] == []
+    assert not Footprint(path="src/in").covers("src/in/a")
+    assert Footprint(path="", deep=True).covers("any/thing")
 
 
 @pytest.mark.parametrize("arguments", [{}, {"path": 7}, {"path": "a", "nonsense": 1}, {"path": None, "x": []}])

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from tests.support.projects import Project
+from tests.support.repositories import repository
 from vibe_workflows.engine.agents.tools import writing
 from vibe_workflows.engine.agents.tools.workspace import Place
 from vibe_workflows.engine.errors import ToolDenied, ToolFailed
@@ -207,11 +208,33 @@ def test_a_write_holds_its_temporary_file_so_that_nobody_clears_it(
     assert (project.root / "a.txt").read_bytes() == b"new"
 
 
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/x", "a//b", "./a", "a/", "a\0b"])
+def test_what_cannot_be_a_real_path_is_no_place(project: Project, path: str) -> None:
+    with pytest.raises(ToolDenied):
+        Place.at(path)
+    with pytest.raises(ToolDenied):
+        project.workspace.over({path: b"x"})
+
+
+@pytest.mark.parametrize("path", [".git/hooks/pre-commit", "a/.VIBE/x", "vibe.yaml", ".claude/agents/x.md", ".env"])
+def test_what_no_tool_writes_is_not_written_whoever_asks(project: Project, path: str) -> None:
+    with pytest.raises(ToolDenied):
+        _write(project, path, b"new", None)
+    project.write(path, "old")
+    with pytest.raises(ToolDenied):
+        _remove(project, path, b"old")
+    assert (project.root / path).read_text() == "old"
+
+
 def test_no_tool_shows_a_temporary_file(project: Project) -> None:
+    repository(project.root)
+    project.write(f"src/{LEFTOVER}", "half")
     project.write(LEFTOVER, "half")
     project.write("a.txt", "half")
     assert project.data("glob", pattern="**/*")["paths"] == ["a.txt"]
     assert [each["path"] for each in project.data("grep", pattern="half")["matches"]] == ["a.txt"]
-    assert project.data("list_files")["entries"] == [{"name": "a.txt", "type": "file"}]
+    assert [each["name"] for each in project.data("list_files")["entries"]] == ["a.txt", "src"]
+    changed = project.data("git_diff")
+    assert ([each["path"] for each in changed["files"]], changed["left_out"]) == (["a.txt"], [])
     with pytest.raises(ToolDenied, match="temporary file of an edit"):
         project.call("read_file", path=LEFTOVER)
