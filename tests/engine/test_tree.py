@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
@@ -124,6 +125,42 @@ def test_a_folder_that_is_gone_when_it_is_listed_has_no_files(tree: Tree) -> Non
     """Here: one that a view names, and the disk has a file in its place."""
     before = tree.digest()
     assert tree.digest({"a.py/new": None}) == before
+
+
+@contextmanager
+def _without_privileges() -> Iterator[None]:
+    """Root may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("shut", "mode", "change"),
+    [
+        ("src/b.py", 0o000, lambda root: (root / "src/b.py").write_text("longer")),
+        ("src", 0o000, lambda root: (root / "src/new.py").write_text("")),
+        ("src", 0o444, lambda root: (root / "src/new.py").write_text("")),  # names, but nothing else
+    ],
+)
+def test_what_cannot_be_read_counts_by_what_is_known_of_it(
+    tree: Tree, shut: str, mode: int, change: Callable[[Path], object]
+) -> None:
+    tree.root.parent.chmod(0o755)
+    open_mode = (tree.root / shut).stat().st_mode
+    seen = []
+    for _ in range(2):
+        (tree.root / shut).chmod(mode)
+        with _without_privileges():
+            seen += [trio.run(tree.tree.digest), trio.run(tree.tree.digest)]
+        (tree.root / shut).chmod(open_mode)
+        change(tree.root)
+    assert seen[0] == seen[1] != seen[2] == seen[3]
 
 
 # ---------------------------------------------------------------- what is asked and read again
