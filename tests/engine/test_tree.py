@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import trio
+import trio.testing
 
 from tests.support.memory_folder import memory_folder
 from tests.support.trees import Tree
@@ -201,6 +202,29 @@ def test_a_change_is_seen_whose_time_of_modification_was_set_back(tree: Tree) ->
     os.utime(file, ns=(then.st_atime_ns, then.st_mtime_ns))
     assert file.stat().st_mtime_ns == then.st_mtime_ns
     assert tree.digest() != before
+
+
+def test_a_look_that_was_cancelled_leaves_nothing_behind(tree: Tree) -> None:
+    async def cancelled_at_each_wait() -> str:
+        for _ in range(20):
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(tree.tree.digest)
+                    await trio.testing.wait_all_tasks_blocked()
+                    scope.cancel()
+        return await tree.tree.digest()
+
+    assert trio.run(cancelled_at_each_wait) == tree.from_scratch()
+
+
+def test_looks_at_the_same_time_read_a_file_once(tree: Tree) -> None:
+    async def several() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(tree.tree.digest)
+
+    trio.run(several)
+    assert len(tree.checker.asked) == len(set(tree.checker.asked))
 
 
 # ---------------------------------------------------------------- whom the cache believes
