@@ -31,7 +31,7 @@ class Rules(Struct, frozen=True, kw_only=True):
 async def ignored_paths(checker: Checker, asked: Collection[tuple[Rules, Sequence[str]]]) -> dict[str, bool]:
     """Whether each path is ignored under its rules; the paths of folders end in a slash.
 
-    Those that cannot be told are left out: their rules are malformed, or take too long.
+    Those that cannot be told are left out: their rules take too long.
     """
     decided: dict[str, bool] = {}
     for texts, paths in _batches(asked):

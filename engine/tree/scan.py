@@ -1,8 +1,8 @@
 """One look at a tree: folders are listed, files that are not known to be unchanged are read. Blocking, in a thread.
 
 A folder of whose names some are not decided is left until the checker has been asked (`Scan.undecided`). What nobody
-can decide counts: the checker is asked in JSON, which cannot hold a name that is no UTF-8, and ignore rules may be
-malformed. So does what cannot be read or listed: a part is never taken for the whole.
+can decide counts: the checker is asked in JSON, which cannot hold a name that is no UTF-8, and ignore rules may
+take too long. So does what cannot be read or listed: a part is never taken for the whole.
 """
 
 from __future__ import annotations

@@ -41,7 +41,17 @@ def looks(bench: Bench) -> list[Row]:
 def tree(bench: Bench) -> list[Row]:
     """The cache takes no file for settled that changed in the last two seconds: writing 50,000 takes longer."""
     write_sources(bench.project, 50_000)
-    git = ("git", "-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "core.untrackedCache=true")
+    git = (
+        "git",
+        "-c",
+        "user.name=bench",
+        "-c",
+        "user.email=bench@localhost",
+        "-c",
+        "core.untrackedCache=true",
+        "-c",
+        "gc.auto=0",
+    )
     for command in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "all")):
         bench.once(*git, *command)
     status = bench.process(*git, "status", "--porcelain").seconds

@@ -6,12 +6,14 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 import pytest
 import trio
+import trio.testing
 
 from tests.support.memory_folder import memory_folder
 from tests.support.trees import Tree
@@ -110,20 +112,57 @@ def test_a_socket_and_a_pipe_are_not_opened(tree: Tree) -> None:
         assert len({before, with_socket, tree.digest()}) == 3
 
 
-def test_rules_that_no_one_can_apply_ignore_nothing(tree: Tree) -> None:
-    tree.write("src/.gitignore", "[z-a]\n")
-    tree.digest()
+def test_rules_that_cannot_be_applied_ignore_nothing(tree: Tree) -> None:
+    tree.checker.refuses = True
     before = tree.digest()
     tree.write("src/x.log", "changed")
     tree.checker.asked.clear()
     assert tree.digest() != before
-    assert "src/x.log" in tree.checker.asked  # they may be mended elsewhere: it is not taken for decided
+    assert "src/x.log" in tree.checker.asked  # next time they may be: it is not taken for decided
+    tree.checker.refuses = False
+    assert tree.digest() == tree.from_scratch()
 
 
 def test_a_folder_that_is_gone_when_it_is_listed_has_no_files(tree: Tree) -> None:
     """Here: one that a view names, and the disk has a file in its place."""
     before = tree.digest()
     assert tree.digest({"a.py/new": None}) == before
+
+
+@contextmanager
+def _without_privileges() -> Iterator[None]:
+    """Root may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("shut", "mode", "change"),
+    [
+        ("src/b.py", 0o000, lambda root: (root / "src/b.py").write_text("longer")),
+        ("src", 0o000, lambda root: (root / "src/new.py").write_text("")),
+        ("src", 0o444, lambda root: (root / "src/new.py").write_text("")),  # names, but nothing else
+    ],
+)
+def test_what_cannot_be_read_counts_by_what_is_known_of_it(
+    tree: Tree, shut: str, mode: int, change: Callable[[Path], object]
+) -> None:
+    tree.root.parent.chmod(0o755)
+    open_mode = (tree.root / shut).stat().st_mode
+    seen = []
+    for _ in range(2):
+        (tree.root / shut).chmod(mode)
+        with _without_privileges():
+            seen += [trio.run(tree.tree.digest), trio.run(tree.tree.digest)]
+        (tree.root / shut).chmod(open_mode)
+        change(tree.root)
+    assert seen[0] == seen[1] != seen[2] == seen[3]
 
 
 # ---------------------------------------------------------------- what is asked and read again
@@ -163,6 +202,29 @@ def test_a_change_is_seen_whose_time_of_modification_was_set_back(tree: Tree) ->
     os.utime(file, ns=(then.st_atime_ns, then.st_mtime_ns))
     assert file.stat().st_mtime_ns == then.st_mtime_ns
     assert tree.digest() != before
+
+
+def test_a_look_that_was_cancelled_leaves_nothing_behind(tree: Tree) -> None:
+    async def cancelled_at_each_wait() -> str:
+        for _ in range(20):
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(tree.tree.digest)
+                    await trio.testing.wait_all_tasks_blocked()
+                    scope.cancel()
+        return await tree.tree.digest()
+
+    assert trio.run(cancelled_at_each_wait) == tree.from_scratch()
+
+
+def test_looks_at_the_same_time_read_a_file_once(tree: Tree) -> None:
+    async def several() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(tree.tree.digest)
+
+    trio.run(several)
+    assert len(tree.checker.asked) == len(set(tree.checker.asked))
 
 
 # ---------------------------------------------------------------- whom the cache believes
