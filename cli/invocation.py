@@ -37,6 +37,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     new: bool = False
     fresh: bool = False
     refresh: tuple[str, ...] = ()
+    accept: bool = False
     seed: str | None = None
     resume: str | None = None
 
@@ -96,6 +97,7 @@ def _request(asked: Asked, settings: Settings, given: Mapping[str, object]) -> R
         new=asked.new,
         fresh=asked.fresh,
         refresh=asked.refresh,
+        accept=asked.accept,
         seed=asked.seed,
         resume=asked.resume,
         budget=parse_budget(given["budget"]) if given.get("budget") else None,

@@ -198,6 +198,13 @@ class StoreReader(Protocol):
         """
         ...
 
+    def edits_of_run(self, run_id: RunId) -> list[OwnStep]:
+        """The steps with edits that answered one run or that it worked on, and those of the runs that it goes on with.
+
+        What they edited may lie on the disk no longer, and may be withdrawn.
+        """
+        ...
+
     def chains(self, paths: Collection[str]) -> list[FileChange]:
         """All entries of these paths, by epoch."""
         ...
@@ -211,6 +218,10 @@ class StoreReader(Protocol):
         ...
 
     def run(self, run_id: RunId) -> Run | None: ...
+
+    def alive_runs(self) -> tuple[RunId, ...]:
+        """Those that a process works on."""
+        ...
 
     def find_runs(self, prefix: str) -> list[Run]:
         """Runs whose id begins with `prefix`, newest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from ..model import Edit, Observation, RunId, RunStatus, StepId, StepKey, StepStatus
 from ..ports import CutOffStep, FileChange, OwnStep
@@ -23,6 +23,12 @@ _INVOCATIONS = """
 SELECT id, status, finished_at FROM runs WHERE path = ? AND args_digest = ? ORDER BY started_at DESC, rowid DESC
 """
 _DELIVERED = "SELECT step_id, label FROM deliveries WHERE run_id = ? ORDER BY seq DESC"
+#: A run with those that it goes on with.
+_LINEAGE = """
+SELECT earlier.id FROM runs JOIN runs AS earlier ON earlier.lineage = runs.lineage
+WHERE runs.id = ? AND (earlier.started_at, earlier.rowid) <= (runs.started_at, runs.rowid)
+ORDER BY earlier.started_at DESC, earlier.rowid DESC
+"""
 _WORKED_ON = "SELECT id FROM steps WHERE run_id = ?1 UNION SELECT step_id FROM changes WHERE run_id = ?1"
 #: The steps of a list that may own edits: they made some, or go on with a step that may have, or stand after one.
 _MAY_EDIT = """
@@ -70,7 +76,18 @@ class Chains:
     def own_steps(self, path: str, args_digest: str, run_id: RunId | None) -> list[OwnStep]:
         if not self.some():
             return []
-        labels = self._steps_of_invocations(path, args_digest, run_id)
+        return self._with_edits(self._steps_of_invocations(path, args_digest, run_id))
+
+    def of_run(self, run_id: RunId) -> list[OwnStep]:
+        labels: dict[str, str] = {}
+        if self.some():
+            for (run,) in self._execute(_LINEAGE, (run_id,)).fetchall():
+                self._add_delivered(run, labels)
+                self._add_worked_on(run, labels)
+        return self._with_edits(labels)
+
+    def _with_edits(self, labels: Mapping[str, str]) -> list[OwnStep]:
+        """Those of some steps, each with its label, that own edits."""
         found = self._execute(_MAY_EDIT, (json.dumps(list(labels)),)).fetchall()
         later = {step for *_, predecessor, attempt_after in found for step in (predecessor, attempt_after)}
         steps: list[OwnStep] = []
@@ -89,13 +106,19 @@ class Chains:
             reached = reached or last
             if not reached or (not last and finished_at is None and self._locks.is_owned(run)):
                 continue
-            for step, label in self._execute(_DELIVERED, (run,)).fetchall():
-                labels[step] = labels.get(step) or label
+            self._add_delivered(run, labels)
             if status == RunStatus.COMPLETED and not last:
                 break
-            for (step,) in self._execute(_WORKED_ON, (run,)).fetchall():
-                labels.setdefault(step, "")
+            self._add_worked_on(run, labels)
         return labels
+
+    def _add_delivered(self, run: str, labels: dict[str, str]) -> None:
+        for step, label in self._execute(_DELIVERED, (run,)).fetchall():
+            labels[step] = labels.get(step) or label
+
+    def _add_worked_on(self, run: str, labels: dict[str, str]) -> None:
+        for (step,) in self._execute(_WORKED_ON, (run,)).fetchall():
+            labels.setdefault(step, "")
 
     def _edits(self, step_id: StepId, status: str, observed: int) -> tuple[Edit, ...]:
         seen: list[Observation] = []

@@ -38,7 +38,7 @@ class WorkspaceFiles:
         if after is not None:
             await self._workspace.write(place, after, before=before)
         elif before is not None:
-            await self._workspace.remove(place, before=before)
+            await self._workspace.remove(place, before=before, and_folders=True)
 
     def clear_leftovers(self, paths: Collection[str]) -> None:
         for path in paths:
