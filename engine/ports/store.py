@@ -139,6 +139,7 @@ class OwnStep(Struct, frozen=True, kw_only=True):
 
     id: StepId
     key: StepKey
+    run_id: RunId  # the invocation by which it was found: the one whose undo takes its edits back
     place: str  # of its latest delivery; "" where it came to none
     label: str
     edits: tuple[Edit, ...]  # inherited ones among them, by epoch

@@ -76,7 +76,8 @@ class Chains:
     def own_steps(self, path: str, args_digest: str, run_id: RunId | None) -> list[OwnStep]:
         if not self.some():
             return []
-        return self._with_edits(self._steps_of_invocations(path, args_digest, run_id))
+        latest, labels = self._steps_of_invocations(path, args_digest, run_id)
+        return self._with_edits(labels, latest)
 
     def of_run(self, run_id: RunId) -> list[OwnStep]:
         labels: dict[str, str] = {}
@@ -84,9 +85,9 @@ class Chains:
             for (run,) in self._execute(_LINEAGE, (run_id,)).fetchall():
                 self._add_delivered(run, labels)
                 self._add_worked_on(run, labels)
-        return self._with_edits(labels)
+        return self._with_edits(labels, run_id)
 
-    def _with_edits(self, labels: Mapping[str, str]) -> list[OwnStep]:
+    def _with_edits(self, labels: Mapping[str, str], run_id: str) -> list[OwnStep]:
         """Those of some steps, each with its label, that own edits."""
         found = self._execute(_MAY_EDIT, (json.dumps(list(labels)),)).fetchall()
         later = {step for *_, predecessor, attempt_after in found for step in (predecessor, attempt_after)}
@@ -94,11 +95,21 @@ class Chains:
         for id_, key, status, place, observed, *_ in found:
             edits = () if id_ in later else self._edits(id_, status, observed)
             if edits:
-                steps.append(OwnStep(id=StepId(id_), key=StepKey(key), place=place, label=labels[id_], edits=edits))
+                steps.append(
+                    OwnStep(
+                        id=StepId(id_),
+                        key=StepKey(key),
+                        run_id=RunId(run_id),
+                        place=place,
+                        label=labels[id_],
+                        edits=edits,
+                    )
+                )
         return steps
 
-    def _steps_of_invocations(self, path: str, args_digest: str, run_id: RunId | None) -> dict[str, str]:
-        """The steps that count, each with its latest label, "" where it was not delivered."""
+    def _steps_of_invocations(self, path: str, args_digest: str, run_id: RunId | None) -> tuple[str, dict[str, str]]:
+        """The latest invocation; the steps that count, each with its latest label, "" where it was not delivered."""
+        latest = ""
         labels: dict[str, str] = {}
         reached = run_id is None
         for run, status, finished_at in self._execute(_INVOCATIONS, (plain(path), args_digest)).fetchall():
@@ -106,11 +117,12 @@ class Chains:
             reached = reached or last
             if not reached or (not last and finished_at is None and self._locks.is_owned(run)):
                 continue
+            latest = latest or run
             self._add_delivered(run, labels)
             if status == RunStatus.COMPLETED and not last:
                 break
             self._add_worked_on(run, labels)
-        return labels
+        return latest, labels
 
     def _add_delivered(self, run: str, labels: dict[str, str]) -> None:
         for step, label in self._execute(_DELIVERED, (run,)).fetchall():
