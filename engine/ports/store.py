@@ -139,6 +139,7 @@ class OwnStep(Struct, frozen=True, kw_only=True):
 
     id: StepId
     key: StepKey
+    run_id: RunId  # the invocation by which it was found: the one whose undo takes its edits back
     place: str  # of its latest delivery; "" where it came to none
     label: str  # likewise
     edits: tuple[Edit, ...]  # inherited ones among them, by epoch
@@ -200,6 +201,13 @@ class StoreReader(Protocol):
         """
         ...
 
+    def edits_of_run(self, run_id: RunId) -> list[OwnStep]:
+        """The steps with edits that answered one run or that it worked on, and those of the runs that it goes on with.
+
+        What they edited may lie on the disk no longer, and may be withdrawn.
+        """
+        ...
+
     def chains(self, paths: Collection[str]) -> list[FileChange]:
         """All entries of these paths, by epoch."""
         ...
@@ -213,6 +221,10 @@ class StoreReader(Protocol):
         ...
 
     def run(self, run_id: RunId) -> Run | None: ...
+
+    def alive_runs(self) -> tuple[RunId, ...]:
+        """Those that a process works on."""
+        ...
 
     def find_runs(self, prefix: str) -> list[Run]:
         """Runs whose id begins with `prefix`, newest first."""

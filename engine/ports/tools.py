@@ -131,7 +131,10 @@ class ProjectFiles(Protocol):
         ...
 
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
-        """Make of the file what `after` says (None: remove it), at once or not at all, unless it is not `before`."""
+        """Make of the file what `after` says, at once or not at all, unless it is not `before`. None: no such file.
+
+        With a file that is removed go the folders that this leaves empty.
+        """
         ...
 
     def clear_leftovers(self, paths: Collection[str]) -> None:

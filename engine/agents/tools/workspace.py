@@ -36,17 +36,25 @@ _BINARY_PROBE = 8192
 class Workspace:
     """The files below `root`. Paths are relative and POSIX; messages name them so, and never where the root lies."""
 
-    def __init__(self, root: Path, checker: Checker, *, overlay: Mapping[str, bytes | None] | None = None) -> None:
+    def __init__(
+        self, root: Path, checker: Checker | None, *, overlay: Mapping[str, bytes | None] | None = None
+    ) -> None:
+        """Without a checker it is for whole files: nothing can be matched in it."""
         self._root = os.path.realpath(root)
         self._below = self._root.rstrip("/") + "/"
-        self.checker = checker
+        self._checker = checker
         self._overlay = Overlay(self._root, overlay) if overlay else None
 
     def over(self, files: Mapping[str, bytes | None]) -> Workspace:
         """The same project with some files otherwise, by real path; None: absent. For looks only; see `Overlay`."""
         if not files:
             return self
-        return Workspace(Path(self._root), self.checker, overlay={**self.overlaid, **files})
+        return Workspace(Path(self._root), self._checker, overlay={**self.overlaid, **files})
+
+    @property
+    def checker(self) -> Checker:
+        assert self._checker is not None, "this workspace is for whole files"
+        return self._checker
 
     @property
     def overlaid(self) -> Mapping[str, bytes | None]:
