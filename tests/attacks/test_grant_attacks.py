@@ -24,14 +24,13 @@ from vibe_workflows.engine import run as run_module
 from vibe_workflows.engine.agents import loop
 from vibe_workflows.engine.agents.calls import Calls
 from vibe_workflows.engine.agents.tools import descent, registry, workspace
-from vibe_workflows.engine.agents.tools.editing import Editing
 from vibe_workflows.engine.agents.tools.read_file import ReadFile
 from vibe_workflows.engine.agents.tools.workspace import Place, Workspace
 from vibe_workflows.engine.agents.tools.write_file import WriteFile
 from vibe_workflows.engine.errors import ExitCode, VibeError
 from vibe_workflows.engine.launch import RunReport
 from vibe_workflows.engine.model import JSON, ModelReply, ModelRequest
-from vibe_workflows.engine.ports import Tool, ToolResult
+from vibe_workflows.engine.ports import Tool
 
 MARK = "attack-marker-5309"
 
@@ -111,26 +110,18 @@ class Attack:
         return self.name
 
 
-async def _plan_and_write(self: Editing, arguments: Mapping[str, JSON]) -> ToolResult:
-    """What the engine does with an edit, but for what it puts on record."""
-    plan = await self.plan(arguments)
-    await self._workspace.write(Place.at(plan.path), plan.after, before=plan.before)
-    return plan.result
-
-
-def _editing_at_once() -> AbstractContextManager[object]:
-    return mock.patch.object(Editing, "run", _plan_and_write)
-
-
 WRITE = f"path='owned.txt', content='{MARK}'"
 
 
 def _swap_between_check_and_opening() -> AbstractContextManager[object]:
+    """The path is checked twice: for what the look may depend on, and to be opened."""
     real = Workspace.locate
+    checked: list[str] = []
 
     def locate(self: Workspace, path: str) -> Place:
         place = real(self, path)
-        if path == "notes.md" and not (target := Path(self._root, path)).is_symlink():
+        checked.append(path)
+        if checked.count("notes.md") == 2 and not (target := Path(self._root, path)).is_symlink():
             target.unlink()
             target.symlink_to("../outside.txt")
         return place
@@ -181,7 +172,6 @@ ATTACKS = [
         name="a model writes with a tool that its step was not given",
         guards=("given tools",),
         turns=[asked("write_file", path="owned.txt", content=MARK)],
-        patch=_editing_at_once,
         says="write_file",
     ),
     Attack(
@@ -232,7 +222,6 @@ ATTACKS = [
         guards=("granted tools",),
         source=_tells("agent('x', tools=['write_file'], retries=0)"),
         turns=[asked("write_file", path="owned.txt", content=MARK)],
-        patch=_editing_at_once,
         says="tool_denied",
     ),
     Attack(
@@ -240,21 +229,18 @@ ATTACKS = [
         guards=("granted tools",),
         source=_tells("agent('x', tools=['write'], retries=0)"),
         turns=[asked("write_file", path="owned.txt", content=MARK)],
-        patch=_editing_at_once,
         says="tool_denied",
     ),
     Attack(
         name="a script calls a tool that was not granted",
         guards=("granted tools",),
         source=_tells(f"tool('write_file', {WRITE})"),
-        patch=_editing_at_once,
         says="tool_denied",
     ),
     Attack(
         name="a workflow grants itself what it requests",
         guards=("requested grants", "granted tools"),
         source='meta = {"permissions": ["write"]}\n' + body(f"return await tool('write_file', {WRITE})"),
-        patch=_editing_at_once,
         exit_code=ExitCode.GRANT,
         says="the workflow asks for write, which you have not granted; nothing ran",
     ),

@@ -14,7 +14,7 @@ _UNREADABLE = "unreadable"
 
 
 class WorkspaceFiles:
-    """Implements `ports.ProjectFiles`. No path is led elsewhere by a link: where one lies now, there is no such file."""
+    """Implements `ports.ProjectFiles`. No link leads a path elsewhere: there is no such file then."""
 
     def __init__(self, workspace: Workspace, state: FileState) -> None:
         self._workspace = workspace
