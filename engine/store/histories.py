@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -84,12 +84,13 @@ class Histories:
     def whole(self, step: CutOffStep) -> CutOffStep:
         """The step with what it saw, `kept` and what it inherited."""
         links = self.links(step.id)
-        kept = tuple(self._kept_on_disk(links[-1]))
+        at = max((number for number, link in enumerate(links) if link.last_turn), default=0)
+        kept = tuple(self._kept_on_disk(links[at:]))
         looks = [each for link in links for each in self.observations(link.id, link.observed)]
-        for link in links[:-1]:
+        for link in links[:at]:
             looks += self._looks(link)
             looks += _seen_by(self._kept(link))
-        looks += self._looks(links[-1])
+        looks += self._looks(links[at])
         looks += _seen_by(kept)
         observations = _each_once(looks)
         return replace(step, observations=observations, kept=kept, inherited=self.inherited(step.id, observations))
@@ -104,9 +105,13 @@ class Histories:
             return []
         return _kept(self._calls(link), link)
 
-    def _kept_on_disk(self, link: Link) -> list[ToolCall]:
-        """As `_kept`, if an edit among them was made and is not withdrawn; without edits that were not."""
-        kept = self._kept(link)
+    def _kept_on_disk(self, links: Sequence[Link]) -> list[ToolCall]:
+        """As `_kept`, if an edit among them was made and is not withdrawn; without edits that were not.
+
+        The first of the links made the last turn. Each later one was cut off in it too, and went on with its calls.
+        """
+        calls = {(call.turn, call.number): call for link in links for call in self._kept(link)}
+        kept = [calls[number] for number in sorted(calls)]
         edits = [call.observation.epoch for call in kept if _edits(call) and call.observation is not None]
         made = {epoch for epoch in edits if self._execute(tables.IS_DONE, (epoch,)).fetchone() is not None}
         if not made:
