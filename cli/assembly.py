@@ -222,7 +222,7 @@ def _services(
         requests=partial(_requests, box, model_resolver(settings, checked.metadata)),
         replayer=Replayer([*tools, state], partial(_looks_over, workspace, commands, digests), store.reader.contents),
         files=WorkspaceFiles(workspace, state),
-        attachments=Attachments(workspace, digests),
+        attachments=Attachments(workspace, digests, store.reader.contents),
         own=RunLocks(settings.db_path).hold,
         wall_clock=time.time,
         jitter=random.random,

@@ -98,6 +98,11 @@ class Project:
             self.timeline.saw(witness, observation)
         return files, seen
 
+    def has_edited(self, path: str) -> bool:
+        """Whether a step of the workflow is known to have edited this file, whose path is as it was asked for."""
+        footprint = self._files.state.footprint({"path": path})
+        return footprint is not None and footprint.path in self.timeline.own.present
+
     async def claim(self, witness: Witness, footprint: Footprint | None) -> None:
         """Adopt the pending edits that a live step is about to touch. Nobody may edit meanwhile."""
         paths = self.timeline.pending_below(footprint)
