@@ -166,6 +166,7 @@ def reworded(server: Server, folder: Path, course: Course | None = None) -> Edit
     """A complete run, whose script has other words by now."""
     world = EditWorld(server, Path(tempfile.mkdtemp(dir=folder)), story_of_an_adoption("one"))
     world.learn()
+    world.starts_over = True
     world.write(FLOW, story_of_an_adoption("other").source)
     world.story.histories["a.txt"].append("begin\nline 1\nline 1\nend\n")  # the edit runs again, on what it made
     if course is not None:
