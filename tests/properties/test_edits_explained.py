@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.dict_project import PATHS, Files, Op, paths_of
-from tests.support.editing_world import HandEdit, Invocation, Kill, world
+from tests.support.rules_world import HandEdit, Invocation, Kill, world
 from tests.support.script_trees import Call, Several, Tree, calls_of, ops_of
 
 #: Of each property.
