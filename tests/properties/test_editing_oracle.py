@@ -209,3 +209,22 @@ def test_every_run_is_explained_and_no_call_is_needless(zygote: Zygote) -> None:
     few = {pair: seen[pair] for pair in product(sorted({*KINDS, *RUNS}), ("hit", "miss"))}
     print(few)
     assert min(few.values()) >= LEAST or CASES < 250, few
+
+
+RUN, FRESH = Go(), Go("fresh")
+HELD: Held = {"a.py": "one\ntwo\nthree\n", "b.py": "one\ntwo\nthree\n"}
+READ_A, READ_B, EDIT_A, EDIT_B, WRITE_NEW = 0, 1, 12, 13, 24
+
+#: Stories that went wrong once: the workflow, its files, and what happens.
+TOLD_BEFORE: dict[str, tuple[Tree, Held, Story]] = {
+    "a call is left over while another one's results have edited files, and no edit is the workflow's own": (
+        Several(True, (Agent("Q", ((WRITE_NEW,),)), Direct("P", EDIT_A))),
+        {"a.py": "needle\n"},
+        [([], RUN), ([], FRESH)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD_BEFORE)
+def test_stories_that_went_wrong_once(zygote: Zygote, name: str) -> None:
+    tell(zygote, *TOLD_BEFORE[name], Counter())

@@ -161,7 +161,9 @@ class World:
     def write(self, path: str, content: str | None) -> None:
         place = self.folder / path
         if content is None:
-            place.unlink(missing_ok=True)
+            if not place.exists():
+                return
+            place.unlink()
             while place.parent != self.folder and not any(place.parent.iterdir()):
                 place = place.parent
                 place.rmdir()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from msgspec.structs import replace
 
 from tests.support.checking import PlainChecker
 from tests.support.commands import PlainCommands
@@ -88,26 +89,37 @@ def _moments(reader: StoreReader, each: DeliveredStep, leaf: Leaf) -> tuple[Mome
     step = each.step
     if not isinstance(leaf, Agent):
         return tuple(Moment(seen.epoch, 0, leaf.deed, None, seen) for seen in step.observations)
-    attached = [seen for seen in step.observations[: len(leaf.files)] if leaf.files]
+    attached = list(step.observations[: len(leaf.files)])
     moments = [
         Moment(seen.epoch, number - len(attached), None, json.loads(seen.arguments)["path"], seen)
         for number, seen in enumerate(attached)
     ]
     calls = reader.tool_calls(step.id)
-    recorded = list(step.observations[len(attached) :]) if step.status is StepStatus.COMPLETED else []
+    rest = step.observations[len(attached) :]
+    if step.predecessor and [(x.tool, x.arguments, x.digest) for x in rest[: len(attached)]] == [
+        (x.tool, x.arguments, x.digest) for x in attached
+    ]:
+        rest = rest[len(attached) :]
+    recorded = list(rest) if step.status is StepStatus.COMPLETED else []
     at = -1
     for number, call in enumerate(calls):
         seen = call.observation
         if seen is None:
             raise Unexplained(f"{step.id} made a call that is not observed: {call.name} {call.arguments}")
         if step.status is StepStatus.COMPLETED:
-            at, seen = _where(step, recorded, at, seen)
+            at, seen = _where(step, recorded, at, seen, max((moment.epoch for moment in moments), default=0))
         moments.append(Moment(seen.epoch, number, leaf.deeds[number], None, seen))
     return tuple(moments)
 
 
-def _where(step: Step, recorded: Sequence[Observation], at: int, call: Observation) -> tuple[int, Observation]:
-    """What a completed step observed by one of its calls: the next, or an earlier one where it looked again."""
+def _where(
+    step: Step, recorded: Sequence[Observation], at: int, call: Observation, latest: int
+) -> tuple[int, Observation]:
+    """What a completed step observed by one of its calls: the next, or an earlier one where it looked again.
+
+    That is recorded once where nobody has edited anything in between: then it saw the same at `latest`.
+    """
+
     def same(seen: Observation) -> bool:
         return (seen.tool, seen.arguments, seen.digest, seen.change) == (
             call.tool, call.arguments, call.digest, call.change
@@ -117,7 +129,7 @@ def _where(step: Step, recorded: Sequence[Observation], at: int, call: Observati
         return at + 1, recorded[at + 1]
     for seen in reversed(recorded[: at + 1]):
         if same(seen) and seen.change is None:
-            return at, seen
+            return at, replace(seen, epoch=max(seen.epoch, latest))
     raise Unexplained(f"{step.id} did not observe what it was shown: {call} at {at} of {recorded} {step.predecessor} {step.attempt_after} {step.run_id}")
 
 
