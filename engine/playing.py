@@ -110,8 +110,8 @@ class Playing:
             return []
         return reader.own_steps(self._run.path, self._run.args_digest)
 
-    def _start_over(self, reason: str, step: StepId) -> None:
-        self._over_again = ScriptRestarted(at=self._services.wall_clock(), reason=reason, step=step)
+    def _start_over(self, told: ScriptRestarted) -> None:
+        self._over_again = told
         self._pass.cancel()
 
     async def _begin_again(self, services: StepServices, told: ScriptRestarted) -> None:

@@ -68,6 +68,10 @@ class OpenCall:
         return self.request.canonical
 
     @property
+    def label(self) -> str:
+        return self.request.label
+
+    @property
     def horizon(self) -> float | None:
         asked, since = self.request.horizon, self.refreshed_since
         return asked if since is None else max(since, asked or since)
@@ -312,7 +316,7 @@ class Session:
             call.decision = decision
             if (stored := decision.stored) is not None:
                 call.reason, call.grounds = decision.reason, decision.grounds
-                witness = Witness(stored.id, call.past, stored.observations)
+                witness = Witness(stored.id, call.past, stored.observations, number=call.number, label=call.label)
                 self._timeline.stand(witness)
                 self._answer_stored(call, stored, witness)
             else:
@@ -324,7 +328,7 @@ class Session:
         for call in starting:
             assert call.decision is not None
             seen = () if call.decision.cut_off is None else call.decision.cut_off.observations
-            witness = Witness(self._next_step_id(), call.past, seen)
+            witness = Witness(self._next_step_id(), call.past, seen, number=call.number, label=call.label)
             self._timeline.stand(witness)
             self._start_live(call, call.decision, witness)
         self._at_rest()
@@ -363,6 +367,8 @@ class Session:
         """Begin the step that `witness` is of, which stands already."""
         request = call.request
         call.reason, call.grounds, call.witness = decision.reason, decision.grounds, witness
+        if adopted := self._project.adopted_in(decision.grounds):
+            self._journal.runs_again(witness.id, adopted)
         item = LiveStep(
             number=call.number,
             id=witness.id,
