@@ -148,7 +148,7 @@ def explain(reader: StoreReader, run: Run, steps: Sequence[RunStep], asked: RunS
         went_on=_went_on(reader, step) if live else None,
         nearest=_nearest(reader, run, steps, asked) if nothing else None,
         changed=_changed(reader, step, grounds),
-        in_the_way=edit_in_the_way(reader, run, step, grounds),
+        in_the_way=edit_in_the_way(reader, run, step, asked.number, grounds),
         attempted=attempted(reader, step) if live else None,
         too_old=_too_old(reader, run, asked, grounds),
         in_use=_in_use(steps, step) if grounds.cause is Cause.IN_USE else (),

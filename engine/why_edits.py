@@ -60,7 +60,8 @@ def attempted(reader: StoreReader, step: Step) -> Attempted | None:
     )
 
 
-def edit_in_the_way(reader: StoreReader, run: Run, asked: Step, grounds: Grounds) -> EditInTheWay | None:
+def edit_in_the_way(reader: StoreReader, run: Run, asked: Step, number: int, grounds: Grounds) -> EditInTheWay | None:
+    """`number` is the call of the step `asked`."""
     path = grounds.path
     stored = None if grounds.step is None else reader.step(grounds.step)
     if grounds.cause is not Cause.EDITED_SINCE or path is None or stored is None:
@@ -77,7 +78,7 @@ def edit_in_the_way(reader: StoreReader, run: Run, asked: Step, grounds: Grounds
         step=stored.id,
         run=stored.run_id,
         path=path,
-        adopted=_adoption(reader, run.id, path),
+        adopted=_adoption(reader, run.id, path, number) if later is None or later.run_id == run.id else None,
         later=None if later is None else _name(reader, later),
         same=same,
         diff=diff,
@@ -110,6 +111,7 @@ def _name(reader: StoreReader, entry: FileChange) -> LaterEdit:
     return LaterEdit(step=entry.step_id, run=entry.run_id, label="" if delivery is None else delivery.label)
 
 
-def _adoption(reader: StoreReader, run: RunId, path: str) -> EditsAdopted | None:
-    events = (event for _, event in reader.events(run))
-    return next((event for event in events if isinstance(event, EditsAdopted) and path in event.paths), None)
+def _adoption(reader: StoreReader, run: RunId, path: str, number: int) -> EditsAdopted | None:
+    """Through another call than that of `number`, and before the script had ended."""
+    adoptions = (event for _, event in reader.events(run) if isinstance(event, EditsAdopted) and path in event.paths)
+    return next((event for event in adoptions if event.number not in (0, number)), None)

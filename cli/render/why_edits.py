@@ -32,9 +32,7 @@ def in_the_way_sentence(edit: EditInTheWay) -> str:
     who = f"{one_line(edit.step)} of run {one_line(edit.run)}"
     path = one_line(edit.path)
     if (adopted := edit.adopted) is not None:
-        taken = "no step stood for that edit any more"
-        if adopted.number:
-            taken = f"#{adopted.number} {one_line(adopted.label, 80)} came before it and ran on the file as it lay"
+        taken = f"#{adopted.number} {one_line(adopted.label, 80)} came before it and ran on the file as it lay"
         undo = f" `vibe undo {one_line(adopted.run)}` before that run would have spared it." if adopted.run else ""
         return f"It ran, because {who} had edited {path} before, and {taken}.{undo}"
     if edit.later is not None:
