@@ -201,7 +201,7 @@ class Project:
         ]
         records: list[Record] = [SeenAgain(step_id=witness.id, observations=tuple(witness.observations)), *entries]
         if not entries or self._rehearsed:
-            self._rehearse(entries)
+            self._rehearse(entries, number)
             self._journal.post(records, [], lazy=True)
         else:
             with trio.CancelScope(shield=True):  # bounded as that of `edit`
@@ -242,9 +242,11 @@ class Project:
             raise ToolFailed("contents that it once wrote are not kept any more")
         return data
 
-    def _rehearse(self, entries: Sequence[FileChange]) -> None:
+    def _rehearse(self, entries: Sequence[FileChange], number: int) -> None:
         for entry in entries:
             self.timeline.unwritten.setdefault(entry.change.path, entry.change.before)
+        if entries:
+            self._done(entries, number, again=True)
 
     # ------------------------------------------------------------ the files as they lie
 

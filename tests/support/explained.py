@@ -23,7 +23,18 @@ from msgspec.structs import replace
 
 from tests.support.checking import PlainChecker
 from tests.support.commands import PlainCommands
-from tests.support.editing_scripts import DEEDS, Agent, Leaf, Place, Several, Tree, comes_before, filled, leaves_of, prompt_of
+from tests.support.editing_scripts import (
+    DEEDS,
+    Agent,
+    Leaf,
+    Place,
+    Several,
+    Tree,
+    comes_before,
+    filled,
+    leaves_of,
+    prompt_of,
+)
 from tests.support.editing_world import Asked, Files, Outcome, World, answer_to, arguments_of, files_in
 from tests.support.memory_folder import SHARED_MEMORY
 from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
@@ -130,7 +141,9 @@ def _where(
     for seen in reversed(recorded[: at + 1]):
         if same(seen) and seen.change is None:
             return at, replace(seen, epoch=max(seen.epoch, latest))
-    raise Unexplained(f"{step.id} did not observe what it was shown: {call} at {at} of {recorded} {step.predecessor} {step.attempt_after} {step.run_id}")
+    raise Unexplained(
+        f"{step.id} did not observe what it was shown: {call} at {at} of {recorded} {step.predecessor} {step.attempt_after} {step.run_id}"
+    )
 
 
 def _inherited(reader: StoreReader, step: Step) -> list[Edit]:
@@ -419,7 +432,11 @@ def check_nothing_needless(world: World, outcome: Outcome) -> None:
                 continue
             if run.horizon is not None and sample.finished_at < run.horizon:
                 continue
-            if any(_may_see(seen, Change(path=path, before=None, after="")) for seen in sample.observations for path in touched):
+            if any(
+                _may_see(seen, Change(path=path, before=None, after=""))
+                for seen in sample.observations
+                for path in touched
+            ):
                 continue
             if trio.run(_is_true, sample, began.files, contents):
                 raise Unexplained(f"a needless call: {sample.id} was true when it was made")
@@ -473,8 +490,7 @@ def _turn_of(leaf: Leaf, moment: Moment) -> int:
 def _meet(one: Observation | Edit, two: Observation | Edit) -> bool:
     changes = [each.change for each in (one, two)]
     return any(
-        change is not None and _may_see(other, change)
-        for change, other in ((changes[0], two), (changes[1], one))
+        change is not None and _may_see(other, change) for change, other in ((changes[0], two), (changes[1], one))
     )
 
 
