@@ -18,6 +18,7 @@ from ..model import JSON, Change, FilePart, Observation, RunId, StepId
 from ..observe import file_observation, observation_of
 from ..ports import (
     Along,
+    Disinherited,
     EditingTool,
     FileChange,
     FileContents,
@@ -244,11 +245,12 @@ class Project:
         Then this never returns: the pass is cancelled. Nobody may edit meanwhile.
         """
         paths = tuple(sorted(paths))
-        adopted, refuted = await self.timeline.adopt(paths)
-        if adopted:
-            self._journal.events(EditsAdopted(at=self._journal.now(), paths=paths, reason=reason))
-        if refuted is not None:
-            await self._restart(f"{', '.join(paths)} counts as it lies: {reason}", refuted)
+        adoption = await self.timeline.adopt(paths)
+        if adoption.adopted:
+            told = EditsAdopted(at=self._journal.now(), paths=paths, reason=reason)
+            self._journal.post([Disinherited(step_id=step) for step in adoption.disinherited], [told], lazy=True)
+        if adoption.refuted is not None:
+            await self._restart(f"{', '.join(paths)} counts as it lies: {reason}", adoption.refuted)
 
     async def adopt_rest(self) -> None:
         """The script has ended: what no step of it came to is plain contents from now on."""
