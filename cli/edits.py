@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from vibe_workflows.engine.events import Event, FileEdited, RunFinished
 
 from .render import figures
-from .render.happenings import named
+from .render.happenings import edited_line, named
 
 
 class Edits:
@@ -28,18 +30,8 @@ class Edits:
                 pass
 
     def lines(self) -> list[str]:
-        """Which files were edited, and what that cost where an earlier run had edited them."""
-        lines: list[str] = []
-        if self.files:
-            edited, created = (
-                [path for path, made in self.files.items() if made is wanted] for wanted in (False, True)
-            )
-            parts = [
-                f"{figures.count(len(paths), 'file')} {verb}: {named(paths)}"
-                for paths, verb in ((edited, "edited"), (created, "created"))
-                if paths
-            ]
-            lines.append(f"{'; '.join(parts)}. To take that back: `vibe undo {self._run}`")
+        """The same with what to do about it, and what edits of an earlier run have cost."""
+        lines = [f"{edited_line(self.files)}. To take that back: `vibe undo {self._run}`"] if self.files else []
         if self._again_steps:
             lines.append(
                 f"{figures.count(self._again_steps, 'step')} ran again, since an earlier run had edited "
@@ -50,3 +42,11 @@ class Edits:
 
     def to_json(self) -> list[dict[str, object]]:
         return [{"path": path, "created": created} for path, created in self.files.items()]
+
+
+def edits_of(events: Iterable[Event]) -> Edits:
+    """Of a run that is over."""
+    edits = Edits()
+    for event in events:
+        edits.handle(event)
+    return edits

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from .model import (
     Cause,
+    Change,
     Delivery,
     Fault,
     Grounds,
@@ -26,6 +27,7 @@ from .reuse import cut_off_from_outside
 from .run_diff import pair_steps
 from .spec_diff import FieldChange, input_changes, most_alike, spec_of
 from .text_diff import TextDiff, text_diff
+from .why_edits import Attempted, EditInTheWay, attempted, changed_file, edit_in_the_way, edits_in
 
 #: How many earlier runs are searched for the same call, and how many of the latest steps for a similar one.
 _RUNS_SEARCHED = 2
@@ -41,6 +43,8 @@ class StoredAnswer(Struct, frozen=True, kw_only=True):
     age_s: float  # when it answered
     own_place: bool | None  # None: not known
     observations: tuple[Observation, ...]
+    edits: tuple[Change, ...] = ()
+    applied: bool = False  # these were made again
 
 
 class WentOn(Struct, frozen=True, kw_only=True):
@@ -82,6 +86,7 @@ class ChangedLook(Struct, frozen=True, kw_only=True):
     diff: TextDiff | None
     then: str | None
     now: bool  # whether this step took the look as well
+    edited: str | None = None  # the file that the stored step was about to edit, where that was its look
 
 
 class TooOld(Struct, frozen=True, kw_only=True):
@@ -120,6 +125,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     went_on: WentOn | None = None
     nearest: Nearest | None = None
     changed: ChangedLook | None = None
+    in_the_way: EditInTheWay | None = None
+    attempted: Attempted | None = None
     too_old: TooOld | None = None
     in_use: tuple[InUse, ...] = ()
     next_run: NextRun | None = None
@@ -137,10 +144,12 @@ def explain(reader: StoreReader, run: Run, steps: Sequence[RunStep], asked: RunS
         cause=grounds.cause,
         reason="" if delivery is None else delivery.reason,
         model_reason="" if delivery is None else delivery.model_reason,
-        answer=None if live or delivery is None else _stored_answer(step, delivery, grounds),
+        answer=None if live or delivery is None else _stored_answer(asked, delivery, grounds),
         went_on=_went_on(reader, step) if live else None,
         nearest=_nearest(reader, run, steps, asked) if nothing else None,
         changed=_changed(reader, step, grounds),
+        in_the_way=edit_in_the_way(reader, run, step, asked.number, grounds),
+        attempted=attempted(reader, step) if live else None,
         too_old=_too_old(reader, run, asked, grounds),
         in_use=_in_use(steps, step) if grounds.cause is Cause.IN_USE else (),
         next_run=None if step.status is StepStatus.COMPLETED else _next_run(reader, step),
@@ -156,13 +165,16 @@ def _grounds(asked: RunStep) -> Grounds:
 # ---------------------------------------------------------------- answered from the store, or half of it
 
 
-def _stored_answer(step: Step, delivery: Delivery, grounds: Grounds) -> StoredAnswer:
+def _stored_answer(asked: RunStep, delivery: Delivery, grounds: Grounds) -> StoredAnswer:
+    step = asked.step
     return StoredAnswer(
         step=step.id,
         run=step.run_id,
         age_s=max(delivery.requested_at - step.finished_at, 0.0),
         own_place={Cause.SAME_PLACE: True, Cause.OLDEST: False}.get(grounds.cause),
         observations=step.observations,
+        edits=edits_in(step.observations),
+        applied=asked.applied,
     )
 
 
@@ -241,10 +253,19 @@ def _changed(reader: StoreReader, step: Step, grounds: Grounds) -> ChangedLook |
         run=step.run_id if stored is None else stored.run_id,
         tool=look.tool,
         arguments=look.arguments,
-        diff=None if then is None or now is None else text_diff(then, now),
+        diff=_look_diff(reader, step, look, then, now),
         then=None if then is None else then[:_SHOWN_CHARS],
         now=looked,
+        edited=None if look.change is None else look.change.path,
     )
+
+
+def _look_diff(
+    reader: StoreReader, step: Step, look: Observation, then: str | None, now: str | None
+) -> TextDiff | None:
+    if look.change is not None:
+        return changed_file(reader, step, look)
+    return None if then is None or now is None else text_diff(then, now)
 
 
 def _output(reader: StoreReader, step: Step, look: Observation, *, digest: str | None) -> str | None:

@@ -63,6 +63,16 @@ def file_edited(event: FileEdited) -> str:
     return f"#{event.number} {made} {one_line(event.path)}{' again' if event.again else ''}"
 
 
+def edited_line(files: Mapping[str, bool]) -> str:
+    """Files that were edited, by path: whether an edit created it."""
+    parts = []
+    for verb, wanted in (("edited", False), ("created", True)):
+        paths = [path for path, created in files.items() if created is wanted]
+        if paths:
+            parts.append(f"{figures.count(len(paths), 'file')} {verb}: {named(paths)}")
+    return "; ".join(parts)
+
+
 def edits_adopted(event: EditsAdopted) -> str:
     """What a live step of a changed script meets; with what to do where that is not what was meant."""
     who = f"#{event.number} {one_line(event.label, _LABEL)}"

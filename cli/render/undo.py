@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vibe_workflows.engine.model import RunStatus
 from vibe_workflows.engine.undo import Editor, Kept, TakenBack, Undo, Why
 
 from . import figures
@@ -29,7 +30,7 @@ def _sum(undo: Undo, run: str, *, dry_run: bool) -> str:
         parts = [f"{figures.count(files, 'file')} {'is' if files == 1 else 'are'} as before {run}"]
     if stay:
         parts.append(f"{stay:,} {'stays' if stay == 1 else 'stay'} as {'it is' if stay == 1 else 'they are'}")
-    elif not dry_run:
+    elif not dry_run and undo.run.status is RunStatus.COMPLETED:
         parts.append("the same command makes its edits again, from the store")
     return "; ".join(parts)
 

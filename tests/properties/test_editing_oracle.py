@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +18,7 @@ from tests.support.editing_scripts import EDITS, LOOKS, Agent, Direct, Leaf, Sev
 from tests.support.editing_world import OTHER_FLOW, Outcome, World, files_in
 from tests.support.explained import check_nothing_needless, explain, is_refused
 from tests.support.memory_folder import memory_folder
-from tests.support.reuse_world import CONTENTS, FLOW, PATHS
+from tests.support.reuse_world import CONTENTS, PATHS
 from tests.support.zygotes import zygote as zygote
 from vibe_workflows.engine.model import RunStatus
 from vibe_workflows.sandbox.launcher import Zygote
@@ -31,7 +30,9 @@ CASES = int(os.environ.get("VIBE_EDITING_CASES", "250"))
 #: So often each kind of happening must have been followed by a hit, and by a miss.
 LEAST = 3
 
-deeds = st.one_of(st.sampled_from([0, 1, 3, 4, 5]), st.sampled_from(EDITS), st.sampled_from(LOOKS), st.sampled_from(EDITS))
+deeds = st.one_of(
+    st.sampled_from([0, 1, 3, 4, 5]), st.sampled_from(EDITS), st.sampled_from(LOOKS), st.sampled_from(EDITS)
+)
 turns = st.lists(st.lists(deeds, min_size=1, max_size=2).map(tuple), max_size=3).map(tuple)
 attached = st.sampled_from([(), (), (), ("a.py",), ("b.py",)])
 leaves: st.SearchStrategy[Leaf] = st.one_of(
@@ -40,7 +41,9 @@ leaves: st.SearchStrategy[Leaf] = st.one_of(
     st.builds(Direct, st.sampled_from(NAMES), st.sampled_from(EDITS), st.booleans()),
 )
 parts: st.SearchStrategy[Tree] = st.recursive(
-    leaves, lambda part: st.builds(Several, st.booleans(), st.lists(part, min_size=1, max_size=3).map(tuple)), max_leaves=4
+    leaves,
+    lambda part: st.builds(Several, st.booleans(), st.lists(part, min_size=1, max_size=3).map(tuple)),
+    max_leaves=4,
 )
 trees = st.builds(Several, st.booleans(), st.lists(parts, min_size=2, max_size=3).map(tuple))
 #: Those that are attached are there, to begin with: without them a workflow fails.
@@ -150,9 +153,7 @@ def go(world: World, run: Go, tree: Tree) -> Outcome:
 
 def _go(world: World, run: Go) -> Outcome:
     names = frozenset(NAMES[: 1 + run.number % 2]) if run.kind == "fail" else frozenset[str]()
-    outcome = world.run(
-        failing=names, kill_at=run.number if run.kind == "kill" else None, fresh=run.kind == "fresh"
-    )
+    outcome = world.run(failing=names, kill_at=run.number if run.kind == "kill" else None, fresh=run.kind == "fresh")
     if not outcome.killed and not is_refused(outcome):
         check(world, outcome)
     return outcome

@@ -32,10 +32,11 @@ _FILE_EVENTS = {"open": 0, "os.remove": 0, "os.rename": 1, "os.mkdir": 0, "sqlit
 
 
 class Points:
-    """Counts the points that a process passes, writes their names down, and dies at one of them."""
+    """Counts the points that a process passes, writes their names down, and dies or stops at one of them."""
 
-    def __init__(self, die_at: tuple[str, int] | None, log: str | None) -> None:
-        self._die_at = die_at
+    def __init__(self, at: tuple[str, int] | None, log: str | None, sign: signal.Signals) -> None:
+        self._at = at
+        self._sign = sign
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if log is not None else None
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -45,13 +46,15 @@ class Points:
             self._counts[name] += 1
             if self._log is not None:
                 os.write(self._log, f"{name}\n".encode())
-            if (name, self._counts[name]) == self._die_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if (name, self._counts[name]) == self._at:
+                os.kill(os.getpid(), self._sign)
 
 
-def watch(die_at: tuple[str, int] | None, log: str | None, folders: Sequence[str]) -> None:
+def watch(
+    at: tuple[str, int] | None, log: str | None, folders: Sequence[str], sign: signal.Signals = signal.SIGKILL
+) -> None:
     """From now on, for the whole process: announce every point. Files count if they lie in one of `folders`."""
-    points = Points(die_at, log)
+    points = Points(at, log, sign)
     connect = sqlite3.connect
 
     def connect_watched(database: str, **options: Any) -> sqlite3.Connection:

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import resource
+import signal
 import traceback
 from pathlib import Path
 from typing import Any, NoReturn
@@ -43,6 +44,7 @@ class Go(msgspec.Struct, frozen=True, kw_only=True):
     latency_s: float = 0.0  # the most that the model takes
     file_size: int | None = None  # limit of the size of files, in bytes
     die_at: tuple[str, int] | None = None  # a point by name, and how often it must have come
+    stop_at: tuple[str, int] | None = None  # likewise: it stops there, as at a Ctrl-Z, until it is told to go on
     points: str | None = None  # where to write the names of all points that came
 
 
@@ -97,6 +99,8 @@ def child(work: object) -> NoReturn:
     try:
         if go.die_at is not None or go.points is not None:
             watch(go.die_at, go.points, [go.project, go.home])
+        if go.stop_at is not None:
+            watch(go.stop_at, None, [go.project, go.home], signal.SIGSTOP)
         outcome = run(go)
         Path(go.report).write_text(json.dumps(outcome))
     except BaseException:
