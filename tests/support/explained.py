@@ -23,7 +23,18 @@ from msgspec.structs import replace
 
 from tests.support.checking import PlainChecker
 from tests.support.commands import PlainCommands
-from tests.support.editing_scripts import DEEDS, Agent, Leaf, Place, Several, Tree, comes_before, filled, leaves_of, prompt_of
+from tests.support.editing_scripts import (
+    DEEDS,
+    Agent,
+    Leaf,
+    Place,
+    Several,
+    Tree,
+    comes_before,
+    filled,
+    leaves_of,
+    prompt_of,
+)
 from tests.support.editing_world import Asked, Files, Outcome, World, answer_to, arguments_of, files_in
 from tests.support.memory_folder import SHARED_MEMORY
 from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
@@ -135,7 +146,7 @@ def _where(
     for seen in reversed(recorded[: at + 1]):
         if same(seen) and seen.change is None:
             return at, replace(seen, epoch=max(seen.epoch, latest))
-    raise Unexplained(f"{step.id} did not observe what it was shown: {call} at {at} of {recorded} {step.predecessor} {step.attempt_after} {step.run_id}")
+    raise Unexplained(f"{step.id} did not observe what it was shown: {call}")
 
 
 def _inherited(reader: StoreReader, step: Step) -> list[Edit]:
@@ -480,8 +491,7 @@ def _turn_of(leaf: Leaf, moment: Moment) -> int:
 def _meet(one: Observation | Edit, two: Observation | Edit) -> bool:
     changes = [each.change for each in (one, two)]
     return any(
-        change is not None and _may_see(other, change)
-        for change, other in ((changes[0], two), (changes[1], one))
+        change is not None and _may_see(other, change) for change, other in ((changes[0], two), (changes[1], one))
     )
 
 
@@ -566,6 +576,8 @@ def _or_none(ask: Callable[[], str]) -> str | None:
 def _answer_of(told: Told, came: str) -> str:
     spec = json.loads(told.step.spec)
     leaf = told.leaf
+    asked: Any
+    wanted: Any
     if isinstance(leaf, Agent):
         asked, wanted = spec["prompt"], prompt_of(leaf, came)
     else:
