@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from tests.support.earlier_schema import write_back
 from tests.support.whole_runs import RunProject, body, new_project, prompt_of
 from vibe_workflows.engine.backends.scripted import ScriptedBackend
 from vibe_workflows.engine.dry_run import DryRun
@@ -193,32 +193,11 @@ def test_a_store_of_unknown_origin_answers_nothing(project: RunProject) -> None:
 def test_a_store_of_an_older_schema_is_read_as_a_run_would_read_it_and_stays_as_it_is(project: RunProject) -> None:
     project.run(FLOW)
     path = project.folder / ".vibe/vibe.db"
-    _make_older(path)
+    write_back(path, 1)
     before = path.read_bytes()
     assert split(project.dry_run(FLOW)) == ([*ASKS, "merge"], [])
     assert path.read_bytes() == before
     assert project.run(FLOW).run.live_steps == 0
-
-
-def _make_older(path: Path) -> None:
-    """Take back what the second migration brought."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = DELETE")
-    for index in ("steps_cut_off", "steps_by_predecessor"):
-        connection.execute(f"DROP INDEX {index}")
-    connection.execute("DROP TABLE imports")
-    added = {
-        "turns": ("system_tokens", "tools_tokens", "context_tokens", "conversation_tokens", "shortened"),
-        "steps": ("predecessor",),
-        "deliveries": ("model_reason", "grounds"),
-        "attempts": ("model",),
-        "runs": ("refresh",),
-    }
-    for table, columns in added.items():
-        for column in columns:
-            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    connection.execute("PRAGMA user_version = 1")
-    connection.close()
 
 
 def test_an_empty_file_is_a_store_without_answers(project: RunProject) -> None:
