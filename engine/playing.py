@@ -103,7 +103,9 @@ class Playing:
             if self._over_again is None:
                 return ending
             await self._begin_again(step_services, self._over_again)
-            own_steps = tuple(services.store.reader.own_steps(self._run.path, self._run.args_digest, self._run.id))
+            if not self._rehearsed:  # then none of its steps have edited anything
+                reader = services.store.reader
+                own_steps = tuple(reader.own_steps(self._run.path, self._run.args_digest, self._run.id))
 
     def _own_steps(self, reader: StoreReader) -> list[OwnStep]:
         if self._plan.fresh or self._plan.accept:

@@ -231,7 +231,9 @@ class Session:
         """Whether nothing that may count for these calls, and those that are to start, has edited any file."""
         if self._reuse is None:
             return True
-        return self._timeline.plain and not any(self._reuse.edited(call) for call in (*batch, *self._live_next))
+        if not self._timeline.plain or any(call.decision is None for call in self._live_next):
+            return False  # such a call was left over where another one's results had edited files
+        return not any(self._reuse.edited(call) for call in (*batch, *self._live_next))
 
     def _unknown(self, batch: Sequence[OpenCall]) -> list[tuple[Observation, ...]]:
         if self._reuse is None:

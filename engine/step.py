@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import trio
 from msgspec import Struct
 
-from .agents.conversation import Shortening
+from .agents.conversation import Shortening, files_of
 from .agents.loop import AgentRun, AgentTask
 from .agents.schema_cache import SchemaCache
 from .agents.tools.arguments import BadArguments
@@ -110,7 +110,7 @@ class StepWork:
         self._started_at = services.wall_clock()
         self._turns = 0
         self._agent: AgentRun | None = None
-        self._hands = StepHands(services.project, item.witness, item.number)
+        self._hands = StepHands(services.project, item.witness, item.number, self._begun)
         self._files: tuple[FilePart, ...] = ()
         self._looked: tuple[Observation, ...] = ()  # at these files, before the first turn
         self._attempt_after = item.attempt_after
@@ -162,10 +162,14 @@ class StepWork:
 
     async def _look_at_files(self) -> None:
         """Before it counts as a step: one whose files cannot be had never began."""
-        if self._item.refused is not None:
-            raise self._item.refused
-        look = self._services.attachments.look
-        self._files, self._looked = await self._services.project.give(self._item.witness, self._item.spec.files, look)
+        item, project = self._item, self._services.project
+        if item.refused is not None:
+            raise item.refused
+        if item.cut_off is not None and any(map(project.has_edited, item.spec.files)):
+            # What it is to go on with saw them, at its time; maybe it edited them itself.
+            self._files = files_of(self._services.finished_turns(item.cut_off.id))
+            return
+        self._files, self._looked = await project.give(item.witness, item.spec.files, self._services.attachments.look)
 
     async def _run_agent(self) -> StepOutcome:
         if not self._files:
@@ -234,14 +238,20 @@ class StepWork:
     async def _record_turn(self, turn: Turn) -> None:
         """Commit a turn that is not the last one: a crash after it does not pay for it again."""
         self._turns = turn.number
-        records: list[Record] = [turn]
-        if not self._stored_running:
-            self._stored_running = True
-            records.insert(0, self._step(StepStatus.RUNNING, None, None, ()))
-        await self._services.journal.commit(records, [self._turn_event(turn)])
+        await self._services.journal.commit([*self._begun(), turn], [self._turn_event(turn)])
+
+    def _begun(self) -> list[Record]:
+        """The row of this step under way, unless it is stored already.
+
+        One that goes on with another step may edit a file before it has a turn of its own.
+        """
+        if self._stored_running or self._item.spec.kind is StepKind.TOOL:
+            return []
+        self._stored_running = True
+        return [self._step(StepStatus.RUNNING, None, None, ())]
 
     async def _record_tools(self, calls: Sequence[ToolCall]) -> None:
-        self._services.journal.post(calls, (), lazy=True)
+        self._services.journal.post([*self._begun(), *calls], (), lazy=True)
 
     def _tell_shortened(self, turn: int, shortening: Shortening) -> None:
         event = ContextShortened(

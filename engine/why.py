@@ -25,7 +25,7 @@ from .past import RunStep, steps_of
 from .ports import StoreReader
 from .reuse import cut_off_from_outside
 from .run_diff import pair_steps
-from .spec_diff import FieldChange, most_alike, spec_changes, spec_of
+from .spec_diff import FieldChange, input_changes, most_alike, spec_of
 from .text_diff import TextDiff, text_diff
 from .why_edits import Attempted, EditInTheWay, attempted, changed_file, edit_in_the_way, edits_in
 
@@ -85,7 +85,7 @@ class ChangedLook(Struct, frozen=True, kw_only=True):
     arguments: str
     diff: TextDiff | None
     then: str | None
-    now: bool  # whether this step made the call as well
+    now: bool  # whether this step took the look as well
     edited: str | None = None  # the file that the stored step was about to edit, where that was its look
 
 
@@ -196,7 +196,8 @@ def _nearest(reader: StoreReader, run: Run, steps: Sequence[RunStep], asked: Run
 def _same_input(reader: StoreReader, step: Step) -> Nearest | None:
     """The latest step of an earlier run that was asked the very same and came to no answer."""
     for other in reversed(reader.unanswered(step.key)):
-        if other.spec == step.spec and other.run_id != step.run_id and other.started_at <= step.started_at:
+        earlier = other.run_id != step.run_id and other.started_at <= step.started_at
+        if earlier and not input_changes(other, step):
             return _near("same_input", step, other, reader.latest_delivery(other.id, other.run_id))
     return None
 
@@ -230,7 +231,7 @@ def _near(how: str, step: Step, other: Step, delivery: Delivery | None) -> Neare
         status=other.status,
         fault=other.fault,
         model_reason="" if delivery is None else delivery.model_reason,
-        changes=tuple(spec_changes(spec_of(other.spec), spec_of(step.spec))),
+        changes=tuple(input_changes(other, step)),
     )
 
 
@@ -244,6 +245,9 @@ def _changed(reader: StoreReader, step: Step, grounds: Grounds) -> ChangedLook |
     stored = reader.step(old)
     then = None if stored is None else _output(reader, stored, look, digest=look.digest)
     now = _output(reader, step, look, digest=None)
+    looked = now is not None or any(
+        (seen.tool, seen.arguments) == (look.tool, look.arguments) for seen in step.observations
+    )
     return ChangedLook(
         step=old,
         run=step.run_id if stored is None else stored.run_id,
@@ -251,7 +255,7 @@ def _changed(reader: StoreReader, step: Step, grounds: Grounds) -> ChangedLook |
         arguments=look.arguments,
         diff=_look_diff(reader, step, look, then, now),
         then=None if then is None else then[:_SHOWN_CHARS],
-        now=now is not None,
+        now=looked,
         edited=None if look.change is None else look.change.path,
     )
 

@@ -54,6 +54,7 @@ class _Open(Struct, kw_only=True):
     submits: bool  # whether the request asked for the answer by the submit tool
     recorded: bool = False
     over: dict[int, ToolCall] = {}  # its tool calls that are not to be made again, by number
+    seen: frozenset[int] = frozenset()  # those of them whose observations are known
 
 
 class AgentRun:
@@ -130,6 +131,7 @@ class AgentRun:
                 submits=submits,
                 recorded=True,
                 over={call.number: call for call in kept},
+                seen=frozenset(call.number for call in kept),
             )
 
     @property
@@ -264,7 +266,7 @@ class AgentRun:
         await self._record_tools(done)
         self._repairs += bool(problems)  # only now: a reply that was cut off before is dealt with again
         for call in done:
-            if call.observation is not None:
+            if call.observation is not None and call.number not in current.seen:
                 self._see(call.observation)
         self._close(current, [Message(role=Role.TOOL, text=call.output, tool_call_id=call.call_id) for call in done])
         return None

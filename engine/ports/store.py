@@ -141,7 +141,7 @@ class OwnStep(Struct, frozen=True, kw_only=True):
     key: StepKey
     run_id: RunId  # the invocation by which it was found: the one whose undo takes its edits back
     place: str  # of its latest delivery; "" where it came to none
-    label: str
+    label: str  # likewise
     edits: tuple[Edit, ...]  # inherited ones among them, by epoch
 
 
@@ -176,7 +176,8 @@ class StoreReader(Protocol):
     def attempts_with_edits(self, key: StepKey) -> list[CutOffStep]:
         """Steps of one key that came to no answer, failed ones among them, and edited files; by order of starting.
 
-        Those that another step stands `attempt_after` are left out, and those that somebody works on.
+        Left out are those that another step stands `attempt_after` or goes on with, those whose edits are all
+        withdrawn, and those that somebody works on.
         """
         ...
 
@@ -195,7 +196,8 @@ class StoreReader(Protocol):
 
         If that run completed, they are those that answered it. Else they are those that answered it, that it worked on
         and whose edits it made again, and those of the invocation before it. With `run_id` it is this run that counts
-        as the last one, as if it had not completed; a run that somebody works on is passed over.
+        as the last one, as if it had not completed; a run that somebody works on is passed over. Of steps that go on
+        with or stand after each other it is the last one, which owns the edits of the others.
         """
         ...
 

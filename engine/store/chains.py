@@ -92,8 +92,8 @@ class Chains:
         found = self._execute(_MAY_EDIT, (json.dumps(list(labels)),)).fetchall()
         later = {step for *_, predecessor, attempt_after in found for step in (predecessor, attempt_after)}
         steps: list[OwnStep] = []
-        for id_, key, status, place, observed, *_ in found:
-            edits = () if id_ in later else self._edits(id_, status, observed)
+        for id_, key, status, place, observed, *before in found:
+            edits = () if id_ in later else self._edits(id_, status, observed, alone=before == [None, None])
             if edits:
                 steps.append(
                     OwnStep(
@@ -132,12 +132,12 @@ class Chains:
         for (step,) in self._execute(_WORKED_ON, (run,)).fetchall():
             labels.setdefault(step, "")
 
-    def _edits(self, step_id: StepId, status: str, observed: int) -> tuple[Edit, ...]:
+    def _edits(self, step_id: StepId, status: str, observed: int, *, alone: bool) -> tuple[Edit, ...]:
         seen: list[Observation] = []
         if status == StepStatus.COMPLETED:
             seen += self._histories.observations(step_id, observed)
         else:
             seen += [call.observation for call in self._histories.tool_calls(step_id) if call.observation is not None]
         own = {each.epoch: each.edit for each in seen if each.edit is not None}
-        edits = [*own.values(), *self._histories.inherited(step_id, seen)]
+        edits = [*own.values(), *(() if alone else self._histories.inherited(step_id, seen))]
         return tuple(sorted(edits, key=lambda edit: edit.epoch))

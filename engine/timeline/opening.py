@@ -42,7 +42,7 @@ async def open_project(
     `may_edit`: whether this run may make an edit that an earlier one began. Raises StoreError.
     """
     reader = store.reader
-    if not rehearsed:
+    if store.reusable and not rehearsed:  # a store of unknown origin could hold edits that nobody here began
         await _settle(reader, files, journal, may_edit=may_edit)
     own = tuple(own_steps(reader)) if store.reusable else ()
     edits = {step.id: step.edits for step in own}

@@ -98,6 +98,11 @@ class Project:
             self.timeline.saw(witness, observation)
         return files, seen
 
+    def has_edited(self, path: str) -> bool:
+        """Whether a step of the workflow is known to have edited this file, whose path is as it was asked for."""
+        footprint = self._files.state.footprint({"path": path})
+        return footprint is not None and footprint.path in self.timeline.own.present
+
     async def claim(self, witness: Witness, footprint: Footprint | None) -> None:
         """Adopt the pending edits that a live step is about to touch. Nobody may edit meanwhile."""
         paths = self.timeline.pending_below(footprint)
@@ -184,7 +189,8 @@ class Project:
     async def apply(self, witness: Witness, number: int) -> None:
         """Let a stored answer that is true now stand: what it saw counts as seen now, and its edits are made again.
 
-        Raises ToolFailed or ToolDenied where one cannot be made. Nobody may edit meanwhile.
+        Raises ToolFailed or ToolDenied where one cannot be made; then the others are taken back. Nobody may edit
+        meanwhile.
         """
         witness.observations = [replace(seen, epoch=self._epochs.next()) for seen in witness.observations]
         witness.placed = None
@@ -204,15 +210,29 @@ class Project:
 
     async def _apply(self, entries: Sequence[FileChange], records: Sequence[Record], number: int) -> None:
         await self._journal.commit(records, [])
-        for made, entry in enumerate(entries):
-            before, after = (self._at(digest) for digest in (entry.change.before, entry.change.after))
-            try:
-                await self._files.write(entry.change.path, before, after)
-            except (ToolFailed, ToolDenied):
-                left = tuple(each.epoch for each in entries[made:])
-                await self._journal.commit([Withdrawn(epochs=left)], [])
-                raise
-            self._done([entry], number, again=True)
+        made: list[FileChange] = []
+        try:
+            for entry in entries:
+                await self._files.write(entry.change.path, *self._sides(entry.change))
+                made.append(entry)
+        except (ToolFailed, ToolDenied):
+            stuck = [entry for entry in reversed(made) if not await self._is_taken_back(entry.change)]
+            gone = tuple(entry.epoch for entry in entries if entry not in stuck)
+            await self._journal.commit([Withdrawn(epochs=gone)], [])
+            self._done(stuck, number, again=True)
+            raise
+        self._done(made, number, again=True)
+
+    async def _is_taken_back(self, change: Change) -> bool:
+        before, after = self._sides(change)
+        try:
+            await self._files.write(change.path, after, before)
+        except (ToolFailed, ToolDenied):
+            return False
+        return True
+
+    def _sides(self, change: Change) -> tuple[bytes | None, bytes | None]:
+        return self._at(change.before), self._at(change.after)
 
     def _at(self, digest: str | None) -> bytes | None:
         if digest is None:

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import resource
+import signal
 import traceback
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ import msgspec
 import trio
 
 from tests.support.crash_points import watch
+from tests.support.edit_stories import name_of_turn_before, ordered_by, ordered_reply
 from tests.support.fork_server import serve
 from tests.support.reuse_world import answer_to, asked_by, reply_to
 from vibe_workflows.cli import assembly, wiring
@@ -37,10 +39,12 @@ class Go(msgspec.Struct, frozen=True, kw_only=True):
     report: str  # where the outcome is written
     flow: str
     new: bool = False
+    allow: str = ""  # grants
     concurrency: int = 16
     latency_s: float = 0.0  # the most that the model takes
     file_size: int | None = None  # limit of the size of files, in bytes
     die_at: tuple[str, int] | None = None  # a point by name, and how often it must have come
+    stop_at: tuple[str, int] | None = None  # likewise: it stops there, as at a Ctrl-Z, until it is told to go on
     points: str | None = None  # where to write the names of all points that came
 
 
@@ -52,10 +56,12 @@ class LoggedModel:
     async def __call__(self, request: ModelRequest) -> Scripted:
         asked = asked_by(request)
         name = answer_to(asked)
-        os.write(self._log, f"asked {name}\n".encode())
+        orders = ordered_by(asked.prompt)
+        before = None if orders is None else name_of_turn_before(asked, orders)
+        os.write(self._log, f"asked {name} {before or ''}\n".encode())
         await trio.sleep(self._latency_s * random.random())
         os.write(self._log, f"answered {name}\n".encode())
-        return reply_to(asked)
+        return reply_to(asked) if orders is None else ordered_reply(asked, orders)
 
 
 def run(go: Go) -> dict[str, Any]:
@@ -66,7 +72,8 @@ def run(go: Go) -> dict[str, Any]:
     if go.file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (go.file_size, go.file_size))
     model = LoggedModel(go.log, go.latency_s)
-    settings = wiring.load({"model": "scripted", "max_usd": "none", "concurrency": str(go.concurrency)})
+    flags = {"model": "scripted", "max_usd": "none", "concurrency": str(go.concurrency)}
+    settings = wiring.load(flags | ({"allow": go.allow} if go.allow else {}))
     zygote = start_zygote()
     try:
         request = RunRequest(target=go.flow, new=go.new)
@@ -92,6 +99,8 @@ def child(work: object) -> NoReturn:
     try:
         if go.die_at is not None or go.points is not None:
             watch(go.die_at, go.points, [go.project, go.home])
+        if go.stop_at is not None:
+            watch(go.stop_at, None, [go.project, go.home], signal.SIGSTOP)
         outcome = run(go)
         Path(go.report).write_text(json.dumps(outcome))
     except BaseException:

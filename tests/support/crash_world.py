@@ -8,14 +8,16 @@ import signal
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.support.fork_server import Server, fork_server
 from tests.support.reuse_world import FLOW, Asked, Expected, Oracle, Tree, answer_to, source_of
+from vibe_workflows.engine.store.origin import StoreOrigins
+from vibe_workflows.engine.store.soundness import examine
 
 
 @contextmanager
@@ -44,33 +46,62 @@ class Costs:
     not_committed: int = 0  # answered, and the process died before the turn was durable
 
 
-@dataclass
-class CrashWorld:
+@dataclass(frozen=True)
+class Course:
+    """What a run that nobody disturbs comes to."""
+
+    result: Any
+    steps: int
+    needed: Counter[str]  # its turns, by what the model sees
+    before: dict[str, str | None]  # of each turn the one before it; None for the first one of a step
+
+
+class CrashedProject:
     """One project with its store, and what the model has been asked for it."""
 
-    server: Server
-    folder: Path
-    tree: Tree
-    files: dict[str, str]
-    concurrency: int = 16
-    elsewhere: Path | None = None  # the project, where it is not in `folder`
-    costs: Costs = field(default_factory=Costs)
-    expected: Expected = field(init=False)
-    needed: Counter[str] = field(init=False)
-    committed: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        for path, content in (self.files | {FLOW: source_of(self.tree, "plain"), "vibe.yaml": ""}).items():
-            place = self.project / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(content)
+    def __init__(
+        self,
+        server: Server,
+        folder: Path,
+        source: str,
+        files: Mapping[str, str],
+        *,
+        course: Course | None = None,
+        concurrency: int = 16,
+        elsewhere: Path | None = None,  # the project, where it is not in `folder`
+        costs: Costs | None = None,
+        allow: str = "",
+    ) -> None:
+        self.server = server
+        self.folder = folder
+        self.concurrency = concurrency
+        self.costs = costs or Costs()
+        self.committed: Counter[str] = Counter()
+        self.starts_over = False
+        self._elsewhere = elsewhere
+        self._allow = allow
+        self._course = course
+        for path, content in ({**files, FLOW: source, "vibe.yaml": ""}).items():
+            self.write(path, content)
         (self.folder / "home").mkdir()
-        self.expected = Oracle(self.project).expect(self.tree, frozenset())
-        self.needed = turns_of(self.expected)
+
+    def write(self, path: str, content: str) -> None:
+        place = self.project / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(content)
+
+    @property
+    def course(self) -> Course:
+        assert self._course is not None
+        return self._course
+
+    @property
+    def needed(self) -> Counter[str]:
+        return self.course.needed
 
     @property
     def project(self) -> Path:
-        return self.elsewhere or self.folder / "project"
+        return self._elsewhere or self.folder / "project"
 
     @property
     def store(self) -> Path:
@@ -89,6 +120,7 @@ class CrashWorld:
                 "report": str(self.folder / f"{name}.report"),
                 "flow": FLOW,
                 "concurrency": self.concurrency,
+                "allow": self._allow,
                 **more,
             }
         )
@@ -104,7 +136,7 @@ class CrashWorld:
     def asked(self, name: str = "run") -> tuple[Counter[str], Counter[str]]:
         """What the model was asked in a run, and what it answered."""
         lines = [line.split() for line in (self.folder / f"{name}.log").read_text().splitlines()]
-        asked, answered = (Counter(what for kind, what in lines if kind == wanted) for wanted in ("asked", "answered"))
+        asked, answered = (Counter(line[1] for line in lines if line[0] == kind) for kind in ("asked", "answered"))
         return asked, answered
 
     def unchecked_run(self, **more: Any) -> Ended:
@@ -146,18 +178,24 @@ class CrashWorld:
 
     def next_turns(self) -> Counter[str]:
         """What may be asked for next, and what a kill may cost: of each step the first turn that is not committed."""
-        ready = Counter(answer_to(Asked(step.prompt, ())) for step in self.expected.steps)
-        for step in set(self.expected.steps):
-            for turn in range(1, len(step.shown) + 1):
-                before, after = (answer_to(Asked(step.prompt, step.shown[:turns])) for turns in (turn - 1, turn))
-                ready[after] = self.committed[before]
+        ready = Counter(
+            {
+                turn: count if before is None else self.committed[before]
+                for turn, count in self.needed.items()
+                for before in (self.course.before[turn],)
+            }
+        )
         return ready - self.committed
 
     def check_finished(self, ended: Ended) -> None:
         assert ended.status == 0, ended.outcome
         assert ended.outcome["exit_code"] == 0, ended.outcome["error"]
-        assert ended.outcome["result"] == self.expected.result
-        assert ended.outcome["live"] + ended.outcome["stored"] == len(self.expected.steps)
+        assert ended.outcome["result"] == self.course.result
+        counted = ended.outcome["live"] + ended.outcome["stored"]
+        if self.starts_over:  # a step that was at work then, and what went on with it, are two
+            assert counted >= self.course.steps
+        else:
+            assert counted == self.course.steps
         assert self.committed == self.needed
 
     def committed_turns(self) -> Counter[str]:
@@ -169,7 +207,11 @@ class CrashWorld:
                 if (file := self.store.with_name("vibe.db" + suffix)).exists():
                     shutil.copy(file, copy)
             with closing(sqlite3.connect(Path(copy) / "vibe.db")) as connection:
-                return sound_turns(connection)
+                turns = sound_turns(connection)
+            if turns:
+                health = examine(Path(copy) / "vibe.db", StoreOrigins(Path(copy)))
+                assert health.sound, health.problems
+            return turns
 
     def left_behind(self) -> set[str]:
         """Every file of the project and of the user's own folders, by name."""
@@ -185,16 +227,41 @@ def sound_turns(connection: sqlite3.Connection) -> Counter[str]:
         return Counter()
     halves = connection.execute(
         "SELECT count(*) FROM steps WHERE status = 'completed' "
+        "AND kind = 'agent' "  # what a tool edited is stored with its answer, before that is delivered
         "AND (id NOT IN (SELECT step_id FROM deliveries) OR id NOT IN (SELECT step_id FROM turns))"
     ).fetchone()
     assert halves == (0,), "a step came without its last turn or its delivery"
     return Counter(json.loads(output)["text"] for (output,) in connection.execute("SELECT output FROM turns"))
 
 
-def turns_of(expected: Expected) -> Counter[str]:
-    """Every turn that a run from scratch makes, by what the model saw."""
-    return Counter(
-        answer_to(Asked(step.prompt, step.shown[:turn]))
-        for step in expected.steps
-        for turn in range(len(step.shown) + 1)
-    )
+class CrashWorld(CrashedProject):
+    """One whose steps edit nothing: an oracle knows what comes of it."""
+
+    def __init__(
+        self,
+        server: Server,
+        folder: Path,
+        tree: Tree,
+        files: Mapping[str, str],
+        *,
+        concurrency: int = 16,
+        elsewhere: Path | None = None,
+        costs: Costs | None = None,
+    ) -> None:
+        source = source_of(tree, "plain")
+        super().__init__(server, folder, source, files, concurrency=concurrency, elsewhere=elsewhere, costs=costs)
+        self.expected = Oracle(self.project).expect(tree, frozenset())
+        self._course = course_of(self.expected)
+
+
+def course_of(expected: Expected) -> Course:
+    """All turns of a run from scratch."""
+    needed: Counter[str] = Counter()
+    before: dict[str, str | None] = {}
+    for step in expected.steps:
+        earlier: str | None = None
+        for turn in range(len(step.shown) + 1):
+            name = answer_to(Asked(step.prompt, step.shown[:turn]))
+            needed[name] += 1
+            before[name], earlier = earlier, name
+    return Course(expected.result, len(expected.steps), needed, before)
