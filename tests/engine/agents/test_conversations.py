@@ -210,7 +210,8 @@ def _check(bench: Bench, outcome: AgentOutcome | None) -> None:
     assert bench.run is not None
     assert bench.run.usage == sum((turn.usage for turn in turns), Usage())
     looks = [call.observation for _, call in sorted(bench.calls.items()) if call.observation is not None]
-    assert list(bench.run.observations) == list(dict.fromkeys(looks))
+    first = {(look.tool, look.arguments, look.digest): look for look in reversed(looks)}  # nothing was edited
+    assert list(bench.run.observations) == sorted(first.values(), key=lambda look: look.epoch)
     if outcome is not None:
         assert outcome.turns == len(turns)
         assert outcome.usage == bench.run.usage
