@@ -19,7 +19,7 @@ from tests.support.reuse_world import FLOW
 AGAIN = (
     *(("before INSERT INTO changes", 1), ("before INSERT INTO changes", 2), ("after INSERT INTO changes", 1)),
     *(("before UPDATE steps", 1), ("after UPDATE steps", 1)),
-    *(("before sync of a file", 1), ("before rename of an edit", 1), ("after rename of an edit", 1)),
+    *(("before sync of an edit", 1), ("before rename of an edit", 1), ("after rename of an edit", 1)),
     *(("after open of an edit", 2), ("before rename of an edit", 2), ("after rename of an edit", 2)),
     *(("before rename of an edit", 3), ("before INSERT INTO changes, done", 1)),
     *(("before INSERT INTO changes, done", 2), ("before INSERT INTO changes, done", 4)),
