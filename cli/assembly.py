@@ -20,6 +20,7 @@ from vibe_workflows.catalog.arguments import bind_arguments
 from vibe_workflows.catalog.index import Index
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
+from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
 from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
@@ -207,7 +208,7 @@ def _services(
     backend = equipped(backend or open_backends(settings, checked.island), settings)
     stack.push_async_callback(close_backend, backend)
     checker = checked.host.checker
-    workspace = Workspace(settings.project_root, checker)
+    workspace = Workspace(settings.project_root, IgnoreMemory(checker))
     commands = ConfinedCommands(settings.project_root, accepted=settings.sandbox_accept, environ=os.environ)
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
@@ -221,7 +222,7 @@ def _services(
         requests=partial(_requests, box, model_resolver(settings, checked.metadata)),
         replayer=Replayer([*tools, state], partial(_looks_over, workspace, commands, digests), store.reader.contents),
         files=WorkspaceFiles(workspace, state),
-        attachments=Attachments(workspace, digests),
+        attachments=Attachments(workspace, digests, store.reader.contents),
         own=RunLocks(settings.db_path).hold,
         wall_clock=time.time,
         jitter=random.random,

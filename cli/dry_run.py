@@ -54,6 +54,7 @@ def document(found: DryRun) -> dict[str, object]:
             }
             for each in found.stored
         ],
+        "edited_again": [{"path": path, "created": created} for path, created in found.edits.items()],
         "live": [
             {
                 "number": each.number,

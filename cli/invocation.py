@@ -16,6 +16,7 @@ from vibe_workflows.engine.model import JSON, Run, RunStatus
 from vibe_workflows.engine.ports import EventSink
 
 from . import wiring
+from .edits import Edits
 from .environment import screen
 from .errors import say
 from .failures import Failures
@@ -37,6 +38,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     new: bool = False
     fresh: bool = False
     refresh: tuple[str, ...] = ()
+    accept: bool = False
     seed: str | None = None
     resume: str | None = None
 
@@ -44,17 +46,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def invoke(asked: Asked, settings: Settings, given: Mapping[str, object]) -> int:
     """Run it and return the exit code. Raises VibeErrors for what is found before the run exists."""
     quiet = bool(given.get("quiet"))
-    failures = Failures()
+    failures, edits = Failures(), Edits()
     with RunOutput(_form(given), _text(given.get("output"))) as output:
         try:
             with _progress(quiet=quiet or (bool(given.get("events")) and output.to_terminal)) as progress:
-                sinks = [progress, failures, *output.sinks()]
+                sinks = [progress, failures, edits, *output.sinks()]
                 report = wiring.run_workflow(settings, _request(asked, settings, given), sinks)
         except VibeError as error:
             output.fail(error)
             raise
-        output.finish(report, failures)
-    _conclude(report, failures, quiet=quiet)
+        output.finish(report, failures, edits)
+    _conclude(report, failures, edits, quiet=quiet)
     return int(report.exit_code)
 
 
@@ -96,6 +98,7 @@ def _request(asked: Asked, settings: Settings, given: Mapping[str, object]) -> R
         new=asked.new,
         fresh=asked.fresh,
         refresh=asked.refresh,
+        accept=asked.accept,
         seed=asked.seed,
         resume=asked.resume,
         budget=parse_budget(given["budget"]) if given.get("budget") else None,
@@ -125,7 +128,7 @@ def _progress(*, quiet: bool) -> Iterator[EventSink]:
         live.close()
 
 
-def _conclude(report: RunReport, failures: Failures, *, quiet: bool) -> None:
+def _conclude(report: RunReport, failures: Failures, edits: Edits, *, quiet: bool) -> None:
     """The last lines on stderr: what went wrong, what to do next, what it came to."""
     run = report.run
     for note in report.notes:
@@ -140,6 +143,8 @@ def _conclude(report: RunReport, failures: Failures, *, quiet: bool) -> None:
     if (move := _next_move(run, report.exit_code)) and not quiet:
         say(move)
     if not quiet:
+        for line in edits.lines():
+            say(line)
         say(
             summary(
                 stored=run.stored_steps,

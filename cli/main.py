@@ -38,6 +38,7 @@ COMMANDS = {
     "trace": _Entry(_PAST, "trace", "What a run did: steps, turns, tool calls, tokens, cost, reuse."),
     "why": _Entry(_PAST, "why", "Why a step was answered from the store, or why it was not."),
     "diff": _Entry(_PAST, "diff", "What one run did otherwise than another."),
+    "undo": _Entry(_PAST, "undo", "Take the edits of a run back."),
     "cache": _Entry(_PAST, "cache", "What the store holds: look at it, clear it, export and import steps."),
     "trust": _Entry(_SETUP, "trust", "Let this project's own settings and store count."),
     "doctor": _Entry(_SETUP, "doctor", "Probe the sandbox of this machine, and check the store."),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vibe_workflows.engine.launch import RunReport
     from vibe_workflows.engine.ports import EventSink
 
+    from .edits import Edits
     from .failures import Failures
 
 
@@ -59,10 +60,10 @@ class RunOutput:
     def to_terminal(self) -> bool:
         return self._path is None and sys.stdout.isatty()
 
-    def finish(self, report: RunReport, failures: Failures) -> None:
+    def finish(self, report: RunReport, failures: Failures, edits: Edits) -> None:
         """Print the result, or the document. Without a result a file is left as it was. Raises StoreError."""
         if self._form is not Form.RESULT:
-            self._document(document(report, failures))
+            self._document(document(report, failures, edits))
         elif report.result is not None:
             self._write(result_bytes(report.result, terminal=self.to_terminal))
 
@@ -131,7 +132,7 @@ def result_bytes(result: bytes | None, *, terminal: bool) -> bytes:
     return indented(result)
 
 
-def document(report: RunReport, failures: Failures) -> bytes:
+def document(report: RunReport, failures: Failures, edits: Edits) -> bytes:
     """The one document of `--json`, compact."""
     run = report.run
     return msgspec.json.encode(
@@ -142,6 +143,7 @@ def document(report: RunReport, failures: Failures) -> bytes:
             "error": run_fault_json(report.error),
             "failures": failures.steps,
             "failed_steps": failures.count,
+            "edited": edits.to_json(),
             "usage": usage_json(run.usage),
             "paid": usage_json(run.paid),
             "cached": run.stored_steps,
@@ -164,6 +166,7 @@ def failure_document(error: VibeError) -> bytes:
             "error": run_fault_json(fault),
             "failures": [],
             "failed_steps": 0,
+            "edited": [],
             "usage": usage_json(Usage()),
             "paid": usage_json(Usage()),
             "cached": 0,

@@ -56,6 +56,7 @@ def run_plan(
         new=request.new,
         fresh=request.fresh,
         refresh=request.refresh,
+        accept=request.accept,
         seed=request.seed,
         version=VERSION,
     )

@@ -11,8 +11,9 @@ from . import options
 
 @click.command()
 @click.argument("run", required=False)
+@click.option("--accept", is_flag=True, help="Take what earlier runs edited as it lies: steps see the files of now.")
 @options.running
-def command(run: str | None, **given: Any) -> int:
+def command(run: str | None, accept: bool, **given: Any) -> int:
     """Go on with RUN, a unique beginning of its id; without one, with the latest run that did not complete.
 
     Finished steps are answered from the store. A larger --budget, or a grant that was missing, goes on from there.
@@ -32,4 +33,4 @@ def command(run: str | None, **given: Any) -> int:
         reader.close()
     if found.status.finished:
         raise ConfigError(f"run {found.id} has completed; `vibe run {found.path}` runs it again from the store")
-    return invoke(Asked(target=found.path, resume=found.id), settings, given)
+    return invoke(Asked(target=found.path, resume=found.id, accept=accept), settings, given)

@@ -67,6 +67,7 @@ class _RunCommand(click.Command):
     metavar="WHAT",
     help="Run these steps again: a label or a phase (* stands for anything), #N of the latest run, RUN:N, a step id.",
 )
+@click.option("--accept", is_flag=True, help="Take what earlier runs edited as it lies: steps see the files of now.")
 @click.option("--dry-run", is_flag=True, help="Show what the store would answer and what would be live; ask no model.")
 @click.option("--seed", metavar="N", help="Another seed for the script's random.")
 @options.running
@@ -78,6 +79,7 @@ def command(
     new: bool,
     fresh: bool,
     refresh: tuple[str, ...],
+    accept: bool,
     dry_run: bool,
     seed: str | None,
     **given: Any,
@@ -102,6 +104,7 @@ def command(
         new=new,
         fresh=fresh,
         refresh=_words(refresh),
+        accept=accept,
         seed=seed,
     )
     return (preview if dry_run else invoke)(asked, load(given), given)

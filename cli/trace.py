@@ -80,6 +80,7 @@ def _run_trace(reader: StoreReader, run: Run) -> RunTrace:
 
 
 def _step_trace(reader: StoreReader, run: Run, number: int) -> StepTrace:
+    from vibe_workflows.engine.edited import edited_files
     from vibe_workflows.engine.errors import ConfigError
 
     from .render.figures import count
@@ -109,5 +110,6 @@ def _step_trace(reader: StoreReader, run: Run, number: int) -> StepTrace:
         attempts=reader.attempts(step.id),
         turns=reader.turns(step.id),
         tool_calls=reader.tool_calls(step.id),
+        edited=edited_files(reader, step),
         events=[event for event in events if isinstance(event, STEP_EVENTS) and event.step == step.id],
     )

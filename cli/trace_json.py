@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vibe_workflows.engine.events import ContextShortened, ModelDown, ModelSlowed, ModelUp, StepFellBack, Warned
-from vibe_workflows.engine.model import Attempt, Run, Step, StepStatus, ToolCall, Turn
+from vibe_workflows.engine.model import Attempt, DeliveryMode, Run, Step, StepStatus, ToolCall, Turn
 
+from .edits import edits_of
 from .failures import KEPT, FailedStep
 from .output import fault_json, run_fault_json, usage_json
 from .render.happenings import attempts
@@ -18,6 +19,7 @@ from .render.stored import parsed
 from .render.trace import rows_of
 from .render.trace_step import conversation, original
 from .render.usage import makeup_sum
+from .why_json import diff_json
 
 if TYPE_CHECKING:
     from .render.trace import RunTrace
@@ -56,7 +58,7 @@ def of_run(trace: RunTrace) -> dict[str, object]:
             "label": each.delivery.label,
             "phase": each.delivery.phase,
             "line": each.delivery.line,
-            "stored": each.delivery.mode.value == "stored",
+            "stored": each.delivery.mode is not DeliveryMode.LIVE,
             "reason": each.delivery.reason,
             "model_reason": each.delivery.model_reason,
             **_step(each.step),
@@ -83,6 +85,7 @@ def of_run(trace: RunTrace) -> dict[str, object]:
         "makeup": makeup_sum(list(trace.makeups.values())),
         "steps": [*answered, *unanswered],
         **_failures(trace),
+        "edited": edits_of(trace.events).to_json(),
         "warnings": [event.message for event in trace.events if isinstance(event, Warned)],
         "fallbacks": [_fallback(event) for event in trace.events if isinstance(event, StepFellBack)],
         "shortened": [_shortened(event) for event in trace.events if isinstance(event, ContextShortened)],
@@ -127,6 +130,7 @@ def of_step(trace: StepTrace) -> dict[str, object]:
         "fallbacks": [_fallback(event) for event in trace.fallbacks],
         "turns": [_turn(turn, said) for turn in trace.turns],
         "tool_calls": [_tool_call(call) for call in trace.tool_calls],
+        "edited": [{"path": file.path, "created": file.created, "diff": diff_json(file.diff)} for file in trace.edited],
     }
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .output import fault_json, usage_json
 from .render.stored import parsed
 
 if TYPE_CHECKING:
+    from vibe_workflows.engine.model import Change
     from vibe_workflows.engine.spec_diff import FieldChange
     from vibe_workflows.engine.text_diff import TextDiff
     from vibe_workflows.engine.why import ChangedLook, Explanation, Nearest, StoredAnswer, TooOld, WentOn
+    from vibe_workflows.engine.why_edits import Attempted, EditInTheWay
 
 
 def of_explanation(why: Explanation) -> dict[str, object]:
@@ -36,6 +39,8 @@ def of_explanation(why: Explanation) -> dict[str, object]:
         "went_on": None if why.went_on is None else _went_on(why.went_on),
         "nearest": None if why.nearest is None else _nearest(why.nearest),
         "changed": None if why.changed is None else _changed(why.changed),
+        "in_the_way": None if why.in_the_way is None else _in_the_way(why.in_the_way),
+        "attempt_after": None if why.attempted is None else _attempted(why.attempted),
         "too_old": None if why.too_old is None else _too_old(why.too_old),
         "in_use": [{"number": each.number, "label": each.label, "step": each.step} for each in why.in_use],
         "next_run": why.next_run,
@@ -56,6 +61,39 @@ def _answer(answer: StoredAnswer) -> dict[str, object]:
             {"tool": each.tool, "arguments": parsed(each.arguments), "digest": each.digest}
             for each in answer.observations
         ],
+        "edits": edits_json(answer.edits),
+        "edits_made_again": answer.applied,
+    }
+
+
+def edits_json(changes: Iterable[Change]) -> list[dict[str, object]]:
+    """Each edited file once."""
+    created: dict[str, bool] = {}
+    for change in changes:
+        created.setdefault(change.path, change.before is None)
+    return [{"path": path, "created": made} for path, made in created.items()]
+
+
+def _in_the_way(edit: EditInTheWay) -> dict[str, object]:
+    later, adopted = edit.later, edit.adopted
+    return {
+        "step": edit.step,
+        "run": edit.run,
+        "path": edit.path,
+        "as_it_was_left": edit.same,
+        "later": None if later is None else {"step": later.step, "run": later.run, "label": later.label},
+        "adopted": None if adopted is None else {"why": adopted.why.value, "by": adopted.number, "undo": adopted.run},
+        "diff": diff_json(edit.diff),
+    }
+
+
+def _attempted(earlier: Attempted) -> dict[str, object]:
+    return {
+        "step": earlier.step,
+        "run": earlier.run,
+        "status": earlier.status.value,
+        "error": fault_json(earlier.fault),
+        "edited": earlier.paths,
     }
 
 

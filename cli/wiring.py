@@ -7,7 +7,7 @@ started, so that the sandbox gets ready while Python still imports.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from vibe_workflows.catalog.metadata import Metadata
     from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.launch import RunReport, RunRequest
-    from vibe_workflows.engine.model import RunId
-    from vibe_workflows.engine.ports import EventSink, ModelBackend
+    from vibe_workflows.engine.model import Run, RunId
+    from vibe_workflows.engine.ports import EventSink, ModelBackend, StoreReader
     from vibe_workflows.engine.store.export import Exported
     from vibe_workflows.engine.store.imports import Imported
     from vibe_workflows.engine.store.reader import SqliteReader
     from vibe_workflows.engine.store.soundness import StoreHealth
     from vibe_workflows.engine.trust import ConfigOffer, Trusted
+    from vibe_workflows.engine.undo import Undo
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
     from vibe_workflows.sandbox.launcher import Zygote
@@ -180,6 +181,14 @@ def store_health(settings: Settings) -> StoreHealth:
     from vibe_workflows.engine.store.soundness import examine
 
     return examine(settings.db_path, StoreOrigins(settings.state_dir))
+
+
+def undo(settings: Settings, find: Callable[[StoreReader], Run], *, dry_run: bool) -> Undo:
+    """Take the edits of a run back. Raises ConfigError, TrustNeeded and StoreError."""
+    store_path(settings)  # one that is not there is not made
+    from . import undoing
+
+    return undoing.take_back(settings, find, dry_run=dry_run)
 
 
 def export_steps(settings: Settings, runs: Sequence[RunId], target: Path) -> Exported:

@@ -10,7 +10,7 @@ runs, and let go when the last of the running steps that share them has ended.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -34,11 +34,17 @@ class _Held(Struct, kw_only=True):
 
 
 class Attachments:
-    """The attached files of one run."""
+    """The attached files of one run. `kept` gives contents that a file had before it was edited, by digest."""
 
-    def __init__(self, workspace: Workspace, digests: FileDigests) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        digests: FileDigests,
+        kept: Callable[[str], bytes | None] = lambda _digest: None,
+    ) -> None:
         self._workspace = workspace
         self._digests = digests
+        self._kept = kept
         self._held: dict[str, _Held] = {}  # by digest; Invariant: each has a user, or is about to get its first
         self._reading = trio.Lock()  # one file at a time: so two steps that start together read a shared one once
 
@@ -71,7 +77,6 @@ class Attachments:
             raise _author_s(error) from error
 
     async def _part(self, place: Place) -> FilePart:
-        await trio.lowlevel.checkpoint()  # small files are read in place, and there may be many
         try:
             found = await self._digests.of(place)
         except Unsteady as error:
@@ -89,7 +94,8 @@ class Attachments:
     async def held(self, files: Sequence[FilePart]) -> AsyncIterator[Mapping[str, bytes]]:
         """The contents by digest, for a step that runs. Steps that run at the same time share them.
 
-        Raises Conflict where a file is no longer what `look` found.
+        Of a file that a step has edited since, they are the kept ones. Raises Conflict where it is otherwise no longer
+        what `look` found.
         """
         taken: list[str] = []
         try:
@@ -119,13 +125,17 @@ class Attachments:
 
     async def _contents(self, file: FilePart) -> bytes:
         place = self._workspace.locate(file.path)
+        contents: bytes | None = None
+        cause: ToolFailed | None = None
         try:
             contents = await self._workspace.read_small(place, limit=file.size)
         except ToolFailed as error:
-            raise Conflict(f"{_changed(file)} ({error.message})") from error
-        if contents is None or await _content_digest(contents) != file.digest:
-            raise Conflict(_changed(file))
-        return contents
+            cause = error
+        if contents is not None and await _content_digest(contents) == file.digest:
+            return contents
+        if (contents := self._kept(file.digest)) is not None:
+            return contents
+        raise Conflict(_changed(file) + (f" ({cause.message})" if cause is not None else "")) from cause
 
 
 def _changed(file: FilePart) -> str:

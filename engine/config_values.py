@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
+from .grants import PARTED_GROUPS
 from .nearest import did_you_mean
 
 Parser = Callable[[object, bool], object]
@@ -143,4 +144,6 @@ def grants(value: object, text: bool = False) -> dict[str, None]:
             raise ValueError(
                 f"`{grant}` is no grant such as `write` or `command:pytest`; {did_you_mean(group, _GRANTS)}"
             )
+        if colon and group not in PARTED_GROUPS:
+            raise ValueError(f"`{grant}` is no grant: `{group}` has no parts, and is granted as a whole or not at all")
     return dict.fromkeys(given)

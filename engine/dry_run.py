@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import trio
 from msgspec import Struct
 
 from .ending import Ending
 from .errors import ExitCode
-from .events import Event, Logged, StepFinished, Warned
+from .events import Event, FileEdited, Logged, StepFinished, Warned
 from .expected import Estimate, Expectations
 from .journal import Journal, Observers
 from .lineage import new_run
@@ -44,6 +44,7 @@ class DryRun(Struct, frozen=True, kw_only=True):
     stored: tuple[StepFinished, ...]  # steps that the store answers, in the order of their answers
     live: tuple[ComingStep, ...]
     failed: tuple[StepFinished, ...]  # calls that fail without any model
+    edits: Mapping[str, bool]  # that stored steps would make again, by path: whether one creates the file
     tools: int  # read-only tools that ran for it
     ending: Ending | None
     missing_grants: tuple[str, ...]
@@ -70,15 +71,19 @@ class _Told:
 
     def __init__(self, sinks: Sequence[EventSink]) -> None:
         self.steps: list[StepFinished] = []
+        self.edits: dict[str, bool] = {}
         self._sinks = sinks
 
     def begin(self) -> None:
         """The script starts, maybe over."""
         self.steps.clear()
+        self.edits.clear()
 
     def handle(self, event: Event) -> None:
         if isinstance(event, StepFinished):
             self.steps.append(event)
+        elif isinstance(event, FileEdited):
+            self.edits.setdefault(event.path, event.created)
         elif isinstance(event, Logged | Warned):
             for sink in self._sinks:
                 sink.handle(event)
@@ -119,6 +124,7 @@ async def rehearse(
         stored=tuple(each for each in told.steps if each.stored),
         live=await _coming(plan, services, rehearsal, journal),
         failed=tuple(each for each in told.steps if each.status in (StepStatus.FAILED, StepStatus.TIMED_OUT)),
+        edits=told.edits,
         tools=rehearsal.tools,
         ending=ending,
         missing_grants=missing_grants,

@@ -5,6 +5,7 @@ A new event is one class here and in `Event`; every `match` that forgot it fails
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 import msgspec
@@ -131,18 +132,33 @@ class FileEdited(_Event, frozen=True, tag="file_edited"):
     again: bool = False
 
 
+class Adoption(StrEnum):
+    """Why edits of an earlier run became plain contents; `number` and `label` are of the step that it is about."""
+
+    LIVE = "live"  # the step runs live, and looks at the files or edits them
+    REPLACED = "replaced"  # the step stands where the one stood that edited them
+    TRUE_NOW = "true_now"  # the step's stored answer is true with them
+    LEFT = "left"  # no step of this run stands for them: it has ended
+
+
 class EditsAdopted(_Event, frozen=True, tag="edits_adopted"):
     """Edits of earlier steps of this workflow count as plain contents of the project from now on."""
 
     paths: tuple[str, ...]
-    reason: str
+    why: Adoption
+    editors: tuple[str, ...] = ()  # labels of the steps that made the edits, their ids where they have none
+    run: str = ""  # whose undo takes these edits back
+    number: int = 0
+    label: str = ""
 
 
 class ScriptRestarted(_Event, frozen=True, tag="script_restarted"):
     """An answer that was given stood on an edit that was adopted since: the script starts over. Nothing is lost."""
 
-    reason: str
-    step: str = ""  # whose answer does not hold any more
+    number: int  # of the call whose answer does not hold any more
+    step: str
+    label: str = ""
+    paths: tuple[str, ...] = ()  # that were adopted
 
 
 class Logged(_Event, frozen=True, tag="log"):
@@ -169,6 +185,8 @@ class RunFinished(_Event, frozen=True, tag="run_finished"):
     paid_tokens: int
     paid_microusd: int | None
     error: str = ""
+    again_steps: int = 0  # that ran again because of edits that were adopted ...
+    again_paths: tuple[str, ...] = ()  # ... of these files
 
 
 Event: TypeAlias = (

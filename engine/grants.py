@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Held by every run.
 DEFAULT_GRANTS = ("read",)
 
+#: Groups of which a part can be granted (`command:pytest`), since their tools hold each call against the parts.
+PARTED_GROUPS = frozenset({"command", "mcp"})
+
 
 def missing_grants(requested: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
     return tuple(wanted for wanted in requested if not _covers(granted, wanted))
@@ -36,7 +39,8 @@ def require_tool(tool: Tool, granted: Sequence[str]) -> None:
 
     A grant of a part (`command:pytest`) lets its group's tools be used; the tool holds each call against the parts.
     """
-    if not any(grant.partition(":")[0] == tool.group for grant in granted):
+    parts = f"{tool.group}:" if tool.group in PARTED_GROUPS else None
+    if not any(grant == tool.group or (parts and grant.startswith(parts)) for grant in granted):
         raise ToolDenied(
             f"tool `{tool.spec.name}` needs the grant `{tool.group}`, which this run does not have; name it in "
             f'meta["permissions"], and grant it with --allow {tool.group}'

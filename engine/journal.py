@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import StepFault
@@ -48,10 +48,16 @@ class Journal:
         self._finished: set[StepId] = set()  # live steps that are over, however they ended
         self.oldest_stored_at: float | None = None
         self._warned: set[str] = set()
+        self._again: set[StepId] = set()
+        self.again_paths: set[str] = set()  # adopted files on whose account steps ran again
 
     @property
     def live_steps(self) -> int:
         return len(self._finished)
+
+    @property
+    def again_steps(self) -> int:
+        return len(self._again)
 
     def now(self) -> float:
         return self._clock()
@@ -113,6 +119,11 @@ class Journal:
                 model=item.spec.model,
             )
         )
+
+    def runs_again(self, step: StepId, paths: Collection[str]) -> None:
+        """A live step begins that had a stored answer before these files were adopted."""
+        self._again.add(step)
+        self.again_paths.update(paths)
 
     def start_over(self) -> None:
         """The script begins again: what was delivered does not count. What was paid stays paid."""

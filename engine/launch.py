@@ -22,6 +22,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     new: bool = False
     fresh: bool = False
     refresh: tuple[str, ...] = ()
+    accept: bool = False  # see RunPlan
     seed: str | None = None
     resume: str | None = None  # prefix of a run's id
     budget: Limits | None = None

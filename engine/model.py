@@ -192,6 +192,8 @@ class Observation(Struct, frozen=True, kw_only=True):
 
 #: The look at one whole file: {"path": ...} gives {"digest": ...}. No model and no script can ask for it.
 FILE_STATE = "file_state"
+#: The look at all files of the project: {} gives {"digest": ...}. No model and no script can ask for it, either.
+FILE_TREE = "file_tree"
 
 
 class ToolCall(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,12 @@ class RunStep(Struct, frozen=True, kw_only=True):
 
     @property
     def stored(self) -> bool:
-        return self.delivery is not None and self.delivery.mode is DeliveryMode.STORED
+        return self.delivery is not None and self.delivery.mode is not DeliveryMode.LIVE
+
+    @property
+    def applied(self) -> bool:
+        """Whether the edits of the stored step were made again."""
+        return self.delivery is not None and self.delivery.mode is DeliveryMode.APPLIED
 
     @property
     def line(self) -> int:

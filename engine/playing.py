@@ -103,15 +103,17 @@ class Playing:
             if self._over_again is None:
                 return ending
             await self._begin_again(step_services, self._over_again)
-            own_steps = tuple(services.store.reader.own_steps(self._run.path, self._run.args_digest, self._run.id))
+            if not self._rehearsed:  # then none of its steps have edited anything
+                reader = services.store.reader
+                own_steps = tuple(reader.own_steps(self._run.path, self._run.args_digest, self._run.id))
 
     def _own_steps(self, reader: StoreReader) -> list[OwnStep]:
         if self._plan.fresh or self._plan.accept:
             return []
         return reader.own_steps(self._run.path, self._run.args_digest)
 
-    def _start_over(self, reason: str, step: StepId) -> None:
-        self._over_again = ScriptRestarted(at=self._services.wall_clock(), reason=reason, step=step)
+    def _start_over(self, told: ScriptRestarted) -> None:
+        self._over_again = told
         self._pass.cancel()
 
     async def _begin_again(self, services: StepServices, told: ScriptRestarted) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 
 from .errors import ToolDenied, ToolFailed
+from .events import Adoption
 from .model import Cause, Edit, Grounds, StepId, StepKey
 from .ports import CutOffStep, OwnStep, StoredStep
 from .reuse import Asking, Decision, Reuse, going_on
@@ -24,6 +25,8 @@ from .timeline.timeline import Doubt, Witness
 class Waiting(Asking, Protocol):
     @property
     def number(self) -> int: ...
+    @property
+    def label(self) -> str: ...
     @property
     def past(self) -> Past: ...
 
@@ -49,7 +52,7 @@ class Retracing:
         self._stood: dict[str, list[tuple[StepId, StepKey]]] = {}  # by place: steps that edited, or may do so
         for own in own_steps:
             self._stood.setdefault(own.place, []).append((own.id, own.key))
-        self._doubts: dict[str, tuple[StepId, Doubt]] = {}  # the latest of each spec, for the reason
+        self._doubts: dict[str, tuple[StepId, Doubt]] = {}  # the latest of each spec that says most, for the reason
 
     # ------------------------------------------------------------ stored answers
 
@@ -82,7 +85,7 @@ class Retracing:
         for call, sample in self._pairs(calls, own_place=own_place):
             if call.number in answered or sample.id in used:
                 continue
-            witness = Witness(sample.id, call.past, sample.observations, sample.inherited)
+            witness = _witness(call, sample)
             doubt = await judge(witness)
             applied = judge == self._true_now
             if doubt is None and (not applied or await self._apply(call, witness)):
@@ -90,7 +93,7 @@ class Retracing:
                 answered.add(call.number)
                 used.add(sample.id)
                 found.append((call, Hit(stored=sample, witness=witness, applied=applied and bool(witness.edits))))
-            elif doubt is not None:
+            elif doubt is not None and not (applied and call.canonical in self._doubts):
                 self._doubts[call.canonical] = sample.id, doubt
         return found
 
@@ -136,13 +139,13 @@ class Retracing:
         """
         others = [each for each, key in self._stood.get(call.place, ()) if key != call.key]
         if replaced := self._timeline.left_over(others):
-            await self._project.adopt(replaced, "another step stands where the one stood that edited them")
+            await self._project.adopt(replaced, Adoption.REPLACED, call.number, call.label)
         late = await self._late(call)
         if late is not None:
             return late
         decision, inherited = await self._live(call)
         seen = decision.cut_off.observations if decision.cut_off is not None else ()
-        witness = Witness(step, call.past, seen, inherited)
+        witness = Witness(step, call.past, seen, inherited, number=call.number, label=call.label)
         self._timeline.own.inherit(step, witness.edits)
         self._timeline.stand(witness)
         self._stood.setdefault(call.place, []).append((step, call.key))
@@ -151,11 +154,11 @@ class Retracing:
     async def _late(self, call: Waiting) -> Hit | None:
         samples = sorted(self._reuse.samples(call), key=lambda each: (each.place != call.place, each.finished_seq))
         for sample in samples:
-            witness = Witness(sample.id, call.past, sample.observations, sample.inherited)
+            witness = _witness(call, sample)
             if await self._timeline.true_now(witness, ()) is not None:
                 continue
             touched = {path for seen in sample.observations for path in self._timeline.touched(seen)}
-            await self._project.adopt(touched, f"what {sample.id} saw is true with them")
+            await self._project.adopt(touched, Adoption.TRUE_NOW, call.number, call.label)
             if await self._apply(call, witness):
                 self._stand(call, sample, witness)
                 return Hit(stored=sample, witness=witness, applied=bool(witness.edits))
@@ -163,7 +166,7 @@ class Retracing:
 
     async def _live(self, call: Waiting) -> tuple[Decision, tuple[Edit, ...]]:
         for step in self._reuse.cut_off_steps(call):
-            witness = Witness(step.id, call.past, step.observations, step.inherited)
+            witness = _witness(call, step)
             doubt = await self._timeline.retraced(witness)
             if doubt is None:
                 self._reuse.take(call, step)
@@ -181,7 +184,7 @@ class Retracing:
     def _attempt(self, call: Waiting) -> CutOffStep | None:
         """The first attempt all of whose edits are own edits still, and fit into the script's order."""
         for step in self._reuse.attempts(call):
-            witness = Witness(step.id, call.past, step.observations, step.inherited)
+            witness = _witness(call, step)
             if self._timeline.own.own(witness.edits) and self._timeline.in_order(witness):
                 return step
         return None
@@ -190,3 +193,7 @@ class Retracing:
         step, doubt = self._doubts.get(call.canonical, (None, Doubt(cause=Cause.OTHER)))
         grounds = Grounds(cause=doubt.cause, step=step, observation=doubt.observation, path=doubt.path)
         return self._reuse.miss(call, step, grounds)
+
+
+def _witness(call: Waiting, step: StoredStep | CutOffStep) -> Witness:
+    return Witness(step.id, call.past, step.observations, step.inherited, number=call.number, label=call.label)

@@ -27,7 +27,7 @@ Changed = Callable[[Iterable[Observation]], Observation | None]
 
 #: Why a step that edited files does not answer, as a sentence.
 _IN_THE_WAY = {
-    Cause.EDITED_SINCE: "{0.step} edited {0.path}, which is no longer as it left it",
+    Cause.EDITED_SINCE: "{0.step} edited {0.path}, and that edit counts as its own no longer",
     Cause.OUT_OF_ORDER: "the order of the script and that of the edits by {0.step} contradict each other",
 }
 

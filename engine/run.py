@@ -114,6 +114,8 @@ async def _finish(run: Run, ending: Ending, journal: Journal, services: RunServi
         paid_tokens=journal.paid.tokens,
         paid_microusd=journal.paid.cost_microusd,
         error=ending.fault.message if ending.fault is not None else "",
+        again_steps=journal.again_steps,
+        again_paths=tuple(sorted(journal.again_paths)),
     )
     with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSING_S):
         await journal.commit([final], [event])

@@ -16,14 +16,14 @@ from msgspec import Struct
 from .model import Run, StepStatus
 from .past import RunStep
 from .requests import first_words
-from .spec_diff import FieldChange, spec_changes, spec_of
+from .spec_diff import FieldChange, input_changes, spec_of
 from .text_diff import TextDiff, text_diff
 
 
 class StepPair(Struct, frozen=True, kw_only=True):
     before: RunStep
     after: RunStep
-    changes: tuple[FieldChange, ...]  # of the spec
+    changes: tuple[FieldChange, ...]  # of the spec, and of the files that went along
     answer_differs: bool  # its answer, its error, or whether it has one
 
     @property
@@ -59,11 +59,10 @@ def run_diff(before: Run, after: Run, steps_before: Sequence[RunStep], steps_aft
 
 def _compared(before: RunStep, after: RunStep) -> StepPair:
     old, new = before.step, after.step
-    same_input = old.id == new.id or old.spec == new.spec
     return StepPair(
         before=before,
         after=after,
-        changes=() if same_input else tuple(spec_changes(spec_of(old.spec), spec_of(new.spec))),
+        changes=() if old.id == new.id else tuple(input_changes(old, new)),
         answer_differs=old.id != new.id and _outcome(before) != _outcome(after),
     )
 

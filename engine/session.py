@@ -68,6 +68,10 @@ class OpenCall:
         return self.request.canonical
 
     @property
+    def label(self) -> str:
+        return self.request.label
+
+    @property
     def horizon(self) -> float | None:
         asked, since = self.request.horizon, self.refreshed_since
         return asked if since is None else max(since, asked or since)
@@ -227,7 +231,9 @@ class Session:
         """Whether nothing that may count for these calls, and those that are to start, has edited any file."""
         if self._reuse is None:
             return True
-        return self._timeline.plain and not any(self._reuse.edited(call) for call in (*batch, *self._live_next))
+        if not self._timeline.plain or any(call.decision is None for call in self._live_next):
+            return False  # such a call was left over where another one's results had edited files
+        return not any(self._reuse.edited(call) for call in (*batch, *self._live_next))
 
     def _unknown(self, batch: Sequence[OpenCall]) -> list[tuple[Observation, ...]]:
         if self._reuse is None:
@@ -310,7 +316,7 @@ class Session:
             call.decision = decision
             if (stored := decision.stored) is not None:
                 call.reason, call.grounds = decision.reason, decision.grounds
-                witness = Witness(stored.id, call.past, stored.observations)
+                witness = Witness(stored.id, call.past, stored.observations, number=call.number, label=call.label)
                 self._timeline.stand(witness)
                 self._answer_stored(call, stored, witness)
             else:
@@ -322,7 +328,7 @@ class Session:
         for call in starting:
             assert call.decision is not None
             seen = () if call.decision.cut_off is None else call.decision.cut_off.observations
-            witness = Witness(self._next_step_id(), call.past, seen)
+            witness = Witness(self._next_step_id(), call.past, seen, number=call.number, label=call.label)
             self._timeline.stand(witness)
             self._start_live(call, call.decision, witness)
         self._at_rest()
@@ -361,6 +367,8 @@ class Session:
         """Begin the step that `witness` is of, which stands already."""
         request = call.request
         call.reason, call.grounds, call.witness = decision.reason, decision.grounds, witness
+        if adopted := self._project.adopted_in(decision.grounds):
+            self._journal.runs_again(witness.id, adopted)
         item = LiveStep(
             number=call.number,
             id=witness.id,

@@ -9,6 +9,7 @@ from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from .model import FILE_STATE, Step
 from .text_diff import TextDiff, text_diff
 
 Spec: TypeAlias = Mapping[str, object]
@@ -50,6 +51,24 @@ def spec_changes(before: Spec, after: Spec) -> list[FieldChange]:
     return [
         _change(name, before.get(name), after.get(name)) for name in sorted(names, key=lambda n: (rank.get(n, 99), n))
     ]
+
+
+def input_changes(before: Step, after: Step) -> list[FieldChange]:
+    """How the specs of two steps differ, and which of the files that both were sent were edited in between."""
+    changes = [] if before.spec == after.spec else spec_changes(spec_of(before.spec), spec_of(after.spec))
+    then, now = _files_seen(before), _files_seen(after)
+    edited = [path for path, digest in now.items() if then.get(path, digest) != digest]
+    if not edited:
+        return changes
+    note = "; ".join([change.note for change in changes if change.name == "files"] + [f"changed: {', '.join(edited)}"])
+    return [*(change for change in changes if change.name != "files"), FieldChange(name="files", note=note)]
+
+
+def _files_seen(step: Step) -> dict[str, str]:
+    """What went along with a step by path, as far as it began: its first looks, in the order of its spec."""
+    files = spec_of(step.spec).get("files")
+    paths = [str(path) for path in files] if isinstance(files, list) else []
+    return {path: look.digest for path, look in zip(paths, step.observations, strict=False) if look.tool == FILE_STATE}
 
 
 def _change(name: str, before: object, after: object) -> FieldChange:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import trio
 from msgspec import Struct
 
-from .agents.conversation import Shortening
+from .agents.conversation import Shortening, files_of
 from .agents.loop import AgentRun, AgentTask
 from .agents.schema_cache import SchemaCache
 from .agents.tools.arguments import BadArguments
@@ -162,10 +162,14 @@ class StepWork:
 
     async def _look_at_files(self) -> None:
         """Before it counts as a step: one whose files cannot be had never began."""
-        if self._item.refused is not None:
-            raise self._item.refused
-        look = self._services.attachments.look
-        self._files, self._looked = await self._services.project.give(self._item.witness, self._item.spec.files, look)
+        item, project = self._item, self._services.project
+        if item.refused is not None:
+            raise item.refused
+        if item.cut_off is not None and any(map(project.has_edited, item.spec.files)):
+            # What it is to go on with saw them, at its time; maybe it edited them itself.
+            self._files = files_of(self._services.finished_turns(item.cut_off.id))
+            return
+        self._files, self._looked = await project.give(item.witness, item.spec.files, self._services.attachments.look)
 
     async def _run_agent(self) -> StepOutcome:
         if not self._files:
@@ -301,7 +305,7 @@ class StepWork:
             fault=fault,
             observations=tuple(dict.fromkeys((*self._looked, *observations))) if self._files else observations,
             predecessor=self._gone_on_with,
-            attempt_after=self._attempt_after,
+            attempt_after=self._attempt_after if item.witness.inherited else None,
         )
 
     def _turn_event(self, turn: Turn) -> TurnFinished:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from .model import (
     Cause,
+    Change,
     Delivery,
     Fault,
     Grounds,
@@ -24,8 +25,9 @@ from .past import RunStep, steps_of
 from .ports import StoreReader
 from .reuse import cut_off_from_outside
 from .run_diff import pair_steps
-from .spec_diff import FieldChange, most_alike, spec_changes, spec_of
+from .spec_diff import FieldChange, input_changes, most_alike, spec_of
 from .text_diff import TextDiff, text_diff
+from .why_edits import Attempted, EditInTheWay, attempted, changed_file, edit_in_the_way, edits_in
 
 #: How many earlier runs are searched for the same call, and how many of the latest steps for a similar one.
 _RUNS_SEARCHED = 2
@@ -41,6 +43,8 @@ class StoredAnswer(Struct, frozen=True, kw_only=True):
     age_s: float  # when it answered
     own_place: bool | None  # None: not known
     observations: tuple[Observation, ...]
+    edits: tuple[Change, ...] = ()
+    applied: bool = False  # these were made again
 
 
 class WentOn(Struct, frozen=True, kw_only=True):
@@ -81,7 +85,8 @@ class ChangedLook(Struct, frozen=True, kw_only=True):
     arguments: str
     diff: TextDiff | None
     then: str | None
-    now: bool  # whether this step made the call as well
+    now: bool  # whether this step took the look as well
+    edited: str | None = None  # the file that the stored step was about to edit, where that was its look
 
 
 class TooOld(Struct, frozen=True, kw_only=True):
@@ -120,6 +125,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     went_on: WentOn | None = None
     nearest: Nearest | None = None
     changed: ChangedLook | None = None
+    in_the_way: EditInTheWay | None = None
+    attempted: Attempted | None = None
     too_old: TooOld | None = None
     in_use: tuple[InUse, ...] = ()
     next_run: NextRun | None = None
@@ -137,10 +144,12 @@ def explain(reader: StoreReader, run: Run, steps: Sequence[RunStep], asked: RunS
         cause=grounds.cause,
         reason="" if delivery is None else delivery.reason,
         model_reason="" if delivery is None else delivery.model_reason,
-        answer=None if live or delivery is None else _stored_answer(step, delivery, grounds),
+        answer=None if live or delivery is None else _stored_answer(asked, delivery, grounds),
         went_on=_went_on(reader, step) if live else None,
         nearest=_nearest(reader, run, steps, asked) if nothing else None,
         changed=_changed(reader, step, grounds),
+        in_the_way=edit_in_the_way(reader, run, step, asked.number, grounds),
+        attempted=attempted(reader, step) if live else None,
         too_old=_too_old(reader, run, asked, grounds),
         in_use=_in_use(steps, step) if grounds.cause is Cause.IN_USE else (),
         next_run=None if step.status is StepStatus.COMPLETED else _next_run(reader, step),
@@ -156,13 +165,16 @@ def _grounds(asked: RunStep) -> Grounds:
 # ---------------------------------------------------------------- answered from the store, or half of it
 
 
-def _stored_answer(step: Step, delivery: Delivery, grounds: Grounds) -> StoredAnswer:
+def _stored_answer(asked: RunStep, delivery: Delivery, grounds: Grounds) -> StoredAnswer:
+    step = asked.step
     return StoredAnswer(
         step=step.id,
         run=step.run_id,
         age_s=max(delivery.requested_at - step.finished_at, 0.0),
         own_place={Cause.SAME_PLACE: True, Cause.OLDEST: False}.get(grounds.cause),
         observations=step.observations,
+        edits=edits_in(step.observations),
+        applied=asked.applied,
     )
 
 
@@ -184,7 +196,8 @@ def _nearest(reader: StoreReader, run: Run, steps: Sequence[RunStep], asked: Run
 def _same_input(reader: StoreReader, step: Step) -> Nearest | None:
     """The latest step of an earlier run that was asked the very same and came to no answer."""
     for other in reversed(reader.unanswered(step.key)):
-        if other.spec == step.spec and other.run_id != step.run_id and other.started_at <= step.started_at:
+        earlier = other.run_id != step.run_id and other.started_at <= step.started_at
+        if earlier and not input_changes(other, step):
             return _near("same_input", step, other, reader.latest_delivery(other.id, other.run_id))
     return None
 
@@ -218,7 +231,7 @@ def _near(how: str, step: Step, other: Step, delivery: Delivery | None) -> Neare
         status=other.status,
         fault=other.fault,
         model_reason="" if delivery is None else delivery.model_reason,
-        changes=tuple(spec_changes(spec_of(other.spec), spec_of(step.spec))),
+        changes=tuple(input_changes(other, step)),
     )
 
 
@@ -232,15 +245,27 @@ def _changed(reader: StoreReader, step: Step, grounds: Grounds) -> ChangedLook |
     stored = reader.step(old)
     then = None if stored is None else _output(reader, stored, look, digest=look.digest)
     now = _output(reader, step, look, digest=None)
+    looked = now is not None or any(
+        (seen.tool, seen.arguments) == (look.tool, look.arguments) for seen in step.observations
+    )
     return ChangedLook(
         step=old,
         run=step.run_id if stored is None else stored.run_id,
         tool=look.tool,
         arguments=look.arguments,
-        diff=None if then is None or now is None else text_diff(then, now),
+        diff=_look_diff(reader, step, look, then, now),
         then=None if then is None else then[:_SHOWN_CHARS],
-        now=now is not None,
+        now=looked,
+        edited=None if look.change is None else look.change.path,
     )
+
+
+def _look_diff(
+    reader: StoreReader, step: Step, look: Observation, then: str | None, now: str | None
+) -> TextDiff | None:
+    if look.change is not None:
+        return changed_file(reader, step, look)
+    return None if then is None or now is None else text_diff(then, now)
 
 
 def _output(reader: StoreReader, step: Step, look: Observation, *, digest: str | None) -> str | None:

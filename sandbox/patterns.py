@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 #: Of a matching line: minified files have lines of megabytes.
 LINE_CHARS = 2_000
@@ -81,16 +84,10 @@ def _character_class(pattern: str, at: int) -> tuple[str, int]:
 def ignored(rules: dict[str, str], paths: list[str]) -> list[int]:
     """Numbers of the paths that the .gitignore files exclude, by git's rules.
 
-    The nearest file decides, its last line first; below an excluded folder nothing comes back.
+    The nearest file decides, its last line first; below an excluded folder nothing comes back. A line that is malformed
+    excludes nothing.
     """
-    from pathspec import GitIgnoreSpec
-
-    specs = {}
-    for folder, text in rules.items():
-        try:
-            specs[folder.rstrip("/")] = GitIgnoreSpec.from_lines(text.split("\n"))
-        except ValueError as error:
-            raise ValueError(f"{folder or '.'}/.gitignore: {error}") from None
+    specs = {folder.rstrip("/"): _ignore_spec(text.split("\n")) for folder, text in rules.items()}
     excluded: dict[str, bool] = {}
 
     def decide(path: str) -> bool:
@@ -110,6 +107,25 @@ def ignored(rules: dict[str, str], paths: list[str]) -> list[int]:
         return excluded[path]
 
     return [number for number, path in enumerate(paths) if is_excluded(path)]
+
+
+def _ignore_spec(lines: list[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec
+
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except (ValueError, re.error):
+        return GitIgnoreSpec.from_lines(line for line in lines if _well_formed(line))
+
+
+def _well_formed(line: str) -> bool:
+    from pathspec import GitIgnoreSpec
+
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 def _folders_above(path: str) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from msgspec import to_builtins
+
 from vibe_workflows.engine.journal import usage_json
 from vibe_workflows.engine.looks import look_text
 from vibe_workflows.engine.model import Observation
@@ -208,11 +210,18 @@ def step_json(view: StepView) -> dict[str, object]:
         "turn_count": step.turns,
         "usage": usage_json(step.usage),
         "predecessor": step.predecessor,
+        "attempt_after": step.attempt_after,
         "spec": _value(step.spec),
         "result": None if step.result is None else _value(step.result),
         "error": None if step.fault is None else {"type": step.fault.type, "message": step.fault.message},
         "observations": [
-            {"tool": each.tool, "arguments": _value(each.arguments), "digest": each.digest}
+            {
+                "tool": each.tool,
+                "arguments": _value(each.arguments),
+                "digest": each.digest,
+                "epoch": each.epoch,
+                "change": None if each.change is None else to_builtins(each.change),
+            }
             for each in step.observations[:MOST_SHOWN]
         ],
         "observation_count": len(step.observations),

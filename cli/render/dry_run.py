@@ -9,6 +9,7 @@ from vibe_workflows.engine.model import RunStatus
 
 from . import figures
 from .faults import LONGEST_ERROR, error_text
+from .happenings import named
 from .paint import Style, paint
 from .sanitize import clean, one_line
 from .tables import Cell, Column, table
@@ -101,6 +102,8 @@ def _cost(found: DryRun) -> str:
 def _rest(found: DryRun) -> list[str]:
     """What is not known, and how a run would end where that is."""
     lines: list[str] = []
+    if found.edits:
+        lines.append(f"Edits of stored steps would be made again: {named(list(found.edits))}.")
     if any(each.tools and not each.estimate.steps for each in found.live):
         lines.append(
             "A step with tools may take several turns; without one of its label to go by, one turn is counted."

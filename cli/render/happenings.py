@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import assert_never
 
 import msgspec
 
 from vibe_workflows.engine.events import (
+    Adoption,
     ContextShortened,
     EditsAdopted,
     Event,
@@ -26,6 +28,8 @@ from .sanitize import one_line
 
 #: Lines of one kind that the trace of a run shows; the others are counted.
 _SHOWN = 20
+_NAMED = 5  # files of a line
+_LABEL = 80  # columns of a name in one
 
 
 def fell_back(event: StepFellBack) -> str:
@@ -59,14 +63,51 @@ def file_edited(event: FileEdited) -> str:
     return f"#{event.number} {made} {one_line(event.path)}{' again' if event.again else ''}"
 
 
+def edited_line(files: Mapping[str, bool]) -> str:
+    """Files that were edited, by path: whether an edit created it."""
+    parts = []
+    for verb, wanted in (("edited", False), ("created", True)):
+        paths = [path for path, created in files.items() if created is wanted]
+        if paths:
+            parts.append(f"{figures.count(len(paths), 'file')} {verb}: {named(paths)}")
+    return "; ".join(parts)
+
+
 def edits_adopted(event: EditsAdopted) -> str:
-    paths = ", ".join(map(one_line, event.paths[:_SHOWN]))
-    more = f" and {len(event.paths) - _SHOWN:,} more" if len(event.paths) > _SHOWN else ""
-    return f"what lies at {paths}{more} counts as it is now: {one_line(event.reason)}"
+    """What a live step of a changed script meets; with what to do where that is not what was meant."""
+    who = f"#{event.number} {one_line(event.label, _LABEL)}"
+    files, several = named(event.paths), len(event.paths) > 1
+    earlier = f"{named(event.editors)} left {'them' if several else 'it'}" if event.editors else "it lies"
+    now = f"{files} as {earlier} in an earlier run"
+    undo = f"`vibe undo {event.run}`"
+    before = (
+        f". For the {'files' if several else 'file'} of before: stop it, {undo}, and run again" if event.run else ""
+    )
+    match event.why:
+        case Adoption.LIVE:
+            return f"{who} runs on {now}{before}"
+        case Adoption.REPLACED:
+            return f"{who} was changed, and runs on {now}{before}"
+        case Adoption.TRUE_NOW:
+            return f"{who} holds for {now}"
+        case Adoption.LEFT:
+            back = f"; {undo} takes that back" if event.run else ""
+            return f"{files} {'stay' if several else 'stays'} as {earlier} in an earlier run{back}"
+        case _:
+            assert_never(event.why)
 
 
 def script_restarted(event: ScriptRestarted) -> str:
-    return f"the script starts over, for what {event.step} saw is no longer so: {one_line(event.reason)}"
+    saw = f"#{event.number} {one_line(event.label, _LABEL)} was answered for {named(event.paths)} as it was before"
+    return f"the script starts over, since {saw}; what still holds comes from the store"
+
+
+def named(names: Sequence[str]) -> str:
+    """a.py, b.py and 3 more."""
+    some = [one_line(name, _LABEL) for name in dict.fromkeys(names)]
+    if len(some) > _NAMED + 1:
+        return f"{', '.join(some[:_NAMED])} and {len(some) - _NAMED:,} more"
+    return " and ".join(filter(None, (", ".join(some[:-1]), some[-1])))
 
 
 # ---------------------------------------------------------------- a run that is over

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from vibe_workflows.engine.events import Event, Logged, RunStarted, Warned
+from vibe_workflows.engine.events import EditsAdopted, Event, Logged, RunStarted, ScriptRestarted, Warned
 
 from .frame import Line, frame
+from .happenings import edits_adopted, script_restarted
 from .paint import Style, paint
 from .progress import Progress
 from .sanitize import one_line
@@ -88,6 +89,10 @@ class LiveProgress:
                     self._add(log_line(event), Style.PLAIN)
                 case Warned():
                     self._add(f"warning: {event.message}", Style.WARN)
+                case EditsAdopted():
+                    self._add(edits_adopted(event), Style.WARN)
+                case ScriptRestarted():
+                    self._add(script_restarted(event), Style.WARN)
                 case _:
                     pass
 

@@ -10,10 +10,10 @@ from vibe_workflows.engine.run_diff import RunDiff, StepPair
 from vibe_workflows.engine.spec_diff import names_of
 
 from . import figures
+from .diffs import diff_lines
 from .paint import Style, paint
 from .sanitize import one_line
 from .tables import Cell, Column, table
-from .why import diff_lines
 from .words import status_style, status_word
 
 _COLUMNS = (

@@ -8,7 +8,7 @@ from textwrap import wrap
 
 import msgspec
 
-from vibe_workflows.engine.events import Event, Logged, PhaseStarted, StepFellBack
+from vibe_workflows.engine.events import Event, FileEdited, Logged, PhaseStarted, StepFellBack
 from vibe_workflows.engine.model import (
     DeliveryMode,
     PromptMakeup,
@@ -23,7 +23,7 @@ from vibe_workflows.engine.ports import DeliveredStep
 
 from . import figures
 from .faults import LONGEST_ERROR, alike, fault_line, origin_line, origin_of
-from .happenings import attempts, model_lines, step_lines, warning_lines
+from .happenings import attempts, edited_line, model_lines, step_lines, warning_lines
 from .paint import Style, paint
 from .sanitize import clean, one_line
 from .tables import Cell, Column, table
@@ -94,7 +94,7 @@ def rows_of(trace: RunTrace) -> Iterator[StepRow]:
             label=delivery.label,
             phase=delivery.phase,
             status=delivery.status.value,
-            stored=delivery.mode is DeliveryMode.STORED,
+            stored=delivery.mode is not DeliveryMode.LIVE,
             step=answered.step,
         )
     for opened in trace.unanswered:
@@ -117,6 +117,11 @@ def run_text(trace: RunTrace, *, width: int | None, colour: bool, now: float) ->
         (step_lines(trace.events), "", Style.WARN),
     ):
         parts += [paint(name + line, style, colour=colour) for line in lines]
+    edited: dict[str, bool] = {}
+    for event in trace.events:
+        if isinstance(event, FileEdited):
+            edited.setdefault(event.path, event.created)
+    parts += [edited_line(edited)] if edited else []
     if log := trace.log:
         parts.append(f"{figures.count(len(log), 'line')} logged; `vibe trace {trace.run.id} --json` has them")
     return "\n".join([*parts, *_fault(trace.run, colour=colour), *_totals(trace, colour=colour)])

@@ -7,14 +7,15 @@ import json
 from vibe_workflows.engine.looks import look_text
 from vibe_workflows.engine.model import FILE_STATE, Cause, Fault, RunId, StepId, StepStatus
 from vibe_workflows.engine.spec_diff import FieldChange
-from vibe_workflows.engine.text_diff import TextDiff
 from vibe_workflows.engine.why import ChangedLook, Explanation, Nearest, StoredAnswer, TooOld
 
 from . import figures
+from .diffs import diff_lines
 from .faults import LONGEST_ERROR, fault_line
 from .paint import Style, paint
 from .sanitize import clean, one_line
 from .stored import step_line
+from .why_edits import attempted_line, edits_line, in_the_way_sentence
 from .words import status_word
 
 _SHOWN = 50  # things that a step saw, or calls that stored answers went to
@@ -36,6 +37,8 @@ def why_text(why: Explanation, *, colour: bool) -> str:
     lines = [_head(why, colour=colour), "", *_decision(why)]
     if why.answer is not None:
         lines += _seen(why.answer)
+    if why.in_the_way is not None and why.in_the_way.diff is not None and why.in_the_way.diff.lines:
+        lines += ["As it left the file (-), and as it was found (+):", *diff_lines(why.in_the_way.diff, colour=colour)]
     if why.changed is not None:
         lines += _changed(why.changed, colour=colour)
     if why.nearest is not None:
@@ -43,16 +46,6 @@ def why_text(why: Explanation, *, colour: bool) -> str:
     lines += [f"  #{each.number}  {one_line(each.label)}  {one_line(each.step)}" for each in why.in_use[:_SHOWN]]
     lines += _more(len(why.in_use))
     return "\n".join([*lines, *_outcome(why, colour=colour)])
-
-
-def diff_lines(diff: TextDiff, *, colour: bool, indent: str = "  ") -> list[str]:
-    """A diff as text, each line cleaned for itself, so that no line can pass for another's."""
-    styles = {"+": Style.GOOD, "-": Style.BAD, "@": Style.FAINT}
-    lines = [
-        indent + paint(line[:1] + clean(line[1:]).replace("\n", " "), styles.get(line[:1], Style.PLAIN), colour=colour)
-        for line in diff.lines
-    ]
-    return [*lines, f"{indent}... and more"] if diff.cut else lines
 
 
 def _head(why: Explanation, *, colour: bool) -> str:
@@ -83,6 +76,8 @@ def _decision(why: Explanation) -> list[str]:
             f"It went on with {_named(cut_off.step, cut_off.run)}, which was cut off after "
             f"{figures.count(cut_off.turns, 'turn')}{ended}. Those were not asked for again, and what they saw held."
         )
+    if why.attempted is not None:
+        lines.append(attempted_line(why.attempted))
     return lines
 
 
@@ -107,6 +102,13 @@ def _live(why: Explanation) -> str:
         return _too_old(why.too_old)
     if why.changed is not None:
         return f"It ran, because something that {_named(why.changed.step, why.changed.run)} saw is different now."
+    if why.in_the_way is not None:
+        return in_the_way_sentence(why.in_the_way)
+    if why.cause is Cause.OUT_OF_ORDER:
+        return (
+            "It ran, because a stored answer for this input was given in another order: the script asks in one that "
+            "does not fit the one in which files were edited then."
+        )
     if why.cause is Cause.NOTHING_STORED:
         return "It ran, because no stored answer is for this input."
     if why.cause is Cause.IN_USE:
@@ -135,12 +137,16 @@ def _too_old(too_old: TooOld) -> str:
 
 
 def _seen(answer: StoredAnswer) -> list[str]:
-    seen = answer.observations
+    seen = [each for each in answer.observations if each.change is None]
     if not seen:
-        return ["It had looked at nothing in the project, so nothing had to be looked at again."]
-    looked = f"It had looked at {figures.count(len(seen), 'thing')}; all were looked at again and are the same:"
+        looked = "It had looked at nothing in the project, so nothing had to be looked at again."
+        return edits_line(answer) or [looked]
+    same = "all were looked at again and are the same:"
+    if answer.edits and not answer.applied:
+        same = "all were looked at again, without the edits that came after, and are the same:"
+    looked = f"It had looked at {figures.count(len(seen), 'thing')}; {same}"
     lines = [f"  {_look(each.tool, each.arguments)}" for each in seen[:_SHOWN]]
-    return [looked, *lines, *_more(len(seen))]
+    return [looked, *lines, *_more(len(seen)), *edits_line(answer)]
 
 
 def _look(tool: str, arguments: str) -> str:
@@ -153,6 +159,11 @@ def _more(count: int) -> list[str]:
 
 def _changed(changed: ChangedLook, *, colour: bool) -> list[str]:
     look = _look(changed.tool, changed.arguments)
+    if changed.edited is not None and changed.diff is not None and changed.diff.lines:
+        return [
+            f"It is the {look}, as it was to be edited then (-) and now (+):",
+            *diff_lines(changed.diff, colour=colour),
+        ]
     if changed.tool == FILE_STATE:
         return [f"It is the {look}: what is in it has changed."]
     if changed.diff is not None and changed.diff.lines:

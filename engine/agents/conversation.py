@@ -205,6 +205,11 @@ def _read(text: str) -> list[Message]:
     return msgspec.json.decode(text, type=list[Message])
 
 
+def files_of(turns: Sequence[Turn]) -> tuple[FilePart, ...]:
+    """The files that went along with the first one."""
+    return tuple([file for turn in turns[:1] for message in _read(turn.input) for file in message.files])
+
+
 def messages_json(messages: Iterable[Message]) -> str:
     return msgspec.json.encode([_plain(message) for message in messages]).decode()
 

@@ -58,6 +58,7 @@ class Borrowed(Struct, frozen=True, kw_only=True):
     top: str
     sources: tuple[str, ...]  # of what is borrowed: what a confined git has to be able to read
     empty_tree: str
+    folder: str = ""  # where git starts, if `top` is not the working tree that holds the project
 
 
 @asynccontextmanager

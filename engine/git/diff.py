@@ -74,6 +74,8 @@ class Query(Struct, frozen=True, kw_only=True):
     path: str = "."
     staged: bool = False
     merge_base: bool = False  # against where `base` and HEAD parted
+    only: tuple[str, ...] = ()  # these files, instead of all below `path`
+    renames: bool = True  # whether a file that went and one that came may be one that was renamed
 
     def arguments(self) -> list[str]:
         """Raises ToolDenied for a revision that is more than the name of a commit."""
@@ -82,15 +84,16 @@ class Query(Struct, frozen=True, kw_only=True):
             raise ToolDenied(f"base `{shown}`: give one commit, branch or tag, such as main, v1.2, HEAD~2 or a hash")
         flags = ["--cached"] if self.staged else []
         flags += ["--merge-base"] if self.merge_base else []
-        return ["diff", *_DIFF, *flags, "--end-of-options", self.base, "--", *_paths(self.path)]
+        flags += [] if self.renames else ["--no-renames"]
+        return ["diff", *_DIFF, *flags, "--end-of-options", self.base, "--", *self._paths()]
 
+    def untracked_arguments(self) -> list[str]:
+        return ["ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", "--", *self._paths()]
 
-def untracked_arguments(path: str) -> list[str]:
-    return ["ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", "--", *_paths(path)]
-
-
-def _paths(path: str) -> list[str]:
-    return [] if path == "." else [path]
+    def _paths(self) -> list[str]:
+        if self.only:
+            return list(self.only)
+        return [] if self.path == "." else [self.path]
 
 
 class _Entry(Struct, frozen=True, kw_only=True):

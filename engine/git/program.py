@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import trio
@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from ..errors import CommandUnavailable, ToolFailed
 from ..ports import Command, CommandEnd, CommandRunner
 from .borrowed import Borrowed, borrow
-from .diff import MAX_BYTES, Difference, Query, parse_difference, parse_untracked, untracked_arguments
+from .diff import MAX_BYTES, Difference, Query, parse_difference, parse_untracked
+from .laid_out import composed, laid_out, require_tellable, within
 
 _TIMEOUT_S = 30.0
 _MESSAGE_CHARS = 300
@@ -40,17 +41,31 @@ class Git:
         self._runner = runner
         self._project = os.path.realpath(project)
 
-    async def difference(self, query: Query) -> Difference:
+    async def difference(self, query: Query, *, over: Mapping[str, bytes | None] | None = None) -> Difference:
         """What `query` asks for, with new files unless it is about the index alone.
 
-        A pure function of repository, index and working tree.
+        A pure function of repository, index and working tree. `over` are files that are otherwise than on the disk, by
+        their path in the project (None: absent); what cannot be told exactly of them raises ToolFailed.
         """
         query.arguments()  # denied before anything is looked at
         async with borrow(self._project) as borrowed:
-            asked = [partial(self._changed, borrowed, query)]
-            if not query.staged:
-                asked.append(partial(self._untracked, borrowed, query.path))
-            found = await _all_of(asked)
+            if not over:
+                return await self._difference(borrowed, query)
+            require_tellable(over)
+            concerned = within(query.path, over)
+            if query.staged or not concerned:
+                return await self._difference(borrowed, query)
+            plain = replace(query, renames=False)
+            disk = await self._difference(borrowed, plain)
+            async with laid_out(borrowed, self._project, concerned) as apart:
+                own = await self._difference(apart, replace(plain, only=tuple(sorted(concerned))))
+            return composed(disk, own, concerned)
+
+    async def _difference(self, borrowed: Borrowed, query: Query) -> Difference:
+        asked = [partial(self._changed, borrowed, query)]
+        if not query.staged:
+            asked.append(partial(self._untracked, borrowed, query))
+        found = await _all_of(asked)
         return Difference(
             changes=tuple(change for part in found for change in part.changes),
             complete=all(part.complete for part in found),
@@ -64,9 +79,9 @@ class Git:
         self._require_success(end, borrowed)
         return parse_difference(end.stdout, cut=bool(end.stdout_dropped))
 
-    async def _untracked(self, borrowed: Borrowed, path: str) -> Difference:
-        """Names of the files below `path` that are not in the index, and that no .gitignore excludes."""
-        end = await self._run(borrowed, untracked_arguments(path))
+    async def _untracked(self, borrowed: Borrowed, query: Query) -> Difference:
+        """Names of the files that are asked for and not in the index, and that no .gitignore excludes."""
+        end = await self._run(borrowed, query.untracked_arguments())
         self._require_success(end, borrowed)
         return parse_untracked(end.stdout, cut=bool(end.stdout_dropped))
 
@@ -92,9 +107,11 @@ class Git:
         program = self._runner.find("git")
         if program is None:
             raise ToolFailed("git is not installed on this machine")
+        start = ("-C", borrowed.folder) if borrowed.folder else ()
+        tree = (borrowed.top,) if borrowed.folder else _rules_above(self._project, borrowed.top)
         command = Command(
-            argv=(program, *arguments),
-            readable=(borrowed.git_dir, *borrowed.sources, *_rules_above(self._project, borrowed.top)),
+            argv=(program, *start, *arguments),
+            readable=(borrowed.git_dir, *borrowed.sources, *tree),
             environment={
                 **_ENVIRONMENT,
                 "GIT_DIR": borrowed.git_dir,
@@ -123,7 +140,7 @@ class Git:
         raise ToolFailed(f"git could not tell: {message}; what a clone lacks is not fetched")
 
 
-def _rules_above(project: str, top: str) -> list[str]:
+def _rules_above(project: str, top: str) -> Sequence[str]:
     """Attribute and ignore files between the top of the working tree and a project below it."""
     found = []
     while project != top:

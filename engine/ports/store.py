@@ -64,6 +64,12 @@ class SeenAgain(Struct, frozen=True, kw_only=True):
     observations: tuple[Observation, ...]
 
 
+class Disinherited(Struct, frozen=True, kw_only=True):
+    """A step that stands after an earlier attempt, itself or by one that it goes on with, and has lost its edits."""
+
+    step_id: StepId
+
+
 class StartedOver(Struct, frozen=True, kw_only=True):
     """The script of a run begins again: the deliveries of before do not count."""
 
@@ -95,6 +101,7 @@ Record: TypeAlias = (
     | FileChange
     | FileContents
     | SeenAgain
+    | Disinherited
     | StartedOver
     | Withdrawn
 )
@@ -139,8 +146,9 @@ class OwnStep(Struct, frozen=True, kw_only=True):
 
     id: StepId
     key: StepKey
+    run_id: RunId  # the invocation by which it was found: the one whose undo takes its edits back
     place: str  # of its latest delivery; "" where it came to none
-    label: str
+    label: str  # likewise
     edits: tuple[Edit, ...]  # inherited ones among them, by epoch
 
 
@@ -175,7 +183,8 @@ class StoreReader(Protocol):
     def attempts_with_edits(self, key: StepKey) -> list[CutOffStep]:
         """Steps of one key that came to no answer, failed ones among them, and edited files; by order of starting.
 
-        Those that another step stands `attempt_after` are left out, and those that somebody works on.
+        Left out are those that another step stands `attempt_after` or goes on with, those whose edits are all
+        withdrawn, and those that somebody works on.
         """
         ...
 
@@ -194,7 +203,15 @@ class StoreReader(Protocol):
 
         If that run completed, they are those that answered it. Else they are those that answered it, that it worked on
         and whose edits it made again, and those of the invocation before it. With `run_id` it is this run that counts
-        as the last one, as if it had not completed; a run that somebody works on is passed over.
+        as the last one, as if it had not completed; a run that somebody works on is passed over. Of steps that go on
+        with or stand after each other it is the last one, which owns the edits of the others.
+        """
+        ...
+
+    def edits_of_run(self, run_id: RunId) -> list[OwnStep]:
+        """The steps with edits that answered one run or that it worked on, and those of the runs that it goes on with.
+
+        What they edited may lie on the disk no longer, and may be withdrawn.
         """
         ...
 
@@ -211,6 +228,10 @@ class StoreReader(Protocol):
         ...
 
     def run(self, run_id: RunId) -> Run | None: ...
+
+    def alive_runs(self) -> tuple[RunId, ...]:
+        """Those that a process works on."""
+        ...
 
     def find_runs(self, prefix: str) -> list[Run]:
         """Runs whose id begins with `prefix`, newest first."""

@@ -28,7 +28,7 @@ class ToolResult(Struct, frozen=True, kw_only=True):
 
 
 class Footprint(Struct, frozen=True, kw_only=True):
-    """The files that the outcome of one call can depend on: one, or all below a folder with the ignore rules there."""
+    """The files that the outcome of one call can depend on: one, or all below a folder with git's rules for them."""
 
     path: str  # where it really lies, from the root; "" is the root
     deep: bool = False
@@ -42,7 +42,9 @@ class Footprint(Struct, frozen=True, kw_only=True):
         if not self.path or path.startswith(self.path + "/"):
             return True
         folder, _, name = path.rpartition("/")
-        return name == ".gitignore" and (not folder or self.path == folder or self.path.startswith(folder + "/"))
+        return name in (".gitignore", ".gitattributes") and (
+            not folder or self.path == folder or self.path.startswith(folder + "/")
+        )
 
 
 class Tool(Protocol):
@@ -129,7 +131,10 @@ class ProjectFiles(Protocol):
         ...
 
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
-        """Make of the file what `after` says (None: remove it), at once or not at all, unless it is not `before`."""
+        """Make of the file what `after` says, at once or not at all, unless it is not `before`. None: no such file.
+
+        With a file that is removed go the folders that this leaves empty.
+        """
         ...
 
     def clear_leftovers(self, paths: Collection[str]) -> None:

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias, assert_never
 
 from ..model import Attempt, Delivery, Observation, Run, Step, StepId, ToolCall, Turn
-from ..ports import FileChange, FileContents, Record, RunEvent, SeenAgain, Source, StartedOver, Withdrawn
+from ..ports import (
+    Disinherited,
+    FileChange,
+    FileContents,
+    Record,
+    RunEvent,
+    SeenAgain,
+    Source,
+    StartedOver,
+    Withdrawn,
+)
 from . import rows, tables, work_rows
 from .blobs import INSERT_BLOB, BlobWriter
 from .row_parts import Row
 
 Statement: TypeAlias = tuple[str, Sequence[Row]]
 #: Records that take back what other records say: their order to those counts.
-Correction: TypeAlias = SeenAgain | StartedOver | Withdrawn
+Correction: TypeAlias = SeenAgain | Disinherited | StartedOver | Withdrawn
+
+
+def _upserts(table: tables.Table) -> Callable[[list[Row]], Statement]:
+    """What makes the statement of rows of which some lack the table's `seldom` columns; they stay in their order."""
+    common, whole = table.upsert_common, table.upsert
+    columns = len(table.columns)
+    nothing = (None,) * len(table.seldom)
+
+    def statement(rows: list[Row]) -> Statement:
+        if all(len(row) < columns for row in rows):
+            return common, rows
+        return whole, [row if len(row) == columns else (*row, *nothing) for row in rows]
+
+    return statement
+
+
+_observations = _upserts(tables.OBSERVATIONS)
+_tool_calls = _upserts(tables.TOOL_CALLS)
 
 _UPSERT_RUN = tables.RUNS.upsert
 _UPSERT_SOURCE = tables.SOURCES.upsert
 _UPSERT_STEP = tables.STEPS.upsert
-_UPSERT_OBSERVATION = tables.OBSERVATIONS.upsert
 _UPSERT_ATTEMPT = tables.ATTEMPTS.upsert
 _UPSERT_TURN = tables.TURNS.upsert
-_UPSERT_TOOL_CALL = tables.TOOL_CALLS.upsert
 _UPSERT_DELIVERY = tables.DELIVERIES.upsert
 _UPSERT_CHANGE = tables.CHANGES.upsert
 
@@ -64,7 +90,7 @@ class Batch:
                 self._changes.append(record)
             case FileContents():
                 self._contents.append(record)
-            case SeenAgain() | StartedOver() | Withdrawn():
+            case SeenAgain() | Disinherited() | StartedOver() | Withdrawn():
                 return record
             case _:
                 assert_never(record)
@@ -81,21 +107,20 @@ class Batch:
             (_UPSERT_SOURCE, [rows.source_row(each, put) for each in self._sources]),
             (_UPSERT_RUN, [rows.run_row(each, put) for each in self._runs]),
             (_UPSERT_STEP, [rows.step_row(each, put) for each in self._steps]),
-            (_UPSERT_OBSERVATION, seen),
+            _observations(seen),
             (_UPSERT_ATTEMPT, [work_rows.attempt_row(each, put) for each in self._attempts]),
             (_UPSERT_TURN, [work_rows.turn_row(each, put) for each in self._turns]),
-            (_UPSERT_TOOL_CALL, [work_rows.tool_call_row(each, put) for each in self._calls]),
+            _tool_calls([work_rows.tool_call_row(each, put) for each in self._calls]),
             (_UPSERT_CHANGE, [work_rows.file_change_row(each) for each in self._changes]),
             (_UPSERT_DELIVERY, [rows.delivery_row(each, put) for each in self._deliveries]),
             (tables.UPDATE_PLACE, [rows.place_row(each) for each in self._deliveries]),
             (tables.INSERT_EVENT, [rows.event_row(each, put) for each in self._told]),
-            _raise_epoch(self._epochs()),
+            _raise_epoch(self._epochs(), seen),
         ]
         statements.append((INSERT_BLOB, blobs.rows()))
         return [statement for statement in statements if statement[1]]
 
     def _epochs(self) -> Iterable[int]:
-        yield from (seen.epoch for step in self._steps for seen in step.observations)
         yield from (call.observation.epoch for call in self._calls if call.observation is not None)
         yield from (change.epoch for change in self._changes)
 
@@ -105,6 +130,8 @@ def corrections(record: Correction) -> list[Statement]:
     match record:
         case SeenAgain():
             return _seen_again(record.step_id, record.observations)
+        case Disinherited():
+            return [(tables.DISINHERIT, [(record.step_id,)])]
         case StartedOver():
             return [(tables.FORGET_DELIVERIES, [(record.run_id,)])]
         case Withdrawn():
@@ -116,14 +143,15 @@ def corrections(record: Correction) -> list[Statement]:
 
 def _seen_again(step_id: StepId, observations: Sequence[Observation]) -> list[Statement]:
     blobs = BlobWriter()
+    seen = work_rows.observation_rows(step_id, observations, blobs.cell)
     return [
-        (_UPSERT_OBSERVATION, work_rows.observation_rows(step_id, observations, blobs.cell)),
+        _observations(seen),
         (tables.SET_OBSERVED, [(step_id, len(observations))]),
-        _raise_epoch(seen.epoch for seen in observations),
+        _raise_epoch((), seen),
         (INSERT_BLOB, blobs.rows()),
     ]
 
 
-def _raise_epoch(epochs: Iterable[int]) -> Statement:
-    highest = max(epochs, default=0)
+def _raise_epoch(epochs: Iterable[int], seen: Sequence[Row]) -> Statement:
+    highest = max(max(epochs, default=0), max(map(work_rows.EPOCH_OF_OBSERVATION, seen), default=0))
     return tables.RAISE_EPOCH, [(str(highest),)] if highest else []

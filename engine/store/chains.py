@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from ..model import Edit, Observation, RunId, RunStatus, StepId, StepKey, StepStatus
 from ..ports import CutOffStep, FileChange, OwnStep
@@ -23,6 +23,12 @@ _INVOCATIONS = """
 SELECT id, status, finished_at FROM runs WHERE path = ? AND args_digest = ? ORDER BY started_at DESC, rowid DESC
 """
 _DELIVERED = "SELECT step_id, label FROM deliveries WHERE run_id = ? ORDER BY seq DESC"
+#: A run with those that it goes on with.
+_LINEAGE = """
+SELECT earlier.id FROM runs JOIN runs AS earlier ON earlier.lineage = runs.lineage
+WHERE runs.id = ? AND (earlier.started_at, earlier.rowid) <= (runs.started_at, runs.rowid)
+ORDER BY earlier.started_at DESC, earlier.rowid DESC
+"""
 _WORKED_ON = "SELECT id FROM steps WHERE run_id = ?1 UNION SELECT step_id FROM changes WHERE run_id = ?1"
 #: The steps of a list that may own edits: they made some, or go on with a step that may have, or stand after one.
 _MAY_EDIT = """
@@ -70,18 +76,40 @@ class Chains:
     def own_steps(self, path: str, args_digest: str, run_id: RunId | None) -> list[OwnStep]:
         if not self.some():
             return []
-        labels = self._steps_of_invocations(path, args_digest, run_id)
+        latest, labels = self._steps_of_invocations(path, args_digest, run_id)
+        return self._with_edits(labels, latest)
+
+    def of_run(self, run_id: RunId) -> list[OwnStep]:
+        labels: dict[str, str] = {}
+        if self.some():
+            for (run,) in self._execute(_LINEAGE, (run_id,)).fetchall():
+                self._add_delivered(run, labels)
+                self._add_worked_on(run, labels)
+        return self._with_edits(labels, run_id)
+
+    def _with_edits(self, labels: Mapping[str, str], run_id: str) -> list[OwnStep]:
+        """Those of some steps, each with its label, that own edits."""
         found = self._execute(_MAY_EDIT, (json.dumps(list(labels)),)).fetchall()
         later = {step for *_, predecessor, attempt_after in found for step in (predecessor, attempt_after)}
         steps: list[OwnStep] = []
-        for id_, key, status, place, observed, *_ in found:
-            edits = () if id_ in later else self._edits(id_, status, observed)
+        for id_, key, status, place, observed, *before in found:
+            edits = () if id_ in later else self._edits(id_, status, observed, alone=before == [None, None])
             if edits:
-                steps.append(OwnStep(id=StepId(id_), key=StepKey(key), place=place, label=labels[id_], edits=edits))
+                steps.append(
+                    OwnStep(
+                        id=StepId(id_),
+                        key=StepKey(key),
+                        run_id=RunId(run_id),
+                        place=place,
+                        label=labels[id_],
+                        edits=edits,
+                    )
+                )
         return steps
 
-    def _steps_of_invocations(self, path: str, args_digest: str, run_id: RunId | None) -> dict[str, str]:
-        """The steps that count, each with its latest label, "" where it was not delivered."""
+    def _steps_of_invocations(self, path: str, args_digest: str, run_id: RunId | None) -> tuple[str, dict[str, str]]:
+        """The latest invocation; the steps that count, each with its latest label, "" where it was not delivered."""
+        latest = ""
         labels: dict[str, str] = {}
         reached = run_id is None
         for run, status, finished_at in self._execute(_INVOCATIONS, (plain(path), args_digest)).fetchall():
@@ -89,20 +117,27 @@ class Chains:
             reached = reached or last
             if not reached or (not last and finished_at is None and self._locks.is_owned(run)):
                 continue
-            for step, label in self._execute(_DELIVERED, (run,)).fetchall():
-                labels[step] = labels.get(step) or label
+            latest = latest or run
+            self._add_delivered(run, labels)
             if status == RunStatus.COMPLETED and not last:
                 break
-            for (step,) in self._execute(_WORKED_ON, (run,)).fetchall():
-                labels.setdefault(step, "")
-        return labels
+            self._add_worked_on(run, labels)
+        return latest, labels
 
-    def _edits(self, step_id: StepId, status: str, observed: int) -> tuple[Edit, ...]:
+    def _add_delivered(self, run: str, labels: dict[str, str]) -> None:
+        for step, label in self._execute(_DELIVERED, (run,)).fetchall():
+            labels[step] = labels.get(step) or label
+
+    def _add_worked_on(self, run: str, labels: dict[str, str]) -> None:
+        for (step,) in self._execute(_WORKED_ON, (run,)).fetchall():
+            labels.setdefault(step, "")
+
+    def _edits(self, step_id: StepId, status: str, observed: int, *, alone: bool) -> tuple[Edit, ...]:
         seen: list[Observation] = []
         if status == StepStatus.COMPLETED:
             seen += self._histories.observations(step_id, observed)
         else:
             seen += [call.observation for call in self._histories.tool_calls(step_id) if call.observation is not None]
         own = {each.epoch: each.edit for each in seen if each.edit is not None}
-        edits = [*own.values(), *self._histories.inherited(step_id, seen)]
+        edits = [*own.values(), *(() if alone else self._histories.inherited(step_id, seen))]
         return tuple(sorted(edits, key=lambda edit: edit.epoch))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -20,7 +20,20 @@ class Link(Struct, frozen=True):
 
     id: StepId
     observed: int  # how many rows of `observations` count
-    last_turn: int
+    last_turn: int  # 0: it finished none of its own
+
+
+class _Made(Struct, frozen=True):
+    """A tool call without its texts."""
+
+    step: StepId
+    turn: int
+    number: int
+    look: Observation | None
+
+    @property
+    def edits(self) -> bool:
+        return self.look is not None and self.look.change is not None
 
 
 class Histories:
@@ -51,20 +64,15 @@ class Histories:
 
     def tool_calls(self, step_id: StepId) -> list[ToolCall]:
         """In order; of one that was made again when the step was gone on with, the later."""
-        calls: dict[tuple[int, int], ToolCall] = {}
-        for link in self.links(step_id):
-            made = self._calls(link)
-            if link.id != step_id:
-                made = [call for call in made if call.turn < link.last_turn] + _kept(made, link)
-            calls.update(((call.turn, call.number), call) for call in made)
-        return [calls[number] for number in sorted(calls)]
+        links = self.links(step_id)
+        made = {(each.step, each.turn, each.number) for each in self._made(links)}
+        rows = [row for link in links for row in self.of_step(tables.TOOL_CALLS, link.id)]
+        calls = [work_rows.tool_call_of(row, self._text) for row in rows if row[:3] in made]
+        return sorted(calls, key=lambda call: (call.turn, call.number))
 
     def of_step(self, table: tables.Table, step_id: StepId) -> list[Any]:
         sql = f"SELECT {table.names} FROM {table.name} WHERE step_id = ? ORDER BY {', '.join(table.key)}"  # noqa: S608
         return self._execute(sql, (step_id,)).fetchall()
-
-    def _calls(self, link: Link) -> list[ToolCall]:
-        return [work_rows.tool_call_of(row, self._text) for row in self.of_step(tables.TOOL_CALLS, link.id)]
 
     # ------------------------------------------------------------ for reuse
 
@@ -84,53 +92,48 @@ class Histories:
     def whole(self, step: CutOffStep) -> CutOffStep:
         """The step with what it saw, `kept` and what it inherited."""
         links = self.links(step.id)
-        at = max((number for number, link in enumerate(links) if link.last_turn), default=0)
-        kept = tuple(self._kept_on_disk(links[at:]))
+        made = self._made(links)
+        last_turn = max([step.turns, *(link.last_turn for link in links)])
+        kept = self._kept([each for each in made if each.turn >= last_turn])
         looks = [each for link in links for each in self.observations(link.id, link.observed)]
-        for link in links[:at]:
-            looks += self._looks(link)
-            looks += _seen_by(self._kept(link))
-        looks += self._looks(links[at])
-        looks += _seen_by(kept)
+        before = [each for each in made if each.turn < last_turn]
+        looks += [each.look for each in (*before, *kept) if each.look is not None]
         observations = _each_once(looks)
-        return replace(step, observations=observations, kept=kept, inherited=self.inherited(step.id, observations))
+        return replace(
+            step,
+            observations=observations,
+            kept=tuple(map(self._call, kept)),
+            inherited=self.inherited(step.id, observations),
+        )
 
-    def _looks(self, link: Link) -> list[Observation]:
-        """Of all turns but the last one."""
-        found = self._execute(tables.LOOKS, (link.id, link.last_turn)).fetchall()
-        return [work_rows.observation_of(row, self._text) for row in found]
+    def _made(self, links: list[Link]) -> list[_Made]:
+        """The calls that count, in order.
 
-    def _kept(self, link: Link) -> list[ToolCall]:
-        if self._execute(tables.HAS_EDITS, (link.id,)).fetchone() is None:
-            return []
-        return _kept(self._calls(link), link)
-
-    def _kept_on_disk(self, links: Sequence[Link]) -> list[ToolCall]:
-        """As `_kept`, if an edit among them was made and is not withdrawn; without edits that were not.
-
-        The first of the links made the last turn. Each later one was cut off in it too, and went on with its calls.
+        When a step is gone on with, the calls of its last turn count if one of them edited a file. Else they are made
+        again, all of them; in any case a call that was made again takes the place of the earlier one.
         """
-        calls = {(call.turn, call.number): call for link in links for call in self._kept(link)}
-        kept = [calls[number] for number in sorted(calls)]
-        edits = [call.observation.epoch for call in kept if _edits(call) and call.observation is not None]
-        made = {epoch for epoch in edits if self._execute(tables.IS_DONE, (epoch,)).fetchone() is not None}
-        if not made:
+        made: dict[tuple[int, int], _Made] = {}
+        last_turn = 0
+        for link in links:
+            if not any(each.edits for each in made.values() if each.turn >= last_turn):
+                made = {place: each for place, each in made.items() if each.turn < last_turn}
+            last_turn = max(last_turn, link.last_turn)
+            for turn, number, *seen in self._execute(tables.LOOKS, (link.id,)).fetchall():
+                look = None if seen[0] is None else work_rows.observation_of(seen, self._text)
+                made[turn, number] = _Made(link.id, turn, number, look)
+        return [made[place] for place in sorted(made)]
+
+    def _kept(self, last: list[_Made]) -> list[_Made]:
+        """Of the calls of a last turn, those that need not be made again: none, unless one of them edited a file."""
+        edits = [each.look.epoch for each in last if each.edits and each.look is not None]
+        done = {epoch for epoch in edits if self._execute(tables.IS_DONE, (epoch,)).fetchone() is not None}
+        if not done:
             return []
-        return [call for call in kept if not _edits(call) or (call.observation and call.observation.epoch in made)]
+        return [each for each in last if not each.edits or (each.look is not None and each.look.epoch in done)]
 
-
-def _kept(calls: list[ToolCall], link: Link) -> list[ToolCall]:
-    """The calls of the last turn, if one of them edited a file: its other calls were not made again."""
-    last = [call for call in calls if call.turn >= link.last_turn]
-    return last if any(map(_edits, last)) else []
-
-
-def _edits(call: ToolCall) -> bool:
-    return call.observation is not None and call.observation.change is not None
-
-
-def _seen_by(calls: Iterable[ToolCall]) -> list[Observation]:
-    return [call.observation for call in calls if call.observation is not None]
+    def _call(self, made: _Made) -> ToolCall:
+        row = self._execute(tables.CALL, (made.step, made.turn, made.number)).fetchone()
+        return work_rows.tool_call_of(row, self._text)
 
 
 def _each_once(looks: Iterable[Observation]) -> tuple[Observation, ...]:

@@ -33,6 +33,7 @@ from .blobs import BlobReader, plain
 from .chains import Chains
 from .failures import store_error
 from .histories import Histories
+from .holdings import alive_runs
 from .locks import RunLocks
 from .migrate import latest_schema, schema_of
 from .row_parts import Row
@@ -165,6 +166,10 @@ class SqliteReader:
         return self._chains.own_steps(path, args_digest, run_id)
 
     @_reading
+    def edits_of_run(self, run_id: RunId) -> list[OwnStep]:
+        return self._chains.of_run(run_id)
+
+    @_reading
     def chains(self, paths: Collection[str]) -> list[FileChange]:
         return self._chains.of(paths)
 
@@ -181,6 +186,10 @@ class SqliteReader:
     @_reading
     def run(self, run_id: RunId) -> Run | None:
         return self._first_run("WHERE id = ?", run_id)
+
+    @_reading
+    def alive_runs(self) -> tuple[RunId, ...]:
+        return alive_runs(self._connection, self._locks)
 
     @_reading
     def find_runs(self, prefix: str) -> list[Run]:

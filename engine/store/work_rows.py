@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
 
 import msgspec
 
@@ -32,28 +34,36 @@ from .row_parts import (
     usage_of,
 )
 
-_NO_CHANGE = (None, None, None)
+#: Of a row of `observation_rows`.
+EPOCH_OF_OBSERVATION = itemgetter(5)
+
 
 # ---------------------------------------------------------------- what it saw of files, and made of them
 
 
 def observation_rows(step_id: StepId, observations: Sequence[Observation], put: Put) -> list[Row]:
-    return [
-        (step_id, number, plain(seen.tool), put(seen.arguments), seen.digest, seen.epoch, *_change_cells(seen.change))
-        for number, seen in enumerate(observations, start=1)
-    ]
+    """Without the columns of a change where there is none."""
+    rows: list[Row] = []
+    for number, seen in enumerate(observations, start=1):
+        row = (step_id, number, plain(seen.tool), put(seen.arguments), seen.digest, seen.epoch)
+        rows.append(row if seen.change is None else (*row, *_change_cells(seen.change)))
+    return rows
 
 
-def observation_of(row: Row, text: Text) -> Observation:
+def observation_of(row: Sequence[Any], text: Text) -> Observation:
     """From the columns `tables.SEEN`."""
     tool, arguments, digest, epoch, path, before, after = row
-    change = None if path is None else _change_of(path, before, after)
-    return Observation(tool=tool, arguments=text(arguments), digest=digest, epoch=epoch, change=change)
+    # As every step of every pool is read so, short arguments, which stand in their column, cost no call.
+    return Observation(
+        tool=tool,
+        arguments=arguments if type(arguments) is str else text(arguments),
+        digest=digest,
+        epoch=epoch,
+        change=None if path is None else _change_of(path, before, after),
+    )
 
 
-def _change_cells(change: Change | None) -> Row:
-    if change is None:
-        return _NO_CHANGE
+def _change_cells(change: Change) -> Row:
     return plain(change.path), contents_cell(change.before), contents_cell(change.after)
 
 
@@ -145,6 +155,7 @@ def turn_of(row: Row, text: Text) -> Turn:
 
 
 def tool_call_row(call: ToolCall, put: Put) -> Row:
+    """As `observation_rows`."""
     seen = call.observation
     return (
         call.step_id,
@@ -161,7 +172,7 @@ def tool_call_row(call: ToolCall, put: Put) -> Row:
         None if seen is None else put(seen.arguments),
         None if seen is None else seen.digest,
         0 if seen is None else seen.epoch,
-        *_change_cells(None if seen is None else seen.change),
+        *(() if seen is None or seen.change is None else _change_cells(seen.change)),
     )
 
 

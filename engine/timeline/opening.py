@@ -8,8 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import ToolDenied, ToolFailed
+from ..events import ScriptRestarted
 from ..journal import Journal
-from ..model import RunId, StepId
+from ..model import RunId
 from ..observe import Replayer
 from ..ports import FileChange, OwnStep, ProjectFiles, Store, StoreReader, Withdrawn
 from .epochs import Epochs
@@ -33,7 +34,7 @@ async def open_project(
     wall_clock: Callable[[], float],
     own_steps: Callable[[StoreReader], list[OwnStep]],
     may_edit: bool,
-    start_over: Callable[[str, StepId], None],
+    start_over: Callable[[ScriptRestarted], None],
     rehearsed: bool = False,
 ) -> Opened:
     """The project for one run. `own_steps` reads whose edits are the workflow's own.
@@ -41,7 +42,7 @@ async def open_project(
     `may_edit`: whether this run may make an edit that an earlier one began. Raises StoreError.
     """
     reader = store.reader
-    if not rehearsed:
+    if store.reusable and not rehearsed:  # a store of unknown origin could hold edits that nobody here began
         await _settle(reader, files, journal, may_edit=may_edit)
     own = tuple(own_steps(reader)) if store.reusable else ()
     edits = {step.id: step.edits for step in own}
@@ -54,6 +55,7 @@ async def open_project(
         contents=reader.contents,
         journal=journal,
         start_over=start_over,
+        own_steps=own,
         rehearsed=rehearsed,
     )
     return Opened(project=project, own_steps=own)

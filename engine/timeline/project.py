@@ -11,18 +11,20 @@ from msgspec.structs import replace
 
 from ..agents.tools.arguments import BadArguments
 from ..errors import ToolDenied, ToolFailed
-from ..events import EditsAdopted, FileEdited
+from ..events import Adoption, EditsAdopted, FileEdited, ScriptRestarted
 from ..journal import Journal
 from ..keys import content_digest
-from ..model import JSON, Change, FilePart, Observation, RunId, StepId
+from ..model import JSON, Change, FilePart, Grounds, Observation, RunId
 from ..observe import file_observation, observation_of
 from ..ports import (
     Along,
+    Disinherited,
     EditingTool,
     FileChange,
     FileContents,
     Footprint,
     Outcome,
+    OwnStep,
     PlannedEdit,
     ProjectFiles,
     Record,
@@ -36,7 +38,7 @@ from .timeline import Timeline, Witness
 
 
 class Project:
-    """Of one run. `start_over` ends the present pass of the script; it is told why, and whose answer does not hold."""
+    """Of one run. `start_over` ends the present pass of the script; it is told whose answer does not hold."""
 
     def __init__(
         self,
@@ -47,10 +49,13 @@ class Project:
         files: ProjectFiles,
         contents: Callable[[str], bytes | None],
         journal: Journal,
-        start_over: Callable[[str, StepId], None],
+        start_over: Callable[[ScriptRestarted], None],
+        own_steps: Sequence[OwnStep] = (),
         rehearsed: bool = False,
     ) -> None:
         """`contents` are those of a file at some time, by digest. `rehearsed`: nothing is written."""
+        self._owners = {step.id: step for step in own_steps}
+        self._adopted: set[str] = set()
         self.lock = ProjectLock()
         self.timeline = timeline
         self._edited: list[int] = []  # epochs of the edits of this run, in order
@@ -94,11 +99,16 @@ class Project:
             self.timeline.saw(witness, observation)
         return files, seen
 
+    def has_edited(self, path: str) -> bool:
+        """Whether a step of the workflow is known to have edited this file, whose path is as it was asked for."""
+        footprint = self._files.state.footprint({"path": path})
+        return footprint is not None and footprint.path in self.timeline.own.present
+
     async def claim(self, witness: Witness, footprint: Footprint | None) -> None:
         """Adopt the pending edits that a live step is about to touch. Nobody may edit meanwhile."""
         paths = self.timeline.pending_below(footprint)
         if paths:
-            await self.adopt(paths, f"{witness.id} runs live, and they count for it")
+            await self.adopt(paths, Adoption.LIVE, witness.number, witness.label)
 
     async def _claim(self, witness: Witness, footprint: Footprint | None) -> None:
         if self.timeline.pending_below(footprint):
@@ -193,7 +203,7 @@ class Project:
         ]
         records: list[Record] = [SeenAgain(step_id=witness.id, observations=tuple(witness.observations)), *entries]
         if not entries or self._rehearsed:
-            self._rehearse(entries)
+            self._rehearse(entries, number)
             self._journal.post(records, [], lazy=True)
         else:
             with trio.CancelScope(shield=True):  # bounded as that of `edit`
@@ -234,9 +244,11 @@ class Project:
             raise ToolFailed("contents that it once wrote are not kept any more")
         return data
 
-    def _rehearse(self, entries: Sequence[FileChange]) -> None:
+    def _rehearse(self, entries: Sequence[FileChange], number: int) -> None:
         for entry in entries:
             self.timeline.unwritten.setdefault(entry.change.path, entry.change.before)
+        if entries:
+            self._done(entries, number, again=True)
 
     # ------------------------------------------------------------ the files as they lie
 
@@ -254,17 +266,29 @@ class Project:
 
     # ------------------------------------------------------------ adoption
 
-    async def adopt(self, paths: Iterable[str], reason: str) -> None:
-        """Make pending edits plain contents. Where an answer does not hold any more, the script starts over.
+    async def adopt(self, paths: Iterable[str], why: Adoption, number: int = 0, label: str = "") -> None:
+        """Make pending edits plain contents, for the call of that number. Where an answer does not hold any more, the
+        script starts over.
 
         Then this never returns: the pass is cancelled. Nobody may edit meanwhile.
         """
         paths = tuple(sorted(paths))
-        adopted, refuted = await self.timeline.adopt(paths)
-        if adopted:
-            self._journal.events(EditsAdopted(at=self._journal.now(), paths=paths, reason=reason))
-        if refuted is not None:
-            await self._restart(f"{', '.join(paths)} counts as it lies: {reason}", refuted)
+        editors = [self._owners[step] for step in self.timeline.pending_editors(paths) if step in self._owners]
+        adoption = await self.timeline.adopt(paths)
+        if adoption.adopted:
+            self._adopted.update(paths)
+            event = EditsAdopted(
+                at=self._journal.now(),
+                paths=paths,
+                why=why,
+                editors=tuple(editor.label or editor.id for editor in editors),
+                run=editors[0].run_id if editors else "",
+                number=number,
+                label=label,
+            )
+            self._journal.post([Disinherited(step_id=step) for step in adoption.disinherited], [event], lazy=True)
+        if adoption.refuted is not None:
+            await self._restart(adoption.refuted, paths)
 
     async def adopt_rest(self) -> None:
         """The script has ended: what no step of it came to is plain contents from now on."""
@@ -272,10 +296,21 @@ class Project:
             return
         async with self.lock.alone():
             if pending := self.timeline.pending:
-                await self.adopt(pending, "the steps that made these edits did not come again")
+                await self.adopt(pending, Adoption.LEFT)
 
-    async def _restart(self, reason: str, step: StepId) -> NoReturn:
-        self._start_over(reason, step)
+    def adopted_in(self, grounds: Grounds | None) -> set[str]:
+        """The adopted files that a decision to run live stood on."""
+        if not self._adopted or grounds is None:
+            return set()
+        if grounds.path is not None:
+            return self._adopted & {grounds.path}
+        footprint = None if grounds.observation is None else self.timeline.footprint(grounds.observation)
+        return set() if footprint is None else {path for path in self._adopted if footprint.covers(path)}
+
+    async def _restart(self, refuted: Witness, paths: tuple[str, ...]) -> NoReturn:
+        now = self._journal.now()
+        number, label = refuted.number, refuted.label
+        self._start_over(ScriptRestarted(at=now, number=number, step=refuted.id, label=label, paths=paths))
         await trio.sleep_forever()  # until the cancellation that this asked for
         raise AssertionError("a pass that starts over is cancelled")
 

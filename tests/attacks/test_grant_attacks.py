@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import msgspec
 import pytest
-import trio
 
 from tests.support.agents import asks
 from tests.support.whole_runs import RunProject, body, new_project
@@ -26,12 +25,12 @@ from vibe_workflows.engine.agents import loop
 from vibe_workflows.engine.agents.calls import Calls
 from vibe_workflows.engine.agents.tools import descent, registry, workspace
 from vibe_workflows.engine.agents.tools.read_file import ReadFile
-from vibe_workflows.engine.agents.tools.registry import read_tools
 from vibe_workflows.engine.agents.tools.workspace import Place, Workspace
+from vibe_workflows.engine.agents.tools.write_file import WriteFile
 from vibe_workflows.engine.errors import ExitCode, VibeError
 from vibe_workflows.engine.launch import RunReport
-from vibe_workflows.engine.model import JSON, ModelReply, ModelRequest, ToolSpec
-from vibe_workflows.engine.ports import Tool, ToolResult
+from vibe_workflows.engine.model import JSON, ModelReply, ModelRequest
+from vibe_workflows.engine.ports import Tool
 
 MARK = "attack-marker-5309"
 
@@ -45,9 +44,9 @@ def _naive_locate(self: Workspace, path: str) -> Place:
 
 
 def _reading_too(*, tools: Mapping[str, Tool], **more: Any) -> Calls:
-    """A turn whose model may read files, whatever the step was given."""
+    """A turn whose model may read and write files, whatever the step was given."""
     held = next(iter(tools.values()))._workspace  # type: ignore[attr-defined]
-    return Calls(tools={**tools, "read_file": ReadFile(held)}, **more)
+    return Calls(tools={**tools, "read_file": ReadFile(held), "write_file": WriteFile(held)}, **more)
 
 
 @contextmanager
@@ -111,34 +110,18 @@ class Attack:
         return self.name
 
 
-@dataclass
-class WriteFile:
-    """A tool of a group that is not granted, as a later version has it."""
-
-    spec: ToolSpec = field(
-        default_factory=lambda: ToolSpec(name="put", description="Write.", parameters={"type": "object"})
-    )
-    group: str = "write"
-    observes: bool = False
-
-    def footprint(self, arguments: Mapping[str, JSON]) -> None:
-        return None
-
-    async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
-        await trio.Path("owned.txt").write_text(MARK)
-        return ToolResult(text="written", data=None)
-
-
-def _with_a_write_tool() -> AbstractContextManager[object]:
-    return mock.patch.object(assembly, "read_tools", lambda *parts: (*read_tools(*parts), WriteFile()))
+WRITE = f"path='owned.txt', content='{MARK}'"
 
 
 def _swap_between_check_and_opening() -> AbstractContextManager[object]:
+    """The path is checked twice: for what the look may depend on, and to be opened."""
     real = Workspace.locate
+    checked: list[str] = []
 
     def locate(self: Workspace, path: str) -> Place:
         place = real(self, path)
-        if path == "notes.md" and not (target := Path(self._root, path)).is_symlink():
+        checked.append(path)
+        if checked.count("notes.md") == 2 and not (target := Path(self._root, path)).is_symlink():
             target.unlink()
             target.symlink_to("../outside.txt")
         return place
@@ -186,6 +169,12 @@ ATTACKS = [
         says="read_file",
     ),
     Attack(
+        name="a model writes with a tool that its step was not given",
+        guards=("given tools",),
+        turns=[asked("write_file", path="owned.txt", content=MARK)],
+        says="write_file",
+    ),
+    Attack(
         name="a file says that the model may",
         guards=("secrets",),
         turns=[asked("read_file", path="claim.md"), asked("read_file", path=".env")],
@@ -231,31 +220,27 @@ ATTACKS = [
     Attack(
         name="a script gives its agent a tool that was not granted",
         guards=("granted tools",),
-        source=_tells("agent('x', tools=['put'], retries=0)"),
-        turns=[asked("put")],
-        patch=_with_a_write_tool,
+        source=_tells("agent('x', tools=['write_file'], retries=0)"),
+        turns=[asked("write_file", path="owned.txt", content=MARK)],
         says="tool_denied",
     ),
     Attack(
         name="a script asks for a group that was not granted",
         guards=("granted tools",),
         source=_tells("agent('x', tools=['write'], retries=0)"),
-        turns=[asked("put")],
-        patch=_with_a_write_tool,
+        turns=[asked("write_file", path="owned.txt", content=MARK)],
         says="tool_denied",
     ),
     Attack(
         name="a script calls a tool that was not granted",
         guards=("granted tools",),
-        source=_tells("tool('put')"),
-        patch=_with_a_write_tool,
+        source=_tells(f"tool('write_file', {WRITE})"),
         says="tool_denied",
     ),
     Attack(
         name="a workflow grants itself what it requests",
         guards=("requested grants", "granted tools"),
-        source='meta = {"permissions": ["write"]}\n' + body("return await tool('put')"),
-        patch=_with_a_write_tool,
+        source='meta = {"permissions": ["write"]}\n' + body(f"return await tool('write_file', {WRITE})"),
         exit_code=ExitCode.GRANT,
         says="the workflow asks for write, which you have not granted; nothing ran",
     ),

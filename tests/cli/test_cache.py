@@ -14,7 +14,7 @@ from tests.support.command import Command, CommandHere
 from tests.support.past_runs import a_run, a_step, delivered, fill
 from vibe_workflows.cli.render.health import health_json, health_text
 from vibe_workflows.engine.keys import step_key
-from vibe_workflows.engine.model import Observation
+from vibe_workflows.engine.model import FILE_STATE, Change, Observation
 from vibe_workflows.engine.ports import Record, Source
 from vibe_workflows.engine.store.soundness import StoreHealth
 
@@ -44,6 +44,29 @@ def some_runs() -> list[Record]:
 def filled(here: CommandHere) -> CommandHere:
     fill(here.command, some_runs())
     return here
+
+
+def test_show_says_what_a_step_made_of_files(here: CommandHere) -> None:
+    changes = [
+        Change(path="new.py", before=None, after="0b" * 32),
+        Change(path="old\x1b[2J.py", before="0b" * 32, after="0c" * 32),
+        Change(path="gone.py", before="0b" * 32, after=None),
+    ]
+    seen = [Observation(tool=FILE_STATE, arguments="{}", digest="0a", epoch=7, change=change) for change in changes]
+    step = keyed("aa00", 1, observations=tuple(seen))
+    fill(here.command, [Source(digest="d", text="source"), a_run("aa00"), step])
+    shown = here("cache", "show", step.id).stdout
+    assert "\x1b" not in shown
+    found = [line.strip() for line in shown.splitlines() if line.strip().endswith(".py")]
+    assert found == ["created new.py", "edited old.py", "removed gone.py"]
+    first = json.loads(here("cache", "show", step.id, "--json").stdout)["observations"][0]
+    assert first == {
+        "tool": FILE_STATE,
+        "arguments": {},
+        "digest": "0a",
+        "epoch": 7,
+        "change": {"path": "new.py", "before": None, "after": "0b" * 32},
+    }
 
 
 def test_list_shows_a_line_a_workflow_and_the_sums(filled: CommandHere) -> None:

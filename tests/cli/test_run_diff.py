@@ -246,3 +246,15 @@ def test_a_run_compared_with_its_like_has_each_step_at_its_own_side(steps: list[
     pairs, gone, added = pair_steps(made("run1", steps), made("run2", steps))
     assert (gone, added) == ([], [])
     assert all(one.number == two.number for one, two in pairs)
+
+
+def test_a_file_that_went_along_and_was_edited_is_what_differs(compared: Compared) -> None:
+    source = body("return await agent('Ask', label='ask', files=['a.txt', 'b.txt'])")
+    compared.project.write("a.txt", "one")
+    compared.project.write("b.txt", "same")
+    first = compared.project.run(source).run.id
+    compared.project.write("a.txt", "two")
+    second = compared.project.run(source).run.id
+    (changed,) = compared.json(first, second)["changed"]
+    assert (changed["fields"], changed["answer_differs"]) == (["files"], False)
+    assert compared.counts(second, compared.project.run(source).run.id) == (0, 0, 0, 1)

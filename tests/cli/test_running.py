@@ -15,7 +15,8 @@ from vibe_workflows.sandbox import launcher
 from vibe_workflows.sandbox.forker import Child, Forker
 from vibe_workflows.sandbox.launcher import Zygote, start_zygote
 
-DOCUMENT = ["run", "status", "result", "error", "failures", "failed_steps", "usage", "paid", "cached", "offline"]
+DOCUMENT = ["run", "status", "result", "error", "failures", "failed_steps"]
+DOCUMENT += ["edited", "usage", "paid", "cached", "offline"]
 SPIN = '"""Never ends by itself."""\nlog("spinning")\nwhile True:\n    pass\n'
 
 

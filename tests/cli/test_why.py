@@ -200,6 +200,18 @@ def test_a_file_that_goes_along_and_was_edited_is_named(asked: Asked) -> None:
     assert "It is the file a.txt: what is in it has changed." in text
 
 
+def test_a_step_that_failed_with_other_files_was_not_asked_the_same(asked: Asked) -> None:
+    asked.project.write("a.txt", "one")
+    source = body("return await agent('Ask', label='ask', files=['a.txt'])")
+    first = asked.project.run(source, lambda _request: Refused("I will not.")).run.id
+    asked.project.write("a.txt", "other")
+    asked.project.run(source)
+    assert asked.why()["nearest"] is None
+    asked.project.write("a.txt", "one")
+    asked.project.run(source)
+    assert (asked.why()["nearest"]["how"], asked.why()["nearest"]["run"]) == ("same_input", first)
+
+
 def test_tools_that_were_added_are_named_with_their_grant(asked: Asked) -> None:
     asked.project.run(body("return await agent('Ask', label='ask', system='S', tools=['glob'])"))
     asked.project.run(body("return await agent('Ask', label='ask', system='S', tools=['glob', 'grep'])"))

@@ -30,6 +30,7 @@ _WRONG = [
     ("run flow.py --max-usd much", 2, "--max-usd"),
     ("run flow.py --concurrency 0", 2, "--concurrency"),
     ("run flow.py --allow fly", 2, "`fly` is no grant"),
+    ("run flow.py --allow write:src", 2, "`write` has no parts"),
     ("run flow.py --sandbox-accept best", 2, "--sandbox-accept"),
     ("run flow.py -o none/result.json", 2, "-o none/result.json: there is no folder none; make it first"),
     ("run flow.py -o folder", 2, "-o folder: this is a folder; name a file in it"),

@@ -19,7 +19,6 @@ from tests.support.field_project import Ended, FieldProject, prompt_of
 from tests.support.leaks import wait_until
 from tests.support.obedient_model import name_in, obey
 
-
 FIX = """\
 async def main(args):
     return await agent("Fix: read f.txt; edit f.txt end more end", tools=["read", "write"], retries=0)
@@ -238,7 +237,7 @@ def test_after_an_undo_the_same_workflow_makes_its_edits_again_without_a_call(fi
 def failing_at(turn: int, failure: Behaviour, step: str = "Fix") -> Callable[[SeenRequest], Behaviour]:
     def behave(request: SeenRequest) -> Behaviour:
         messages = request.conversation().messages
-        here = prompt_of(request).startswith(step) and sum(each.role == "assistant" for each in messages) == turn
+        here = f"{step}: " in prompt_of(request) and sum(each.role == "assistant" for each in messages) == turn
         return failure if here else obey(request)
 
     return behave
@@ -267,6 +266,27 @@ def test_a_step_that_edited_and_met_an_outage_goes_on_behind_its_edit(files: Fie
     assert asked(again) == asked(first)[-1:]
     assert files.read("f.txt") == "begin more end\n"
     assert identity(files.folder / "f.txt") == edited
+
+
+def test_a_step_that_edited_a_file_which_it_was_given_goes_on_behind_its_edit(files: FieldProject) -> None:
+    given = FIX.replace("retries=0", 'retries=0, files=["f.txt"]')
+    files.model.handler = failing_at(2, Fail(status=503, message="down"))
+    first = run(files, given, code=1)
+    files.model.handler = obey
+    again = run(files, given)
+    assert asked(again) == asked(first)[-1:]
+    assert files.read("f.txt") == "begin more end\n"
+    assert run(files, given).requests == ()
+
+
+def test_a_step_that_was_given_a_file_before_it_was_edited_is_free_on_the_rerun(files: FieldProject) -> None:
+    source = FIX.replace("    return", '    await agent("Review:", files=["f.txt"])\n    return')
+    first = run(files, source)
+    assert len(first.requests) == 4
+    assert run(files, source).requests == ()
+    files.write("f.txt", "begin end\n")
+    assert run(files, source).requests == ()
+    assert files.read("f.txt") == "begin more end\n"
 
 
 @pytest.mark.parametrize("moment", ["the file has just changed", "the next turn is under way"])

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.support.earlier_schema import write_back
 from tests.support.whole_runs import RunProject, body, new_project, prompt_of
+from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.backends.scripted import ScriptedBackend
 from vibe_workflows.engine.dry_run import DryRun
 from vibe_workflows.engine.errors import ProviderError
 from vibe_workflows.engine.events import Logged, PhaseStarted, Warned
-from vibe_workflows.engine.model import FinishReason, ModelInfo, ModelReply, ModelRequest, RunStatus, Usage
+from vibe_workflows.engine.model import FilePart, FinishReason, ModelInfo, ModelReply, ModelRequest, RunStatus, Usage
 
 FLOW = body(
     "phase('Ask')",
@@ -129,6 +130,50 @@ def test_calls_that_fail_without_a_model_lead_on(project: RunProject) -> None:
     assert [event.message for event in project.seen.of(Logged)] == ["no such tool"]
 
 
+def test_the_files_of_live_steps_count_in_the_estimate_and_those_that_cannot_be_had_lead_on(
+    project: RunProject,
+) -> None:
+    project.write("long.txt", "word " * 4_000)
+    flow = body(
+        "async def ask(path):",
+        "    try:",
+        "        return await agent('Look', files=[path], label=path)",
+        "    except SetupError:",
+        "        return await agent('Instead', label='instead of ' + path)",
+        "await tool('read_file', path='long.txt')",
+        "return await parallel([ask('none.txt'), ask('long.txt'), ask('vibe.yaml'), agent('Bare', label='bare')])",
+    )
+    found = project.dry_run(flow)
+    assert labels(found.live) == ["bare", "instead of none.txt", "long.txt", "vibe.yaml"]
+    assert labels(found.failed) == ["none.txt"]
+    tokens = {step.label: step.estimate.input_tokens for step in found.live}
+    assert tokens["long.txt"] > 5_000 > 500 > tokens["vibe.yaml"] > tokens["bare"]
+
+
+def test_a_step_whose_file_is_still_looked_at_when_the_script_waits_is_named(project: RunProject) -> None:
+    project.write("large.txt", "word " * 100_000)
+    found = project.dry_run(body("return await agent('See', files=['large.txt'], label='see')"))
+    assert split(found) == ([], ["see"])
+    assert found.live[0].estimate.input_tokens > 100_000
+
+
+def test_a_file_that_appears_just_after_it_was_missed_asks_no_model(
+    project: RunProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Attachments.look
+
+    async def overtaken(self: Attachments, paths: Sequence[str]) -> tuple[FilePart, ...]:
+        try:
+            return await look(self, paths)
+        finally:
+            project.write("late.txt", "here")
+
+    monkeypatch.setattr(Attachments, "look", overtaken)
+    found = project.dry_run(body("return await agent('See', files=['late.txt'], label='see')"))
+    assert labels(found.failed) == ["see"]
+    assert found.live == ()
+
+
 def test_an_error_of_the_script_itself_is_its_end(project: RunProject) -> None:
     found = project.dry_run(body("await tool('read_file', path='vibe.yaml')", "return 1 // 0"))
     assert found.ending is not None
@@ -193,32 +238,11 @@ def test_a_store_of_unknown_origin_answers_nothing(project: RunProject) -> None:
 def test_a_store_of_an_older_schema_is_read_as_a_run_would_read_it_and_stays_as_it_is(project: RunProject) -> None:
     project.run(FLOW)
     path = project.folder / ".vibe/vibe.db"
-    _make_older(path)
+    write_back(path, 1)
     before = path.read_bytes()
     assert split(project.dry_run(FLOW)) == ([*ASKS, "merge"], [])
     assert path.read_bytes() == before
     assert project.run(FLOW).run.live_steps == 0
-
-
-def _make_older(path: Path) -> None:
-    """Take back what the second migration brought."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = DELETE")
-    for index in ("steps_cut_off", "steps_by_predecessor"):
-        connection.execute(f"DROP INDEX {index}")
-    connection.execute("DROP TABLE imports")
-    added = {
-        "turns": ("system_tokens", "tools_tokens", "context_tokens", "conversation_tokens", "shortened"),
-        "steps": ("predecessor",),
-        "deliveries": ("model_reason", "grounds"),
-        "attempts": ("model",),
-        "runs": ("refresh",),
-    }
-    for table, columns in added.items():
-        for column in columns:
-            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    connection.execute("PRAGMA user_version = 1")
-    connection.close()
 
 
 def test_an_empty_file_is_a_store_without_answers(project: RunProject) -> None:

@@ -8,8 +8,12 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from vibe_workflows.engine.spec_diff import most_alike, names_of, spec_changes, spec_of
+from tests.support.past_runs import a_step
+from vibe_workflows.engine.model import Step
+from vibe_workflows.engine.observe import file_observation
+from vibe_workflows.engine.spec_diff import input_changes, most_alike, names_of, spec_changes, spec_of
 from vibe_workflows.engine.text_diff import MOST_CHARS, MOST_LINES, text_diff
 
 _texts = st.lists(st.sampled_from(["a", "b", "c", ""]), max_size=12).map("\n".join)
@@ -109,6 +113,20 @@ def test_files_are_told_by_what_became_of_them() -> None:
     assert change.note == "added: put in; gone: dropped"
     (change,) = spec_changes({"files": ["a", "b"]}, {"files": ["b", "a"]})
     assert change.note == "in another order"
+
+
+def test_files_that_were_edited_are_told_where_both_steps_saw_them() -> None:
+    def sent(**contents: str) -> Step:
+        seen = tuple(file_observation(path, contents[path]) for path in contents)
+        return replace(a_step("r", 1), spec=json.dumps({"files": list(contents)}), observations=seen)
+
+    (change,) = input_changes(sent(a="1", b="1"), sent(c="1", a="2"))
+    assert (change.name, change.note) == ("files", "added: c; gone: b; changed: a")
+    (change,) = input_changes(sent(a="1", b="1"), sent(a="2", b="1"))
+    assert (change.name, change.note) == ("files", "changed: a")
+    assert input_changes(sent(a="1"), sent(a="1")) == []
+    never_began = replace(sent(a="1"), observations=())
+    assert input_changes(never_began, sent(a="2")) == []
 
 
 def test_tools_are_told_by_what_became_of_them() -> None:

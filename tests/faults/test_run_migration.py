@@ -25,7 +25,10 @@ from vibe_workflows.engine.store.reader import SqliteReader, StoreNotReady, open
 from vibe_workflows.engine.store.sqlite import SqliteStore
 
 #: Every schema that was released, with a digest of the SQL that brought it: it must never change.
-RELEASED = {1: "5a2baea74e99e0ad573e5b385766ba8df44566bb6602edd959f4ba29cba2e7cd"}
+RELEASED = {
+    1: "5a2baea74e99e0ad573e5b385766ba8df44566bb6602edd959f4ba29cba2e7cd",
+    2: "ac719cfe858bcb621e9cf2023f7947d771f5f3087e4f2742be4532e8380706e5",
+}
 EARLIER = [schema for schema in RELEASED if schema < latest_schema()]
 
 
@@ -91,7 +94,7 @@ def test_everything_of_an_earlier_store_is_read_and_answers(world: CrashWorld, s
     assert world.run(die_at=("before INSERT INTO turns", 25)).killed
     world.run()
     rows = write_back(world.store, schema)
-    assert min(rows.values()) > 0, rows
+    assert all(count > 0 for table, count in rows.items() if table != "imports"), rows
     with pytest.raises(StoreNotReady, match=f"schema {schema} is older"):
         open_reader(world.store)
     ended = world.run()
@@ -126,7 +129,7 @@ def test_a_step_that_was_cut_off_under_an_earlier_schema_is_gone_on_with(world: 
     assert world.asked()[0].total() == world.needed.total() - kept
 
 
-@pytest.mark.parametrize("schema", EARLIER)
+@pytest.mark.parametrize("schema", EARLIER[:1])  # the earliest goes through all migrations
 def test_a_kill_in_a_migration_leaves_one_schema_or_the_next(world: CrashWorld, schema: int) -> None:
     assert world.run(die_at=("before INSERT INTO turns", 25)).killed
     write_back(world.store, schema)
@@ -135,7 +138,8 @@ def test_a_kill_in_a_migration_leaves_one_schema_or_the_next(world: CrashWorld, 
     log = world.folder / "points"
     world.run(points=str(log))
     points = log.read_text().splitlines()
-    after = points.index("before COMMIT", points.index("before ALTER TABLE turns")) + 5
+    first = next(number for number, point in enumerate(points) if point.startswith("before ALTER TABLE"))
+    after = points.index("before COMMIT", first) + 5
     counts: Counter[str] = Counter()
     left: Counter[int] = Counter()
     for point in points[:after]:

@@ -191,7 +191,7 @@ def test_any_glob_is_evaluated_or_refused_in_words(pattern: str, path: str) -> N
 
 def test_ignore_files_decide_as_git_does(tmp_path: Path) -> None:
     rules = {
-        "": "*.log\n!keep.log\nbuild/\n/top\nsrc/gen/*\n!src/gen/kept.py\n# no\n\\#odd\n",
+        "": "*.log\n!keep.log\nbuild/\n/top\nsrc/gen/*\n!src/gen/kept.py\n# no\n\\#odd\n!\n[z-a]\na\\\n\\\n",
         "src": "*.tmp\n!x.log\n",
     }
     files = [

@@ -9,6 +9,7 @@ from pathlib import Path
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
 from vibe_workflows.engine.agents.tools.workspace import Workspace
+from vibe_workflows.engine.events import ScriptRestarted
 from vibe_workflows.engine.journal import Journal
 from vibe_workflows.engine.model import RunId, StepId
 from vibe_workflows.engine.observe import Replayer
@@ -22,8 +23,8 @@ from vibe_workflows.engine.timeline.timeline import Timeline, Witness
 from .checking import PlainChecker
 
 
-def _never(reason: str, step: StepId) -> None:
-    raise AssertionError(f"nothing was answered that could be wrong: {reason}, {step}")
+def _never(told: ScriptRestarted) -> None:
+    raise AssertionError(f"nothing was answered that could be wrong: {told}")
 
 
 def new_project(journal: Journal, root: Path = Path("."), clock: Callable[[], float] = lambda: 0.0) -> Project:

@@ -36,9 +36,10 @@ def name_in(prompt: str) -> str:
 
 
 def orders_in(prompt: str) -> list[tuple[Call, ...]]:
-    """The calls that the first line of a prompt names, by turn; the last argument of one may have spaces in it."""
-    line = prompt.partition("\n")[0].partition(": ")[2]
-    turns = [turn.split(" & ") for turn in line.split("; ") if turn.partition(" ")[0] in _TOOLS]
+    """The calls that a line of a prompt names, by turn; the last argument of one may have spaces in it."""
+    lines = [line.partition(": ")[2].split("; ") for line in prompt.splitlines()]
+    orders = next((line for line in lines if line[0].partition(" ")[0] in _TOOLS), [])
+    turns = [turn.split(" & ") for turn in orders if turn.partition(" ")[0] in _TOOLS]
     return [tuple(_call(order, f"call_{number}") for number, order in enumerate(turn)) for turn in turns]
 
 

@@ -31,8 +31,16 @@ class Place(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def at(cls, real_path: str) -> Place:
-        """The place of a path that is known to be real: without links, normalised, from the root; "" is the root."""
-        return cls(path=real_path or ".", parts=tuple(real_path.split("/")) if real_path not in ("", ".") else ())
+        """The place of a path that is known to be real: without links, normalised, from the root; "" is the root.
+
+        Raises ToolDenied for one that cannot be, such as a stranger may have put into a store.
+        """
+        if real_path in ("", "."):
+            return cls(path=".", parts=())
+        parts = tuple(real_path.split("/"))
+        if "\0" in real_path or not {"", ".", ".."}.isdisjoint(parts):
+            raise ToolDenied(f"{visible(real_path)}: not a path from the project root")
+        return cls(path=real_path, parts=parts)
 
     @property
     def real_path(self) -> str:

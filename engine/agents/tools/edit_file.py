@@ -15,8 +15,7 @@ from ...model import JSON, ToolSpec
 from ...ports import PlannedEdit, ToolResult
 from .arguments import parameters_of, parse
 from .edit_text import Replaced, replace_text
-from .editing import MAX_FILE_BYTES, Editing, encoded
-from .protected import locate_for_writing
+from .editing import MAX_FILE_BYTES, Editing, encoded, locate_for_writing
 from .render import clip
 from .workspace import INLINE_BYTES, visible
 

@@ -67,10 +67,9 @@ class GitDiff:
 
         wanted = parse(self.spec.name, GitDiffArguments, arguments)
         place = self._workspace.locate(wanted.path)
-        if self._workspace.overlaid:
-            raise ToolFailed("git cannot be asked about files that are not on the disk")
         found = await Git(self._commands, self._workspace.root).difference(
-            Query(base=wanted.base, path=place.path, staged=wanted.staged, merge_base=wanted.merge_base)
+            Query(base=wanted.base, path=place.path, staged=wanted.staged, merge_base=wanted.merge_base),
+            over=self._workspace.overlaid,
         )
         if not found.changes and not (self._workspace.is_file(place) or self._workspace.is_folder(place)):
             raise ToolFailed(f"{visible(place.path)}: no such file or folder, and no change of one")

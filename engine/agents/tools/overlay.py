@@ -20,7 +20,7 @@ class Overlay:
 
     def __init__(self, root: str, files: Mapping[str, bytes | None]) -> None:
         self._root = root
-        self._files = dict(files)
+        self._files = {Place.at(path).real_path: data for path, data in files.items()}
         self._folders = {folder for path, data in files.items() if data is not None for folder in _above(path)}
         self._thinned = {folder for path, data in files.items() if data is None for folder in _above(path)}
         self._children: dict[str, dict[str, EntryKind | None]] = {}
@@ -43,6 +43,9 @@ class Overlay:
             return data
         if path in self._folders:
             raise ToolFailed(f"{visible(place.path)}: {A_FOLDER}")
+        for folder in _above(path):
+            if folder in self._files:
+                raise _missing(place, NO_FILE, below_file=self._files[folder] is not None)
         if self._is_emptied(place):
             raise _missing(place, NO_FILE)
         return None
@@ -109,8 +112,8 @@ def _above(path: str) -> list[str]:
     return ["/".join(parts[:depth]) for depth in range(len(parts))]
 
 
-def _missing(place: Place, what: str) -> ToolFailed:
+def _missing(place: Place, what: str, *, below_file: bool = False) -> ToolFailed:
     """As the disk would tell it, with the cause by which walks know that something is gone."""
     error = ToolFailed(f"{visible(place.path)}: {what}")
-    error.__cause__ = FileNotFoundError()
+    error.__cause__ = NotADirectoryError() if below_file else FileNotFoundError()
     return error

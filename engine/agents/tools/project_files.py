@@ -7,15 +7,14 @@ from collections.abc import Collection
 from ...errors import ToolDenied, ToolFailed
 from ...ports import Tool
 from .file_state import FileState
-from .protected import locate_for_writing
-from .workspace import Workspace
+from .workspace import Place, Workspace
 
 #: What no digest is: something lies there that cannot be read.
 _UNREADABLE = "unreadable"
 
 
 class WorkspaceFiles:
-    """Implements `ports.ProjectFiles`."""
+    """Implements `ports.ProjectFiles`. No link leads a path elsewhere: there is no such file then."""
 
     def __init__(self, workspace: Workspace, state: FileState) -> None:
         self._workspace = workspace
@@ -27,22 +26,20 @@ class WorkspaceFiles:
 
     async def digest(self, path: str) -> str | None:
         try:
-            return await self._state.digest(self._workspace.locate(path))
+            return await self._state.digest(Place.at(path))
         except (ToolFailed, ToolDenied):
             return _UNREADABLE
 
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
-        place = locate_for_writing(self._workspace, path)
-        if place.real_path != path:
-            raise ToolDenied(f"{path}: a link leads elsewhere now")
+        place = Place.at(path)
         if after is not None:
             await self._workspace.write(place, after, before=before)
         elif before is not None:
-            await self._workspace.remove(place, before=before)
+            await self._workspace.remove(place, before=before, and_folders=True)
 
     def clear_leftovers(self, paths: Collection[str]) -> None:
         for path in paths:
             try:
-                self._workspace.clear_leftovers(self._workspace.locate(path))
+                self._workspace.clear_leftovers(Place.at(path))
             except (ToolFailed, ToolDenied):
                 continue  # then nothing of ours lies there

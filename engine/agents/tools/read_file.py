@@ -14,7 +14,7 @@ from ...model import JSON, ToolSpec
 from ...ports import Footprint, Look, ToolResult
 from .arguments import parameters_of, parse
 from .footprints import footprint_of
-from .render import MAX_TEXT_BYTES, clip
+from .render import MAX_LINE_CHARS, MAX_TEXT_BYTES, clip, text_bytes
 from .workspace import Workspace, visible
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -110,7 +110,7 @@ class _Part(Struct, frozen=True, kw_only=True):
 def _result(part: _Part) -> ToolResult:
     if not part.lines:
         return ToolResult(text=f"{visible(part.path)}: empty", data=part.data())
-    numbered = [f"{number}\t{clip(line.removesuffix(chr(13)))}" for number, line in enumerate(part.lines, part.start)]
+    numbered = [f"{number}\t{line}" for number, line in enumerate(_shown_lines(part.lines), part.start)]
     count = _fitting(numbered)
     shown = part if count == len(numbered) else part.first(count)
     total = "more follow" if shown.more else f"of {shown.end:,}"
@@ -122,8 +122,16 @@ def _result(part: _Part) -> ToolResult:
     return ToolResult(text=f"{text}\n[cut here: go on with start={shown.end + 1}]", data=part.data(), shown=look)
 
 
+def _shown_lines(lines: list[str]) -> list[str]:
+    if max(map(len, lines)) > MAX_LINE_CHARS or "\r" in "\n".join(lines):
+        return [clip(line.removesuffix("\r")) for line in lines]
+    return lines  # the usual case
+
+
 def _fitting(lines: list[str]) -> int:
     """How many of the first lines a model is shown; at least one, which is clipped."""
+    if text_bytes("\n".join(lines)) < MAX_TEXT_BYTES:
+        return len(lines)  # the usual case
     left = MAX_TEXT_BYTES
     for number, line in enumerate(lines):
         left -= len(line.encode("utf-8", "replace")) + 1

@@ -22,15 +22,16 @@ def capped(lines: Sequence[str], note: Callable[[int], str], *, more: bool = Fal
     Where some are left out, or there were `more` to begin with, `note(shown)` tells the model how to get the rest.
     """
     whole = "\n".join([*lines, note(len(lines))] if more else lines)
-    if _size(whole) <= MAX_TEXT_BYTES:
+    if text_bytes(whole) <= MAX_TEXT_BYTES:
         return whole
     used = 0
     for shown, line in enumerate(lines):
-        used += _size(line) + 1
+        used += text_bytes(line) + 1
         if used > MAX_TEXT_BYTES:
             return "\n".join([*lines[:shown], note(shown)])
     return whole
 
 
-def _size(text: str) -> int:
+def text_bytes(text: str) -> int:
+    """Of its UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))

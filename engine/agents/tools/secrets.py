@@ -1,4 +1,4 @@
-"""Which files no tool reads, whatever is granted: version control, Vibe's own folder, and what looks like a key.
+"""Which files no tool reads or writes, whatever is granted: version control, Vibe's own folder, what looks like a key.
 
 A table and not a scan of contents, so that a refusal can be predicted. Names are compared without regard to case and
 to the characters that HFS+ passes over, since `.GIT` and `.g\u200cit` are `.git` on some file systems.
@@ -12,6 +12,10 @@ from itertools import pairwise
 
 #: Never read, listed or searched: their contents are machinery, and those of `.git` may hold credentials.
 PRIVATE_FOLDERS = frozenset({".git", ".hg", ".svn", ".vibe"})
+
+#: Never written: who writes a hook of `.git`, a workflow of `.vibe`, an agent of `.claude` or a line of `vibe.yaml`
+#: decides what runs next, with which grants.
+PROTECTED = PRIVATE_FOLDERS | {".claude", "vibe.yaml"}
 
 #: Of an edit under way, or of one whose process was killed: see `writing`.
 _TEMPORARY = re.compile(r"\.vibe-tmp-[0-9a-f]{16}")
@@ -59,6 +63,8 @@ def folded(name: str) -> str:
 
 def is_private(name: str) -> bool:
     """Whether no listing shows it."""
+    if name.isascii() and not name.startswith("."):
+        return False  # nearly all names, of which there may be very many
     return folded(name) in PRIVATE_FOLDERS or is_temporary(name)
 
 
@@ -82,6 +88,15 @@ def refusal(parts: Sequence[str]) -> str | None:
     # A folder of such a name is refused with all below it.
     if any(_is_secret_name(part) for part in names):
         return "it looks like a secret (key, password or token file), which tools do not read"
+    return None
+
+
+def write_refusal(parts: Sequence[str]) -> str | None:
+    """Why no tool writes a path below the root that may be read, or None."""
+    for part in parts:
+        name = folded(part)
+        if name in PROTECTED:
+            return f"no tool writes `{name}`, whatever is granted: it decides what runs here; ask the person to do it"
     return None
 
 

@@ -21,7 +21,7 @@ from ...ports import Checker
 from . import descent
 from .descent import NO_FILE, EntryKind, Place, kind_of, told, visible
 from .overlay import Overlay
-from .secrets import refusal
+from .secrets import refusal, write_refusal
 
 __all__ = ["INLINE_BYTES", "MAX_PATH_CHARS", "EntryKind", "Place", "Workspace", "as_text", "visible"]
 
@@ -36,17 +36,25 @@ _BINARY_PROBE = 8192
 class Workspace:
     """The files below `root`. Paths are relative and POSIX; messages name them so, and never where the root lies."""
 
-    def __init__(self, root: Path, checker: Checker, *, overlay: Mapping[str, bytes | None] | None = None) -> None:
+    def __init__(
+        self, root: Path, checker: Checker | None, *, overlay: Mapping[str, bytes | None] | None = None
+    ) -> None:
+        """Without a checker it is for whole files: nothing can be matched in it."""
         self._root = os.path.realpath(root)
         self._below = self._root.rstrip("/") + "/"
-        self.checker = checker
+        self._checker = checker
         self._overlay = Overlay(self._root, overlay) if overlay else None
 
     def over(self, files: Mapping[str, bytes | None]) -> Workspace:
         """The same project with some files otherwise, by real path; None: absent. For looks only; see `Overlay`."""
         if not files:
             return self
-        return Workspace(Path(self._root), self.checker, overlay={**self.overlaid, **files})
+        return Workspace(Path(self._root), self._checker, overlay={**self.overlaid, **files})
+
+    @property
+    def checker(self) -> Checker:
+        assert self._checker is not None, "this workspace is for whole files"
+        return self._checker
 
     @property
     def overlaid(self) -> Mapping[str, bytes | None]:
@@ -75,6 +83,8 @@ class Workspace:
             raise ToolDenied(f"{shown}: paths are relative to the project root and have no `..`")
         self._refuse_secret(shown, parts)
         try:
+            if self._has_no_link(parts):  # the usual case, at a fraction of the price
+                return Place(path="/".join(parts) or ".", parts=parts)
             real = os.path.realpath(self._below + "/".join(parts))
         except ValueError as error:
             raise ToolDenied(f"{shown}: not a valid path") from error
@@ -165,7 +175,9 @@ class Workspace:
                 scan: Iterator[os.DirEntry[str]] = iter(())
             else:
                 scan = stack.enter_context(os.scandir(descriptor))
-            held = ((item.name, kind_of(item)) for item in scan if item.name not in changed)
+            held = ((item.name, kind_of(item)) for item in scan)
+            if changed:
+                held = (entry for entry in held if entry[0] not in changed)
             yield chain(held, ((name, kind) for name, kind in changed.items() if kind is not None))
 
     def stat_file(self, place: Place) -> os.stat_result:
@@ -180,20 +192,30 @@ class Workspace:
 
     # ------------------------------------------------------------ edits
 
+    def require_writable(self, place: Place) -> None:
+        """Raises ToolDenied where no tool writes: also for paths of a store, which anybody may have made."""
+        for parts in (place.parts, place.path.split("/")):
+            self._refuse_secret(visible(place.path), tuple(parts))
+            reason = write_refusal(parts)
+            if reason is not None:
+                raise ToolDenied(f"{visible(place.path)}: {reason}")
+
     async def write(self, place: Place, data: bytes, *, before: bytes | None) -> None:
         """Make `data` the contents of one file, at once: nobody ever sees a part. The folders that it needs are made.
 
-        Raises ToolFailed where the file is not as `before` says (None: absent), and then it is as it was. Not cut short
-        by a cancellation. A file keeps its mode; a hard link of another name keeps the old contents.
+        Raises ToolFailed where the file is not as `before` says (None: absent), and then it is as it was; ToolDenied as
+        `require_writable`. Not cut short by a cancellation. A hard link of another name keeps the old contents.
         """
         from .writing import replace_file  # most runs write nothing
 
+        self.require_writable(place)
         await trio.to_thread.run_sync(replace_file, self._root, place, data, before)
 
     async def remove(self, place: Place, *, before: bytes, and_folders: bool = False) -> None:
         """Remove one file; with `and_folders` also the folders that this leaves empty. Raises as `write`."""
         from .writing import remove_file
 
+        self.require_writable(place)
         await trio.to_thread.run_sync(remove_file, self._root, place, before, and_folders)
 
     def clear_leftovers(self, place: Place) -> int:
@@ -201,6 +223,18 @@ class Workspace:
         from .writing import clear_leftovers
 
         return clear_leftovers(self._root, place)
+
+    def _has_no_link(self, parts: tuple[str, ...]) -> bool:
+        """Whether a path is where it says. What does not exist, or cannot be looked at, is no link."""
+        path = self._root
+        for part in parts:
+            path = f"{path}/{part}"
+            try:
+                if stat.S_ISLNK(os.lstat(path).st_mode):
+                    return False
+            except OSError:
+                return True
+        return True
 
     @staticmethod
     def _refuse_secret(shown: str, parts: tuple[str, ...]) -> None:

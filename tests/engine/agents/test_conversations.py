@@ -25,6 +25,7 @@ from vibe_workflows.engine.model import (
     FinishReason,
     Message,
     ModelReply,
+    Observation,
     Role,
     ToolRequest,
     Usage,
@@ -210,7 +211,10 @@ def _check(bench: Bench, outcome: AgentOutcome | None) -> None:
     assert bench.run is not None
     assert bench.run.usage == sum((turn.usage for turn in turns), Usage())
     looks = [call.observation for _, call in sorted(bench.calls.items()) if call.observation is not None]
-    assert list(bench.run.observations) == list(dict.fromkeys(looks))
+    first: dict[tuple[str, str, str], Observation] = {}
+    for seen in looks:
+        first.setdefault((seen.tool, seen.arguments, seen.digest), seen)
+    assert list(bench.run.observations) == list(first.values())
     if outcome is not None:
         assert outcome.turns == len(turns)
         assert outcome.usage == bench.run.usage

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.support.sample_files import JPEG, PDF, PNG
 from tests.support.whole_runs import RunProject, body, new_project
@@ -23,11 +25,13 @@ from vibe_workflows.engine.model import (
     ModelReply,
     ModelRequest,
     Role,
+    Step,
     StepStatus,
     ToolRequest,
 )
 from vibe_workflows.engine.observe import file_observation
 from vibe_workflows.engine.ports import Limits
+from vibe_workflows.engine.store.reader import open_reader
 
 
 @pytest.fixture
@@ -80,6 +84,16 @@ def test_a_model_gets_the_files_in_the_order_of_the_script_with_their_contents(p
         part("docs/plan.txt", "application/pdf", PDF),
     )
     assert request.contents == {content_digest(contents): contents for contents in (text, PNG, PDF)}
+
+
+@pytest.mark.parametrize(
+    "path", ["/a.txt", "//a.txt", "../project/a.txt", "x/../a.txt", "/./a.txt"], ids=lambda path: path.replace("/", "|")
+)
+def test_a_path_that_is_denied_is_denied_whatever_is_left_out_of_it(project: RunProject, path: str) -> None:
+    project.write("a.txt", "one")
+    source = body(f"return await parallel([agent('x', files=['{path}']), agent('y')])")
+    assert project.result(source) == [None, "ok"]
+    assert project.prompts == ["y"]
 
 
 def test_files_go_along_with_every_turn_of_a_step_and_every_attempt(project: RunProject) -> None:
@@ -138,6 +152,28 @@ def test_a_step_that_was_cut_off_goes_on_only_with_the_same_files(project: RunPr
         project.run(body(source.format(number)), cut_off)
         project.write("a.txt", text)
         assert project.result(body(source.format(number)), sent) == told
+
+
+def test_what_a_step_was_sent_is_in_the_store_with_its_first_turn(project: RunProject) -> None:
+    """So a step whose process dies later goes on only with the same files."""
+    project.write("a.txt", "one")
+    kept: list[Step] = []
+
+    def answer(request: ModelRequest) -> ModelReply | str:
+        if not turns_of(request):
+            return asks_for("glob", pattern="*.md")
+        with closing(open_reader(project.folder / ".vibe/vibe.db")) as reader:
+            kept.extend(reader.steps_of_run(reader.runs(1)[0].id))
+        return "done"
+
+    report = project.run(body("return await agent('Read', files=['a.txt'], tools=['glob'])"), answer)
+    (began,) = kept
+    look = file_observation("a.txt", content_digest(b"one"), epoch=began.observations[0].epoch)
+    assert look.epoch > 0
+    assert [(step.status, step.observations) for step in kept] == [(StepStatus.RUNNING, (look,))]
+    (step,) = project.steps(report.run.id)
+    assert step.observations[0] == look
+    assert [seen.tool for seen in step.observations] == ["file_state", "glob"]
 
 
 def test_a_step_whose_file_changed_while_it_waited_to_go_on_begins_anew(project: RunProject) -> None:
@@ -347,7 +383,9 @@ def test_the_stored_turn_tells_of_a_file_and_does_not_hold_it(project: RunProjec
     assert user.files == expected
     spec = json.loads(step.spec)
     assert spec["files"] == [each.path for each in expected]
-    assert step.observations == tuple(file_observation(each.path, each.digest) for each in expected)
+    assert tuple(replace(seen, epoch=0) for seen in step.observations) == tuple(
+        file_observation(each.path, each.digest) for each in expected
+    )
     assert spec["grants"] == ["read"]
     kept = b"".join(path.read_bytes() for path in (project.folder / ".vibe").glob("vibe.db*"))
     assert b"b.jpg" in kept

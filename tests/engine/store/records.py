@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from tests.engine.store.making import RUN
 from vibe_workflows.engine import events
+from vibe_workflows.engine.keys import content_digest
 from vibe_workflows.engine.model import (
     Attempt,
     Cause,
+    Change,
     Delivery,
     DeliveryMode,
     Fault,
@@ -28,7 +30,7 @@ from vibe_workflows.engine.model import (
     Turn,
     Usage,
 )
-from vibe_workflows.engine.ports import RunEvent, Source
+from vibe_workflows.engine.ports import FileChange, FileContents, RunEvent, Source
 
 #: No lone surrogates: UTF-8 has no form for them, and the store says what becomes of them.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -55,7 +57,12 @@ json_values = st.recursive(
 faults = st.builds(
     Fault, type=texts, message=long_texts, kind=texts, fields=st.dictionaries(texts, json_values, max_size=3)
 )
-observations = st.builds(Observation, tool=texts, arguments=long_texts, digest=texts)
+epochs = st.integers(0, 2**62)
+digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
+changes = st.builds(Change, path=texts, before=st.none() | digests, after=st.none() | digests)
+observations = st.builds(
+    Observation, tool=texts, arguments=long_texts, digest=texts, epoch=epochs, change=st.none() | changes
+)
 ids = st.uuids().map(str)
 
 steps = st.builds(
@@ -74,6 +81,7 @@ steps = st.builds(
     model=texts,
     fault=st.none() | faults,
     observations=st.lists(observations, max_size=4).map(tuple),
+    attempt_after=st.none() | ids.map(StepId),
 )
 attempts = st.builds(
     Attempt,
@@ -136,6 +144,7 @@ deliveries = st.builds(
         step=st.none() | ids.map(StepId),
         observation=st.none() | observations,
         horizon=st.none() | times,
+        path=st.none() | texts,
     ),
 )
 runs = st.builds(
@@ -166,6 +175,15 @@ runs = st.builds(
     live_steps=counts,
     stored_steps=counts,
 )
+file_changes = st.builds(
+    FileChange,
+    epoch=epochs,
+    change=changes,
+    step_id=ids.map(StepId),
+    run_id=ids.map(RunId),
+    done=st.booleans(),
+)
+file_contents = st.binary(max_size=5000).map(lambda data: FileContents(digest=content_digest(data), data=data))
 sources = st.builds(Source, digest=ids, text=long_texts)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 told = st.one_of(

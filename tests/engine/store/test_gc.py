@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from tests.engine.store.editing import an_edit, contents, cut_off, edit_call, entries
 from tests.engine.store.making import a_delivery, a_run, a_step
 from tests.engine.store.processes import go, line_of, upkeep_child
 from tests.support.stores import assert_whole, ids, origins_of, rows, write_store
 from vibe_workflows.engine.errors import StoreError
+from vibe_workflows.engine.keys import content_digest
 from vibe_workflows.engine.model import LineageId, Run, RunId, RunStatus, StepId, StepStatus, Turn
 from vibe_workflows.engine.ports import Record, Source
 from vibe_workflows.engine.store.gc import Collected, _Collector, collect, would_go
+from vibe_workflows.engine.store.holdings import read_holdings
 from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.reader import open_reader
-from vibe_workflows.engine.store.retention import Retention
+from vibe_workflows.engine.store.retention import Retention, decide
 from vibe_workflows.engine.store.upkeep import bytes_on_disk, data_version, open_for_upkeep
 
 NOW = 1_000.0
@@ -294,3 +298,66 @@ def test_a_rerun_after_a_collection_reads_what_it_did_before(three: Path) -> Non
         assert reader.source("digest") == SOURCE.text
         assert origins_of(three).problem(reader.store_id(), three) is None
     assert rows(three, "SELECT count(*) FROM events") == [(0,)]
+
+
+# ---------------------------------------------------------------- edits
+
+
+def editing_run(number: int, text: str) -> list[Record]:
+    """A run whose step edited `a.py`, with what it made of it."""
+    run = one_run(number)
+    seen = an_edit(number + 1, before=f"{text} before", after=f"{text} after")
+    step = a_step(f"{run.id}-1", run_id=run.id, started_at=run.started_at, finished_at=run.started_at)
+    return [
+        run,
+        replace(step, observations=(seen,)),
+        a_delivery(1, step.id, run_id=run.id),
+        *contents(f"{text} before", f"{text} after"),
+        *entries(step.id, seen, run_id=run.id),
+    ]
+
+
+def test_a_run_that_stays_keeps_the_chains_and_contents_that_it_used_and_no_others(path: Path) -> None:
+    write_store(path, [SOURCE, *editing_run(0, "first"), *editing_run(1, "second"), *contents("loose")])
+    earlier = an_edit(1_000, "b.py", before="of an entry alone", after=None)
+    write_store(path, [*contents("of an entry alone"), *entries("run1-1", earlier)])
+    done = collect(path, Retention(keep_runs=1), NOW)
+    assert (done.runs, done.steps, done.texts) == (1, 1, 3)
+    with closing(open_reader(path)) as reader:
+        assert [entry.step_id for entry in reader.chains(["a.py"])] == ["run1-1"]
+        assert reader.contents(content_digest(b"second before")) == b"second before"
+        assert reader.contents(content_digest(b"of an entry alone")) == b"of an entry alone"
+        assert reader.contents(content_digest(b"first after")) is None
+        assert reader.latest_epoch() == 1_000
+    assert_whole(path)
+
+
+def test_an_attempt_stays_with_the_step_that_owns_its_edits_and_goes_after_it(path: Path) -> None:
+    old, new = one_run(0, status=RunStatus.FAILED), one_run(1)
+    failed = cut_off("failed", StepStatus.FAILED, run_id=old.id, started_at=0.0, finished_at=0.0)
+    answer = a_step("answer", run_id=new.id, attempt_after=StepId("failed"), started_at=1.0, finished_at=1.0)
+    delivery = a_delivery(1, "answer", run_id=new.id)
+    write_store(path, [SOURCE, old, new, failed, *edit_call("failed", 1, 1, an_edit(1)), answer, delivery])
+    assert collect(path, Retention(older_than_s=0, keep_runs=1), NOW).steps == 0
+    with closing(open_reader(path)) as reader:
+        assert [edit.epoch for edit in reader.pool(answer.key)[0].inherited] == [1]
+    assert_whole(path)
+    assert collect(path, Retention(older_than_s=0), NOW).steps == 2
+    assert ids(path, "steps") == set()
+    assert rows(path, "SELECT count(*) FROM changes") == [(0,)]
+    assert_whole(path)
+
+
+def test_steps_that_need_each_other_go_those_first_that_need(path: Path) -> None:
+    write_store(
+        path,
+        [
+            cut_off("circle", predecessor=StepId("circle"), attempt_after=StepId("c")),
+            cut_off("c", predecessor=StepId("b"), attempt_after=StepId("a")),
+            cut_off("b", attempt_after=StepId("a")),
+            cut_off("a"),
+        ],
+    )
+    with closing(sqlite3.connect(path)) as connection:
+        held = read_holdings(connection, RunLocks(path))
+    assert decide(held, Retention(older_than_s=0), NOW, 0).steps == ("circle", "c", "b", "a")

@@ -17,7 +17,18 @@ from tests.engine.store.making import RUN, a_delivery, a_run, a_step, with_store
 from vibe_workflows.engine import events
 from vibe_workflows.engine.errors import StoreError
 from vibe_workflows.engine.model import Attempt, Delivery, Fault, Observation, Run, Step, ToolCall, Turn, Usage
-from vibe_workflows.engine.ports import Record, RunEvent, Source, StoreReader
+from vibe_workflows.engine.ports import (
+    Disinherited,
+    FileChange,
+    FileContents,
+    Record,
+    RunEvent,
+    SeenAgain,
+    Source,
+    StartedOver,
+    StoreReader,
+    Withdrawn,
+)
 from vibe_workflows.engine.store.blobs import INLINE_BYTES
 from vibe_workflows.engine.store.reader import open_reader
 from vibe_workflows.engine.store.sqlite import SqliteStore
@@ -31,6 +42,8 @@ any_record: st.SearchStrategy[Record] = st.one_of(
     records.tool_calls,
     records.deliveries,
     records.run_events,
+    records.file_changes,
+    records.file_contents,
 )
 
 
@@ -57,14 +70,22 @@ def assert_stored(reader: StoreReader, record: Record) -> None:
             assert record in [each.delivery for each in reader.deliveries(record.run_id)]
         case RunEvent():
             assert record.event in [event for _, event in reader.events(record.run_id)]
+        case FileChange():
+            assert record in reader.chains([record.change.path])
+        case FileContents():
+            assert reader.contents(record.digest) == record.data
+        case SeenAgain() | Disinherited() | StartedOver() | Withdrawn():
+            raise AssertionError("these take back what others say")
 
 
 def identity(record: Record) -> object:
     match record:
         case Run() | Step():
             return type(record), record.id
-        case Source():
+        case Source() | FileContents():
             return type(record), record.digest
+        case FileChange():
+            return type(record), record.epoch
         case RunEvent():
             return type(record), record.run_id
         case Delivery():
@@ -73,8 +94,8 @@ def identity(record: Record) -> object:
             return type(record), record.step_id, record.number
         case ToolCall():
             return type(record), record.step_id, record.turn, record.number
-        case _:
-            raise AssertionError(f"no strategy makes a {type(record).__name__}")
+        case SeenAgain() | Disinherited() | StartedOver() | Withdrawn():
+            return record
 
 
 @settings(max_examples=max(50, settings().max_examples // 2))

@@ -14,12 +14,15 @@ import pytest
 
 from tests.engine.store.making import a_delivery, a_run, a_step
 from tests.support.stores import origins_of, write_store
+from vibe_workflows.cli.render.health import health_json, health_text
 from vibe_workflows.engine.errors import StoreError
-from vibe_workflows.engine.model import RunId, StepId
-from vibe_workflows.engine.ports import Source
+from vibe_workflows.engine.keys import content_digest
+from vibe_workflows.engine.model import Change, RunId, StepId
+from vibe_workflows.engine.ports import FileChange, FileContents, Source
 from vibe_workflows.engine.store.contents import contents, find_step
 from vibe_workflows.engine.store.export import export
 from vibe_workflows.engine.store.gc import collect, would_go
+from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.migrate import latest_schema
 from vibe_workflows.engine.store.retention import Retention
 from vibe_workflows.engine.store.soundness import StoreHealth, examine
@@ -63,6 +66,23 @@ def test_a_store_from_elsewhere_is_sound_and_its_origin_is_told(path: Path) -> N
     assert health.sound
     assert health.origin is not None
     assert "vibe trust" in health.origin
+
+
+def test_edits_that_a_run_died_over_are_counted_while_nobody_works_on_it(path: Path) -> None:
+    change = Change(path="a.py", before=None, after=None)
+    write_store(
+        path,
+        [
+            FileChange(epoch=epoch, change=change, step_id=StepId("run1-1"), run_id=RunId("run1"), done=epoch == 3)
+            for epoch in (1, 2, 3)
+        ],
+    )
+    health = look(path)
+    assert (health.half_done, health.sound) == (2, True)
+    assert "a run ended in the middle of 2 edits" in health_text(health, colour=False)
+    assert health_json(health)["half_done_edits"] == 2
+    with RunLocks(path).hold(RunId("run1")):
+        assert look(path).half_done == 0
 
 
 def overwrite(path: Path) -> None:
@@ -114,6 +134,18 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda path: execute(path, "UPDATE steps SET predecessor = 'gone'"),
         "predecessor that is not in steps",
     ),
+    "an attempt that is gone": (
+        lambda path: execute(path, "UPDATE steps SET attempt_after = 'gone'"),
+        "attempt_after that is not in steps",
+    ),
+    "an edit of no step": (
+        lambda path: execute(path, "INSERT INTO changes VALUES (1, 'a.py', NULL, NULL, 'gone', 'run1', 1)"),
+        "changes name a step_id that is not in steps",
+    ),
+    "contents that are missing": (
+        lambda path: execute(path, "INSERT INTO changes VALUES (1, 'a.py', NULL, zeroblob(32), 'run1-1', 'run1', 1)"),
+        "is missing",
+    ),
     "a trigger": (
         lambda path: execute(path, "CREATE TRIGGER evil AFTER INSERT ON runs BEGIN SELECT 1; END"),
         "trigger evil",
@@ -128,6 +160,14 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "a newer schema": (lambda path: execute(path, "PRAGMA user_version = 999"), "newer vibe"),
     "no id": (lambda path: execute(path, "DELETE FROM meta"), ""),
 }
+
+
+def test_contents_of_files_need_not_be_text(path: Path) -> None:
+    data = bytes(range(256)) * 20
+    change = Change(path="a.bin", before=None, after=content_digest(data))
+    entry = FileChange(epoch=1, change=change, step_id=StepId("s"), run_id=RunId("run1"), done=True)
+    write_store(path, [a_step("s"), entry, FileContents(digest=content_digest(data), data=data)])
+    assert look(path).sound
 
 
 @pytest.mark.parametrize("name", DAMAGES)

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.engine.store.editing import a_call, an_edit, cut_off, edit_call
 from tests.engine.store.making import a_delivery, a_run, a_step
 from tests.support.stores import NEW, assert_whole, ids, origins_of, rows, write_store
+from vibe_workflows.cli.render.cache import exported_text
 from vibe_workflows.engine.errors import ConfigError, StoreError, TrustNeeded
 from vibe_workflows.engine.keys import canonical_json, canonical_spec, step_key
 from vibe_workflows.engine.model import (
@@ -195,6 +197,23 @@ def test_steps_that_could_do_more_than_read_stay_where_they_are(tmp_path: Path) 
     assert ids(path, "steps") == set()
 
 
+def test_steps_that_edited_files_stay_where_they_are_and_are_counted(tmp_path: Path) -> None:
+    plain, edited = spec_step("run1-1"), spec_step("run1-2", observations=(an_edit(1),))
+    called, after = spec_step("run1-3"), spec_step("run1-4", attempt_after=StepId("run1-2"))
+    first = cut_off("run1-0")
+    went_on = spec_step("run1-5", predecessor=StepId("run1-0"))
+    records: list[Record] = [plain, edited, called, after, went_on, first, a_call("run1-3", 1, 1, an_edit(2))]
+    store = a_store(tmp_path / "from", *records, *edit_call("run1-0", 1, 1, an_edit(3)))
+    done = export(store, [], tmp_path / "steps.gz", {})
+    assert (done.steps, done.edited, done.granted) == (1, 4, 0)
+    assert "left out: 4 steps that edited files" in exported_text(done, "steps.gz")
+    path, _ = imported(tmp_path, tmp_path / "steps.gz")
+    assert rows(path, "SELECT count(*) FROM changes") == [(0,)]
+    assert rows(path, "SELECT DISTINCT spec, epoch, changed FROM observations JOIN steps ON id = step_id") == [
+        (plain.spec, 0, None)
+    ]
+
+
 def test_a_result_from_the_future_is_as_old_as_its_import(tmp_path: Path) -> None:
     step = spec_step("run1-1", started_at=NOW * 2, finished_at=NOW * 3)
     path, _ = imported(tmp_path, exported(tmp_path, step))
@@ -326,6 +345,11 @@ HOSTILE: dict[str, tuple[Callable[[], object], str]] = {
     "a turn that is no conversation": (lambda: changed("turns", 0, "input", to='{"a":1}'), "line 2"),
     "a message of no role": (lambda: changed("turns", 0, "output", to='{"role":"root","text":""}'), "root"),
     "a digest that is none": (lambda: changed("observations", 0, "digest", to="../../etc"), "line 2"),
+    "a look that edited a file": (
+        lambda: changed("observations", 0, "change", to={"path": "a.py", "before": None, "after": None}),
+        "change",
+    ),
+    "a step that stands after another": (lambda: good() | {"attempt_after": "x"}, "attempt_after"),
     "a look whose arguments are no object": (lambda: changed("observations", 0, "arguments", to="1"), "no object"),
     "what a tool did not see": (lambda: of_a_tool(result='{"text":"false"}'), "is said to have seen"),
     "a tool that saw nothing": (lambda: of_a_tool(observations=[]), "is said to have seen"),

@@ -54,6 +54,28 @@ def test_read_file_takes_a_range_of_lines(
     assert data == {"path": "f", "text": text, "start": start, "end": last, "more": more}
 
 
+@pytest.mark.parametrize(("size", "whole"), [(MAX_TEXT_BYTES - 1, True), (MAX_TEXT_BYTES, False)])
+def test_a_model_is_shown_all_lines_that_fit_to_the_byte(project: Project, size: int, whole: bool) -> None:
+    lines = ["x" * 900 for _ in range(30)]
+    numbered = sum(len(f"{number}\t{line}\n") for number, line in enumerate(lines, 1))
+    left = size - numbered
+    lines += ["y" * (left // 8)] * 7
+    numbered = sum(len(f"{number}\t{line}\n") for number, line in enumerate(lines, 1))
+    lines.append("z" * (size - numbered - len("38\t")))
+    project.write("f", "\n".join(lines) + "\n")
+    shown = project.call("read_file", path="f").shown
+    assert (shown is None) == whole
+    if shown is not None:
+        assert shown.arguments["end"] == 37
+
+
+def test_a_long_line_is_clipped_for_models_only(project: Project) -> None:
+    project.write("f", "short\n" + "x" * 1_001 + "\n")
+    result = project.call("read_file", path="f")
+    assert result.text.endswith("\n1\tshort\n2\t" + "x" * 1_000 + " [...]")
+    assert project.data("read_file", path="f")["text"] == "short\n" + "x" * 1_001 + "\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.projects import Project
+from vibe_workflows.engine.agents.tools.read_file import ReadFile
 from vibe_workflows.engine.agents.tools.registry import ToolBox
 from vibe_workflows.engine.errors import SetupError, ToolDenied
 from vibe_workflows.engine.ports import Tool
@@ -46,7 +47,7 @@ def test_an_unknown_tool_is_a_setup_error_that_names_the_nearest(project: Projec
         project.tools.get(name)
 
 
-@pytest.mark.parametrize("granted", [(), ("write",), ("reads",), ("write:read",)])
+@pytest.mark.parametrize("granted", [(), ("write",), ("reads",), ("write:read",), ("read:src",)])
 def test_a_tool_whose_grant_is_missing_is_denied_by_name_and_by_group(
     project: Project, granted: tuple[str, ...]
 ) -> None:
@@ -56,6 +57,22 @@ def test_a_tool_whose_grant_is_missing_is_denied_by_name_and_by_group(
             use()
 
 
-def test_a_grant_of_a_part_lets_the_tools_of_its_group_be_used(project: Project) -> None:
-    everything: list[Tool] = [tool for tool in project.tools.by_name.values() if tool.group == "read"]
-    assert ToolBox(everything, ["read:src"]).select(["read"]) == tuple(everything)
+def test_a_grant_of_a_part_lets_the_tools_of_its_group_be_used_where_they_know_of_parts(project: Project) -> None:
+    class Commanding(ReadFile):
+        group = "command"
+
+    tool: Tool = Commanding(project.workspace)
+    for granted in ("command", "command:pytest"):
+        assert ToolBox([tool], [granted]).get("read_file") is tool
+    for granted in ("commands:pytest", "command_", "read"):
+        with pytest.raises(ToolDenied):
+            ToolBox([tool], [granted]).get("read_file")
+
+
+def test_writing_is_granted_as_a_whole_or_not_at_all(project: Project) -> None:
+    tools = ToolBox(project.tools.by_name.values(), ["read", "write:src"])
+    for use in (lambda: tools.get("edit_file"), lambda: tools.select(["write"]), lambda: tools.get("write_file")):
+        with pytest.raises(ToolDenied, match="needs the grant `write`"):
+            use()
+    granted = ToolBox(project.tools.by_name.values(), ["write"])
+    assert [tool.spec.name for tool in granted.select(["write"])] == ["write_file", "edit_file"]

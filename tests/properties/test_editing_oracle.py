@@ -1,0 +1,242 @@
+"""Steps that edit files against an oracle: some execution explains every run, and no call is needless."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.editing_scripts import EDITS, LOOKS, Agent, Direct, Leaf, Several, Tree, leaves_of
+from tests.support.editing_world import OTHER_FLOW, Outcome, World, files_in
+from tests.support.explained import check_nothing_needless, explain, is_refused
+from tests.support.memory_folder import memory_folder
+from tests.support.reuse_world import CONTENTS, PATHS
+from tests.support.zygotes import zygote as zygote
+from vibe_workflows.engine.model import RunStatus
+from vibe_workflows.sandbox.launcher import Zygote
+
+NAMES = "PQRS"
+KINDS = ("content", "new", "delete", "unread", "revert", "on top", "prompt", "order", "more", "fewer", "dress")
+RUNS = ("run", "kill", "fail", "fresh", "other")
+CASES = int(os.environ.get("VIBE_EDITING_CASES", "250"))
+#: So often each kind of happening must have been followed by a hit, and by a miss.
+LEAST = 3
+
+deeds = st.one_of(
+    st.sampled_from([0, 1, 3, 4, 5]), st.sampled_from(EDITS), st.sampled_from(LOOKS), st.sampled_from(EDITS)
+)
+turns = st.lists(st.lists(deeds, min_size=1, max_size=2).map(tuple), max_size=3).map(tuple)
+attached = st.sampled_from([(), (), (), ("a.py",), ("b.py",)])
+leaves: st.SearchStrategy[Leaf] = st.one_of(
+    st.builds(Agent, st.sampled_from(NAMES), turns, st.booleans(), attached),
+    st.builds(Agent, st.sampled_from(NAMES), turns, st.booleans(), attached),
+    st.builds(Direct, st.sampled_from(NAMES), st.sampled_from(EDITS), st.booleans()),
+)
+parts: st.SearchStrategy[Tree] = st.recursive(
+    leaves,
+    lambda part: st.builds(Several, st.booleans(), st.lists(part, min_size=1, max_size=3).map(tuple)),
+    max_leaves=4,
+)
+trees = st.builds(Several, st.booleans(), st.lists(parts, min_size=2, max_size=3).map(tuple))
+#: Those that are attached are there, to begin with: without them a workflow fails.
+files = st.fixed_dictionaries(
+    {path: st.sampled_from(CONTENTS[2 if path in ("a.py", "b.py") else 1 :]) for path in PATHS}
+)
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that happens between two runs."""
+
+    kind: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Write:
+    """A certain edit of a certain file by hand."""
+
+    path: str
+    content: str | None
+    kind: str = "content"
+
+
+@dataclass(frozen=True)
+class Go:
+    """A run: to its end, interrupted at its `number`-th model call, or with a provider that refuses some steps."""
+
+    kind: str = "run"
+    number: int = 1
+
+
+Held: TypeAlias = dict[str, str | None]
+Story: TypeAlias = list[tuple[list[Happening | Write], Go]]
+
+happenings = st.builds(Happening, st.sampled_from(KINDS), st.integers(0, 2**16))
+runs = st.builds(Go, st.sampled_from(["run", "run", "kill", "kill", "fail", "fresh", "other"]), st.integers(0, 8))
+stories = st.lists(st.tuples(st.lists(happenings, max_size=2), runs), min_size=1, max_size=3)
+
+
+def _reshaped(tree: Tree, dice: random.Random, kind: str) -> Tree:
+    new = Agent("N", ((dice.choice(LOOKS),), (dice.choice(EDITS),))[dice.randrange(2) :])
+    if not isinstance(tree, Several):
+        return Several(dice.random() < 0.5, (tree, new)) if kind == "more" else tree
+    inner = list(tree.parts)
+    place = dice.randrange(len(inner))
+    if dice.random() < 0.5 and isinstance(inner[place], Several):
+        inner[place] = _reshaped(inner[place], dice, kind)
+    elif kind == "order":
+        dice.shuffle(inner)
+    elif kind == "fewer" and len(inner) > 1:
+        inner.pop(place)
+    elif kind == "more":
+        inner.insert(place, dice.choice([inner[place], new]))
+    return Several(tree.together, tuple(inner))
+
+
+def _renamed(tree: Tree, leaf: Leaf, name: str) -> Tree:
+    if isinstance(tree, Several):
+        return Several(tree.together, tuple(_renamed(part, leaf, name) for part in tree.parts))
+    return replace(tree, name=name) if tree == leaf else tree
+
+
+def apply(world: World, happening: Happening | Write) -> None:
+    if isinstance(happening, Write):
+        world.write(happening.path, happening.content)
+        return
+    dice = random.Random(happening.seed)
+    match happening.kind:
+        case "content" | "new" | "delete" | "unread" | "revert" | "on top":
+            _edit_by_hand(world, happening.kind, dice)
+        case "prompt":
+            leaf = dice.choice([leaf for _, leaf in leaves_of(world.tree)])
+            world.tree = _renamed(world.tree, leaf, dice.choice(NAMES + "Z"))
+        case "dress":
+            world.dressing = dice.choice(("plain", "other", "third"))
+            world.concurrency = dice.choice((1, 2, 16))
+        case _:
+            world.tree = _reshaped(world.tree, dice, happening.kind)
+
+
+def _edit_by_hand(world: World, kind: str, dice: random.Random) -> None:
+    edited = world.edited()
+    match kind:
+        case "content":
+            world.write(dice.choice(PATHS), dice.choice(CONTENTS[2:]))
+        case "new":
+            world.write(dice.choice(("new.py", "sub/new.py", "new.md")), dice.choice(CONTENTS[2:]))
+        case "delete":
+            world.write(dice.choice(sorted(files_in(world.folder)) or ["a.py"]), None)
+        case "unread":
+            world.write("elsewhere/free.txt", str(dice.random()))
+        case "revert" if edited:
+            world.write(*dice.choice(edited))
+        case "on top" if edited:
+            path, _ = dice.choice(edited)
+            world.write(path, f"one\nby hand {dice.random()}\nthree\n")
+
+
+def go(world: World, run: Go, tree: Tree) -> Outcome:
+    """`tree` is what the other workflow of the project does."""
+    if run.kind == "other":
+        return _go(replace(world, tree=tree, flow=OTHER_FLOW), run)
+    return _go(world, run)
+
+
+def _go(world: World, run: Go) -> Outcome:
+    names = frozenset(NAMES[: 1 + run.number % 2]) if run.kind == "fail" else frozenset[str]()
+    outcome = world.run(failing=names, kill_at=run.number if run.kind == "kill" else None, fresh=run.kind == "fresh")
+    if not outcome.killed and not is_refused(outcome):
+        check(world, outcome)
+    return outcome
+
+
+def check(world: World, outcome: Outcome) -> None:
+    assert outcome.report.run.status in (RunStatus.COMPLETED, RunStatus.FAILED), outcome.report
+    explain(world, outcome)
+    if outcome.report.run.status is RunStatus.COMPLETED:
+        check_nothing_needless(world, outcome)
+
+
+def failed(world: World, outcome: Outcome) -> bool:
+    """Whether a step of the run did: it is tried again, on the files as they lie."""
+    statuses = world.rows("SELECT 1 FROM deliveries WHERE run_id = ? AND status = 'failed'", outcome.report.run.id)
+    return bool(statuses) or outcome.report.run.status is not RunStatus.COMPLETED
+
+
+def tell(zygote: Zygote, tree: Tree, held: Held, story: Story, seen: Counter[tuple[str, str]]) -> None:
+    """Play a story in a fresh project; `seen` counts what came of each kind of happening."""
+    with memory_folder() as project, pytest.MonkeyPatch.context() as patch:
+        (project / "vibe.yaml").write_text("")
+        patch.chdir(project)
+        world = World(zygote, project, tree)
+        for path, content in held.items():
+            world.write(path, content)
+        for before, run in story:
+            for happening in before:
+                apply(world, happening)
+            report = go(world, run, tree).report
+            for kind in {run.kind, *(each.kind for each in before)}:
+                seen[kind, "hit"] += report.run.stored_steps > 0
+                seen[kind, "miss"] += report.run.live_steps > 0
+        last = go(world, Go(), tree)
+        left = files_in(project)
+        final = go(world, Go(), tree)
+        if not failed(world, last):
+            assert final.model.paid == 0, "a rerun of what nobody changed is free"
+            assert final.report.result == last.report.result
+            assert files_in(project) == left
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A person with one home, who makes many projects."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("CI", "VIBE_MODEL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_every_run_is_explained_and_no_call_is_needless(zygote: Zygote) -> None:
+    seen: Counter[tuple[str, str]] = Counter()  # what came of each kind of happening
+
+    @settings(max_examples=CASES)
+    @given(trees, files, stories)
+    def stories_hold(tree: Tree, held: Held, story: Story) -> None:
+        tell(zygote, tree, held, story, seen)
+
+    stories_hold()
+    few = {pair: seen[pair] for pair in product(sorted({*KINDS, *RUNS}), ("hit", "miss"))}
+    print(few)
+    assert min(few.values()) >= LEAST or CASES < 250, few
+
+
+RUN, KILL, FRESH = Go(), Go("kill", 1), Go("fresh")
+HELD: Held = {"a.py": "one\ntwo\nthree\n", "b.py": "one\ntwo\nthree\n"}
+READ_A, READ_B, EDIT_A, EDIT_B, WRITE_NEW = 0, 1, 12, 13, 24
+
+#: Stories that went wrong once: the workflow, its files, and what happens.
+TOLD_BEFORE: dict[str, tuple[Tree, Held, Story]] = {
+    "a call is left over while another one's results have edited files, and no edit is the workflow's own": (
+        Several(True, (Agent("Q", ((WRITE_NEW,),)), Direct("P", EDIT_A))),
+        {"a.py": "needle\n"},
+        [([], RUN), ([], FRESH)],
+    ),
+    "a step that went on after its edits is applied once they are all taken back": (
+        Several(False, (Agent("P", ((READ_A, EDIT_A, READ_A),)), Agent("Q", ()))),
+        HELD,
+        [([], KILL), ([], RUN), ([Write("a.py", HELD["a.py"])], RUN)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD_BEFORE)
+def test_stories_that_went_wrong_once(zygote: Zygote, name: str) -> None:
+    tell(zygote, *TOLD_BEFORE[name], Counter())

@@ -1,0 +1,224 @@
+"""A project whose workflow edits its files, and the product that runs it, in this process.
+
+The model is deterministic: its answers, and what it writes into files, are hashes of all that it saw. So a stale look
+anywhere shows in an answer or in a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import trio
+
+from tests.support.editing_scripts import DEEDS, Script, Tree, filled, script_of
+from tests.support.reuse_world import FLOW, USAGE
+from vibe_workflows.cli import assembly, wiring
+from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
+from vibe_workflows.engine.errors import ProviderError
+from vibe_workflows.engine.launch import RunReport, RunRequest
+from vibe_workflows.engine.model import (
+    FinishReason,
+    ModelReply,
+    ModelRequest,
+    Role,
+    RunStatus,
+    StepKey,
+    ToolRequest,
+)
+from vibe_workflows.engine.ports import StoredStep, StoreReader
+from vibe_workflows.sandbox.launcher import Zygote
+
+#: Another workflow of the same project.
+OTHER_FLOW = ".vibe/workflows/other.py"
+
+#: Contents of the files of a project, by path; what is not here is not there.
+Files: TypeAlias = dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A model call as the model sees it: the prompt, attached files by digest, and what its deeds have shown so far."""
+
+    prompt: str
+    files: tuple[tuple[str, str], ...]
+    shown: tuple[str, ...]
+
+    @property
+    def left(self) -> list[list[int]]:
+        """The turns that are still to be made."""
+        turns: list[list[int]] = json.loads(self.prompt)["turns"]
+        done = len(self.shown)
+        while turns and done:
+            done -= len(turns.pop(0))
+        return turns
+
+
+def asked_by(request: ModelRequest) -> Asked:
+    user = next(message for message in request.messages if message.role is Role.USER)
+    files = tuple((part.path, part.digest) for part in user.files)
+    prompt = user.text[user.context_chars :]
+    return Asked(prompt, files, tuple(message.text for message in request.messages if message.role is Role.TOOL))
+
+
+def answer_to(asked: Asked) -> str:
+    return hashlib.blake2b(repr(asked).encode(), digest_size=6).hexdigest()
+
+
+def arguments_of(asked: Asked, number: int, deed: int) -> dict[str, Any]:
+    """What the model asks of a tool, as the `number`-th call of a turn."""
+    return filled(deed, f"{answer_to(asked)}.{number}")
+
+
+def reply_to(asked: Asked) -> ModelReply:
+    """The next turn of the step, or its answer. Its text names all that the model saw, in every turn."""
+    if not asked.left:
+        return ModelReply(text=answer_to(asked), finish=FinishReason.STOP, usage=USAGE)
+    calls = tuple(
+        ToolRequest(id=f"c{number}", name=DEEDS[deed][0], arguments=json.dumps(arguments_of(asked, number, deed)))
+        for number, deed in enumerate(asked.left[0])
+    )
+    return ModelReply(text=answer_to(asked), finish=FinishReason.TOOL_CALLS, usage=USAGE, tool_requests=calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A step asked the model for the first time: for what, and how the files lay."""
+
+    prompt: str
+    files: Files
+
+
+@dataclass
+class Model:
+    """Answers; refuses the last turn of some names; interrupts the process at its `kill_at`-th call."""
+
+    folder: Path
+    failing: frozenset[str] = frozenset()
+    kill_at: int | None = None
+    paid: int = 0
+    began: list[Began] = field(default_factory=list)
+
+    async def __call__(self, request: ModelRequest) -> Scripted:
+        if self.kill_at is not None and self.paid >= self.kill_at:
+            if self.paid == self.kill_at:
+                os.kill(os.getpid(), signal.SIGINT)
+            self.paid = self.kill_at + 1
+            await trio.sleep_forever()
+        asked = asked_by(request)
+        if not asked.shown:
+            self.began.append(Began(asked.prompt, files_in(self.folder)))
+        if json.loads(asked.prompt)["name"] in self.failing and not asked.left:
+            return ProviderError("the provider is down")
+        self.paid += 1
+        return reply_to(asked)
+
+
+def files_in(folder: Path) -> Files:
+    found: Files = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not name.startswith(".vibe") and name != "vibe.yaml" and path.is_file():
+            found[name] = path.read_bytes()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run, and how the project was when it began."""
+
+    tree: Tree
+    script: Script
+    report: RunReport
+    model: Model
+    before: Files
+    samples: tuple[StoredStep, ...]  # completed steps of the store by then
+
+    @property
+    def killed(self) -> bool:
+        return self.report.run.status is RunStatus.INTERRUPTED
+
+
+@dataclass
+class World:
+    """One project with its store."""
+
+    zygote: Zygote
+    folder: Path
+    tree: Tree
+    dressing: str = "plain"
+    concurrency: int = 16
+    flow: str = FLOW
+
+    def write(self, path: str, content: str | None) -> None:
+        place = self.folder / path
+        if content is None:
+            if not place.exists():
+                return
+            place.unlink()
+            while place.parent != self.folder and not any(place.parent.iterdir()):
+                place = place.parent
+                place.rmdir()
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(content)
+
+    def run(self, *, failing: frozenset[str] = frozenset(), kill_at: int | None = None, **wanted: Any) -> Outcome:
+        script = script_of(self.tree, self.dressing)
+        self.write(self.flow, script.source)
+        before, samples = files_in(self.folder), self._samples()
+        model = Model(self.folder, failing, kill_at)
+        request = RunRequest(target=self.flow, **wanted)
+        report = assembly.run_workflow(self.zygote, wiring.load(self._flags()), request, [], ScriptedBackend(model))
+        return Outcome(self.tree, script, report, model, before, samples)
+
+    def edited(self) -> list[tuple[str, str | None]]:
+        """Files that steps have edited, with what each lay as before the latest edit of it."""
+        if not self.store_path.exists():
+            return []
+        with self.store() as reader:
+            latest = {}
+            for entry in reader.chains([path for (path,) in self.rows("SELECT DISTINCT path FROM changes")]):
+                latest[entry.change.path] = entry.change.before
+            return sorted((path, self._text(reader, digest)) for path, digest in latest.items())
+
+    @staticmethod
+    def _text(reader: StoreReader, digest: str | None) -> str | None:
+        data = None if digest is None else reader.contents(digest)
+        return None if data is None else data.decode()
+
+    @contextmanager
+    def store(self) -> Iterator[StoreReader]:
+        with closing(wiring.open_reader(wiring.load(self._flags()))) as reader:
+            yield reader
+
+    def rows(self, sql: str, *cells: object) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.store_path)) as connection:
+            return connection.execute(sql, cells).fetchall()
+
+    @property
+    def store_path(self) -> Path:
+        return wiring.load(self._flags()).db_path
+
+    def _samples(self) -> tuple[StoredStep, ...]:
+        if not self.store_path.exists():
+            return ()
+        keys = self.rows("SELECT DISTINCT key FROM steps WHERE status = 'completed'")
+        with self.store() as reader:
+            return tuple(sample for (key,) in keys for sample in reader.pool(StepKey(key)))
+
+    def _flags(self) -> Mapping[str, object]:
+        return {
+            "model": "scripted",
+            "max_usd": "none",
+            "concurrency": str(self.concurrency),
+            "allow": ("write",),
+        }
