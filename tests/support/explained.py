@@ -100,17 +100,12 @@ def _moments(reader: StoreReader, each: DeliveredStep, leaf: Leaf) -> tuple[Mome
     step = each.step
     if not isinstance(leaf, Agent):
         return tuple(Moment(seen.epoch, 0, leaf.deed, None, seen) for seen in step.observations)
-    attached = list(step.observations[: len(leaf.files)])
+    attached, rest = _attached(step, len(leaf.files))
     moments = [
         Moment(seen.epoch, number - len(attached), None, json.loads(seen.arguments)["path"], seen)
         for number, seen in enumerate(attached)
     ]
     calls = reader.tool_calls(step.id)
-    rest = step.observations[len(attached) :]
-    if step.predecessor and [(x.tool, x.arguments, x.digest) for x in rest[: len(attached)]] == [
-        (x.tool, x.arguments, x.digest) for x in attached
-    ]:
-        rest = rest[len(attached) :]
     recorded = list(rest) if step.status is StepStatus.COMPLETED else []
     at = -1
     for number, call in enumerate(calls):
@@ -121,6 +116,16 @@ def _moments(reader: StoreReader, each: DeliveredStep, leaf: Leaf) -> tuple[Mome
             at, seen = _where(step, recorded, at, seen, max((moment.epoch for moment in moments), default=0))
         moments.append(Moment(seen.epoch, number, leaf.deeds[number], None, seen))
     return tuple(moments)
+
+
+def _attached(step: Step, count: int) -> tuple[Sequence[Observation], Sequence[Observation]]:
+    """The looks at attached files, and the others. A step that goes on with another one may have looked again."""
+    first, rest = step.observations[:count], step.observations[count:]
+    looks = [[(seen.tool, seen.arguments, seen.digest) for seen in some] for some in (first, rest[:count])]
+    again = step.predecessor is not None and looks[0] == looks[1]
+    if again and all(seen.change is None for seen in rest[:count]):
+        return rest[:count], rest[count:]
+    return first, rest
 
 
 def _where(
@@ -141,9 +146,7 @@ def _where(
     for seen in reversed(recorded[: at + 1]):
         if same(seen) and seen.change is None:
             return at, replace(seen, epoch=max(seen.epoch, latest))
-    raise Unexplained(
-        f"{step.id} did not observe what it was shown: {call} at {at} of {recorded} {step.predecessor} {step.attempt_after} {step.run_id}"
-    )
+    raise Unexplained(f"{step.id} did not observe what it was shown: {call}")
 
 
 def _inherited(reader: StoreReader, step: Step) -> list[Edit]:
@@ -418,25 +421,23 @@ def _check_answer(each: Retold) -> None:
 def check_nothing_needless(world: World, outcome: Outcome) -> None:
     """No step began while an unused answer to what it was asked was true on the files as they lay.
 
-    Answers that the edits of this run may have made true, or untrue, are left out: nobody knows when they were judged.
+    Answers that edits of this run before it may have made true, or untrue, are left out: nobody knows when they were
+    judged.
     """
     run = outcome.report.run
-    touched = {path for _, path in world.rows("SELECT epoch, path FROM changes WHERE run_id = ?", run.id)}
     with world.store() as reader:
         used = {each.step.id for each in reader.deliveries(run.id)}
         after = {seen.change.after for sample in outcome.samples for seen in sample.observations if seen.change}
         contents = {digest: None if digest is None else reader.contents(digest) for digest in after}
     for began in outcome.model.began:
+        edited = {path for path in {*began.files, *outcome.before} if began.files.get(path) != outcome.before.get(path)}
         for sample in outcome.samples:
             if sample.id in used or sample.inherited or json.loads(sample.spec).get("prompt") != began.prompt:
                 continue
             if run.horizon is not None and sample.finished_at < run.horizon:
                 continue
-            if any(
-                _may_see(seen, Change(path=path, before=None, after=""))
-                for seen in sample.observations
-                for path in touched
-            ):
+            changes = [Change(path=path, before=None, after="") for path in edited]
+            if any(_may_see(seen, change) for seen in sample.observations for change in changes):
                 continue
             if trio.run(_is_true, sample, began.files, contents):
                 raise Unexplained(f"a needless call: {sample.id} was true when it was made")
@@ -445,7 +446,7 @@ def check_nothing_needless(world: World, outcome: Outcome) -> None:
 async def _is_true(sample: StoredStep, files: Files, contents: Mapping[str | None, bytes | None]) -> bool:
     """Whether all that a step saw holds on these files, in order, over its own edits."""
     with replica(files) as project:
-        for seen in sample.observations:
+        for seen in {seen.epoch: seen for seen in sample.observations}.values():  # each of them once
             _, digest = await project.look(seen.tool, json.loads(seen.arguments))
             if digest != seen.digest:
                 return False
@@ -575,6 +576,8 @@ def _or_none(ask: Callable[[], str]) -> str | None:
 def _answer_of(told: Told, came: str) -> str:
     spec = json.loads(told.step.spec)
     leaf = told.leaf
+    asked: Any
+    wanted: Any
     if isinstance(leaf, Agent):
         asked, wanted = spec["prompt"], prompt_of(leaf, came)
     else:
