@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -14,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.editing_scripts import EDITS, LOOKS, Agent, Direct, Leaf, Several, Tree, leaves_of
-from tests.support.editing_world import OTHER_FLOW, Outcome, World, files_in
+from tests.support.editing_scripts import EDITS, LOOKS, Agent, Direct, Leaf, Several, Tree, in_one_way, leaves_of
+from tests.support.editing_world import OTHER_FLOW, Files, Outcome, World, files_in
 from tests.support.explained import check_nothing_needless, explain, is_refused
 from tests.support.memory_folder import memory_folder
 from tests.support.reuse_world import CONTENTS, PATHS
@@ -24,9 +26,11 @@ from vibe_workflows.engine.model import RunStatus
 from vibe_workflows.sandbox.launcher import Zygote
 
 NAMES = "PQRS"
-KINDS = ("content", "new", "delete", "unread", "revert", "on top", "prompt", "order", "more", "fewer", "dress")
-RUNS = ("run", "kill", "fail", "fresh", "other")
+KINDS = ("content", "new", "delete", "unread", "revert", "on top", "undo", "prompt", "order", "more", "fewer", "dress")
+RUNS = ("run", "kill", "die", "fail", "fresh", "accept", "other")
 CASES = int(os.environ.get("VIBE_EDITING_CASES", "250"))
+#: A file that no step reads by its name.
+FREE = "elsewhere/free.txt"
 #: So often each kind of happening must have been followed by a hit, and by a miss.
 LEAST = 3
 
@@ -81,7 +85,7 @@ Held: TypeAlias = dict[str, str | None]
 Story: TypeAlias = list[tuple[list[Happening | Write], Go]]
 
 happenings = st.builds(Happening, st.sampled_from(KINDS), st.integers(0, 2**16))
-runs = st.builds(Go, st.sampled_from(["run", "run", "kill", "kill", "fail", "fresh", "other"]), st.integers(0, 8))
+runs = st.builds(Go, st.sampled_from(["run", *RUNS, "kill", "die"]), st.integers(0, 8))
 stories = st.lists(st.tuples(st.lists(happenings, max_size=2), runs), min_size=1, max_size=3)
 
 
@@ -119,6 +123,8 @@ def apply(world: World, happening: Happening | Write) -> None:
         case "prompt":
             leaf = dice.choice([leaf for _, leaf in leaves_of(world.tree)])
             world.tree = _renamed(world.tree, leaf, dice.choice(NAMES + "Z"))
+        case "undo":
+            world.undo()
         case "dress":
             world.dressing = dice.choice(("plain", "other", "third"))
             world.concurrency = dice.choice((1, 2, 16))
@@ -136,7 +142,7 @@ def _edit_by_hand(world: World, kind: str, dice: random.Random) -> None:
         case "delete":
             world.write(dice.choice(sorted(files_in(world.folder)) or ["a.py"]), None)
         case "unread":
-            world.write("elsewhere/free.txt", str(dice.random()))
+            world.write(FREE, str(dice.random()))
         case "revert" if edited:
             world.write(*dice.choice(edited))
         case "on top" if edited:
@@ -144,19 +150,28 @@ def _edit_by_hand(world: World, kind: str, dice: random.Random) -> None:
             world.write(path, f"one\nby hand {dice.random()}\nthree\n")
 
 
-def go(world: World, run: Go, tree: Tree) -> Outcome:
-    """`tree` is what the other workflow of the project does."""
-    if run.kind == "other":
-        return _go(replace(world, tree=tree, flow=OTHER_FLOW), run)
-    return _go(world, run)
-
-
-def _go(world: World, run: Go) -> Outcome:
-    names = frozenset(NAMES[: 1 + run.number % 2]) if run.kind == "fail" else frozenset[str]()
-    outcome = world.run(failing=names, kill_at=run.number if run.kind == "kill" else None, fresh=run.kind == "fresh")
-    if not outcome.killed and not is_refused(outcome):
+def go(world: World, run: Go, tree: Tree) -> Outcome | None:
+    """`tree` is what the other workflow of the project does. None: the process died."""
+    outcome = _go(replace(world, tree=tree, flow=OTHER_FLOW) if run.kind == "other" else world, run)
+    if outcome is not None and not outcome.killed and not is_refused(outcome):
         check(world, outcome)
     return outcome
+
+
+def _go(world: World, run: Go) -> Outcome | None:
+    match run.kind:
+        case "kill":
+            return world.run(kill_at=run.number)
+        case "die":
+            return world.run(die_at=1 + run.number // 2, die_late=bool(run.number % 2))
+        case "fail":
+            return world.run(failing=frozenset(NAMES[: 1 + run.number % 2]))
+        case "fresh":
+            return world.run(fresh=True)
+        case "accept":
+            return world.run(accept=True)
+        case _:
+            return world.run()
 
 
 def check(world: World, outcome: Outcome) -> None:
@@ -174,26 +189,56 @@ def failed(world: World, outcome: Outcome) -> bool:
 
 def tell(zygote: Zygote, tree: Tree, held: Held, story: Story, seen: Counter[tuple[str, str]]) -> None:
     """Play a story in a fresh project; `seen` counts what came of each kind of happening."""
+    with a_project(zygote, tree, held) as world:
+        for before, run in story:
+            for happening in before:
+                apply(world, happening)
+            outcome = go(world, run, tree)
+            if outcome is None:
+                seen[run.kind, "miss"] += 1
+                continue
+            for kind in {run.kind, *(each.kind for each in before)}:
+                seen[kind, "hit"] += outcome.report.run.stored_steps > 0
+                seen[kind, "miss"] += outcome.report.run.live_steps > 0
+        last = go(world, Go(), tree)
+        assert last is not None
+        left, paid = files_in(world.folder), world.paid
+        if not failed(world, last):
+            final = go(world, Go(), tree)
+            assert final is not None
+            assert world.paid == paid, "a rerun of what nobody changed is free"
+            assert final.report.result == last.report.result
+            assert files_in(world.folder) == left
+            if is_quiet(story):
+                check_paid_once(zygote, tree, held, last, paid, left)
+
+
+def is_quiet(story: Story) -> bool:
+    """Whether there were only interruptions, and changes that count for nothing."""
+    kinds = {run.kind for _, run in story} | {each.kind for before, _ in story for each in before}
+    return kinds <= {"run", "kill", "die", "dress"}
+
+
+def check_paid_once(zygote: Zygote, tree: Tree, held: Held, last: Outcome, paid: int, left: Files) -> None:
+    """Interruptions cost no model call, and change nothing of what comes out."""
+    assert paid == sum(len(leaf.turns) + 1 for _, leaf in leaves_of(tree) if isinstance(leaf, Agent))
+    if in_one_way(tree):
+        with a_project(zygote, tree, held) as scratch:
+            once = scratch.run()
+            assert once is not None
+            assert once.report.result == last.report.result
+            assert files_in(scratch.folder) == left
+
+
+@contextmanager
+def a_project(zygote: Zygote, tree: Tree, held: Held) -> Iterator[World]:
     with memory_folder() as project, pytest.MonkeyPatch.context() as patch:
         (project / "vibe.yaml").write_text("")
         patch.chdir(project)
         world = World(zygote, project, tree)
         for path, content in held.items():
             world.write(path, content)
-        for before, run in story:
-            for happening in before:
-                apply(world, happening)
-            report = go(world, run, tree).report
-            for kind in {run.kind, *(each.kind for each in before)}:
-                seen[kind, "hit"] += report.run.stored_steps > 0
-                seen[kind, "miss"] += report.run.live_steps > 0
-        last = go(world, Go(), tree)
-        left = files_in(project)
-        final = go(world, Go(), tree)
-        if not failed(world, last):
-            assert final.model.paid == 0, "a rerun of what nobody changed is free"
-            assert final.report.result == last.report.result
-            assert files_in(project) == left
+        yield world
 
 
 @pytest.fixture(autouse=True)

@@ -113,7 +113,7 @@ def _moments(reader: StoreReader, each: DeliveredStep, leaf: Leaf) -> tuple[Mome
         if seen is None:
             raise Unexplained(f"{step.id} made a call that is not observed: {call.name} {call.arguments}")
         if step.status is StepStatus.COMPLETED:
-            at, seen = _where(step, recorded, at, seen, max((moment.epoch for moment in moments), default=0))
+            at, seen = _where(step, attached, recorded, at, seen, max((moment.epoch for moment in moments), default=0))
         moments.append(Moment(seen.epoch, number, leaf.deeds[number], None, seen))
     return tuple(moments)
 
@@ -129,7 +129,12 @@ def _attached(step: Step, count: int) -> tuple[Sequence[Observation], Sequence[O
 
 
 def _where(
-    step: Step, recorded: Sequence[Observation], at: int, call: Observation, latest: int
+    step: Step,
+    attached: Sequence[Observation],
+    recorded: Sequence[Observation],
+    at: int,
+    call: Observation,
+    latest: int,
 ) -> tuple[int, Observation]:
     """What a completed step observed by one of its calls: the next, or an earlier one where it looked again.
 
@@ -143,7 +148,7 @@ def _where(
 
     if at + 1 < len(recorded) and same(recorded[at + 1]):
         return at + 1, recorded[at + 1]
-    for seen in reversed(recorded[: at + 1]):
+    for seen in reversed([*attached, *recorded[: at + 1]]):
         if same(seen) and seen.change is None:
             return at, replace(seen, epoch=max(seen.epoch, latest))
     raise Unexplained(f"{step.id} did not observe what it was shown: {call}")
