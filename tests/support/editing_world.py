@@ -34,6 +34,7 @@ from vibe_workflows.engine.model import (
     ModelReply,
     ModelRequest,
     Role,
+    RunId,
     RunStatus,
     StepKey,
     ToolRequest,
@@ -154,10 +155,12 @@ def dying_at(number: int | None, *, after: bool) -> Iterator[None]:
 
 def files_in(folder: Path) -> Files:
     found: Files = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if not name.startswith(".vibe") and name != "vibe.yaml" and path.is_file():
-            found[name] = path.read_bytes()
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != ".vibe"]
+        for name in names:
+            path = Path(place, name)
+            if name != "vibe.yaml":
+                found[path.relative_to(folder).as_posix()] = path.read_bytes()
     return found
 
 
@@ -170,7 +173,6 @@ class Outcome:
     report: RunReport
     model: Model
     before: Files
-    samples: tuple[StoredStep, ...]  # completed steps of the store by then
 
     @property
     def killed(self) -> bool:
@@ -188,6 +190,7 @@ class World:
     concurrency: int = 16
     flow: str = FLOW
     paid: int = 0  # model calls of all runs
+    settings: dict[int, Settings] = field(default_factory=dict)  # by concurrency
 
     def write(self, path: str, content: str | None) -> None:
         place = self.folder / path
@@ -214,7 +217,7 @@ class World:
         """None where the process died, as it does at its `die_at`-th edit."""
         script = script_of(self.tree, self.dressing)
         self.write(self.flow, script.source)
-        before, samples = self._settled(files_in(self.folder)), self._samples()
+        before = self._settled(files_in(self.folder))
         model = Model(self.folder, failing, kill_at)
         request = RunRequest(target=self.flow, **wanted)
         try:
@@ -226,7 +229,7 @@ class World:
             return None
         finally:
             self.paid += model.paid
-        return Outcome(self.tree, script, report, model, before, samples)
+        return Outcome(self.tree, script, report, model, before)
 
     def _settled(self, files: Files) -> Files:
         """As the next run finds them: edits that a process died over are made first."""
@@ -273,13 +276,20 @@ class World:
     def store_path(self) -> Path:
         return self._settings().db_path
 
-    def _samples(self) -> tuple[StoredStep, ...]:
-        if not self.store_path.exists():
-            return ()
-        keys = self.rows("SELECT DISTINCT key FROM steps WHERE status = 'completed'")
+    def samples_before(self, run: RunId) -> list[StoredStep]:
+        """Completed steps of the store that a run may have been answered by when it began."""
+        others = "SELECT DISTINCT key FROM steps WHERE status = 'completed' AND run_id <> ?"
+        keys = self.rows(others, run)
         with self.store() as reader:
-            return tuple(sample for (key,) in keys for sample in reader.pool(StepKey(key)))
+            return [
+                sample for (key,) in keys for sample in reader.pool(StepKey(key)) if not sample.id.startswith(f"{run}-")
+            ]
 
     def _settings(self) -> Settings:
+        if self.concurrency not in self.settings:
+            self.settings[self.concurrency] = self._load()
+        return self.settings[self.concurrency]
+
+    def _load(self) -> Settings:
         flags = {"model": "scripted", "max_usd": "none", "concurrency": str(self.concurrency), "allow": ("write",)}
         return wiring.load(flags)

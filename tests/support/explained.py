@@ -430,13 +430,16 @@ def check_nothing_needless(world: World, outcome: Outcome) -> None:
     judged.
     """
     run = outcome.report.run
+    if not outcome.model.began:
+        return
+    samples = world.samples_before(run.id)
     with world.store() as reader:
         used = {each.step.id for each in reader.deliveries(run.id)}
-        after = {seen.change.after for sample in outcome.samples for seen in sample.observations if seen.change}
+        after = {seen.change.after for sample in samples for seen in sample.observations if seen.change}
         contents = {digest: None if digest is None else reader.contents(digest) for digest in after}
     for began in outcome.model.began:
         edited = {path for path in {*began.files, *outcome.before} if began.files.get(path) != outcome.before.get(path)}
-        for sample in outcome.samples:
+        for sample in samples:
             if sample.id in used or sample.inherited or json.loads(sample.spec).get("prompt") != began.prompt:
                 continue
             if run.horizon is not None and sample.finished_at < run.horizon:
