@@ -305,7 +305,7 @@ class StepWork:
             fault=fault,
             observations=tuple(dict.fromkeys((*self._looked, *observations))) if self._files else observations,
             predecessor=self._gone_on_with,
-            attempt_after=self._attempt_after,
+            attempt_after=self._attempt_after if item.witness.inherited else None,
         )
 
     def _turn_event(self, turn: Turn) -> TurnFinished:

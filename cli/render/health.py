@@ -27,6 +27,9 @@ def health_text(health: StoreHealth, *, colour: bool) -> str:
         lines.append(one_line(health.origin))
     elif health.sound:
         lines.append("made or trusted by you: its answers are reused")
+    if health.half_done:
+        edits = figures.count(health.half_done, "edit")
+        lines.append(f"a run ended in the middle of {edits}: the next run makes it, or takes it for never made")
     if health.advice:
         lines.append(one_line(health.advice))
     return "\n".join(lines)
@@ -43,6 +46,7 @@ def health_json(health: StoreHealth) -> dict[str, object]:
         "schema": health.schema,
         "latest_schema": health.latest_schema,
         "origin": health.origin,
+        "half_done_edits": health.half_done,
         "problems": list(health.problems),
         "note": health.note or None,
         "advice": health.advice or None,

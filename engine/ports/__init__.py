@@ -12,6 +12,7 @@ from .script import AnswerSink, Limits, LimitsShape, ScriptCalls, ScriptEnd, Scr
 from .store import (
     CutOffStep,
     DeliveredStep,
+    Disinherited,
     FileChange,
     FileContents,
     LabelUsage,
@@ -48,6 +49,7 @@ __all__ = [
     "CommandRunner",
     "CutOffStep",
     "DeliveredStep",
+    "Disinherited",
     "EditingTool",
     "EventSink",
     "Executor",

@@ -64,6 +64,12 @@ class SeenAgain(Struct, frozen=True, kw_only=True):
     observations: tuple[Observation, ...]
 
 
+class Disinherited(Struct, frozen=True, kw_only=True):
+    """A step that stands after an earlier attempt, itself or by one that it goes on with, and has lost its edits."""
+
+    step_id: StepId
+
+
 class StartedOver(Struct, frozen=True, kw_only=True):
     """The script of a run begins again: the deliveries of before do not count."""
 
@@ -95,6 +101,7 @@ Record: TypeAlias = (
     | FileChange
     | FileContents
     | SeenAgain
+    | Disinherited
     | StartedOver
     | Withdrawn
 )

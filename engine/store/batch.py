@@ -6,14 +6,24 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias, assert_never
 
 from ..model import Attempt, Delivery, Observation, Run, Step, StepId, ToolCall, Turn
-from ..ports import FileChange, FileContents, Record, RunEvent, SeenAgain, Source, StartedOver, Withdrawn
+from ..ports import (
+    Disinherited,
+    FileChange,
+    FileContents,
+    Record,
+    RunEvent,
+    SeenAgain,
+    Source,
+    StartedOver,
+    Withdrawn,
+)
 from . import rows, tables, work_rows
 from .blobs import INSERT_BLOB, BlobWriter
 from .row_parts import Row
 
 Statement: TypeAlias = tuple[str, Sequence[Row]]
 #: Records that take back what other records say: their order to those counts.
-Correction: TypeAlias = SeenAgain | StartedOver | Withdrawn
+Correction: TypeAlias = SeenAgain | Disinherited | StartedOver | Withdrawn
 
 
 def _upserts(table: tables.Table) -> Callable[[list[Row]], Statement]:
@@ -80,7 +90,7 @@ class Batch:
                 self._changes.append(record)
             case FileContents():
                 self._contents.append(record)
-            case SeenAgain() | StartedOver() | Withdrawn():
+            case SeenAgain() | Disinherited() | StartedOver() | Withdrawn():
                 return record
             case _:
                 assert_never(record)
@@ -120,6 +130,8 @@ def corrections(record: Correction) -> list[Statement]:
     match record:
         case SeenAgain():
             return _seen_again(record.step_id, record.observations)
+        case Disinherited():
+            return [(tables.DISINHERIT, [(record.step_id,)])]
         case StartedOver():
             return [(tables.FORGET_DELIVERIES, [(record.run_id,)])]
         case Withdrawn():

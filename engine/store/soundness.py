@@ -14,6 +14,7 @@ from msgspec import Struct
 from ..errors import StoreError
 from .blobs import BlobReader
 from .failures import store_errors
+from .locks import RunLocks
 from .migrate import latest_schema
 from .origin import StoreOrigins
 from .reader import StoreNotReady, connect
@@ -32,6 +33,7 @@ class StoreHealth(Struct, frozen=True, kw_only=True):
     schema: int | None = None
     latest_schema: int = 0
     origin: str | None = None  # why it answers no step, in words; None: it may
+    half_done: int = 0  # edits of files that runs were killed over: the next run settles them
     problems: tuple[str, ...] = ()  # none: it is sound
     note: str = ""  # why it could not be looked at yet, where that is in order
     advice: str = ""
@@ -60,6 +62,7 @@ def examine(path: Path, origins: StoreOrigins) -> StoreHealth:
         schema=finding.schema,
         latest_schema=latest_schema(),
         origin=finding.origin,
+        half_done=finding.half_done,
         problems=tuple(finding.problems),
         note=finding.note,
         advice=_advice(path) if finding.problems else "",
@@ -70,6 +73,7 @@ class _Finding:
     def __init__(self) -> None:
         self.schema: int | None = None
         self.origin: str | None = None
+        self.half_done = 0
         self.problems: list[str] = []
         self.note = ""
 
@@ -86,6 +90,7 @@ class _Finding:
             self.problems += _references(connection)
             self.problems += _blobs(connection)
             self.origin = _origin(connection, path, origins)
+            self.half_done = _half_done(connection, path)
 
 
 def _integrity(connection: sqlite3.Connection) -> list[str]:
@@ -123,6 +128,12 @@ def _origin(connection: sqlite3.Connection, path: Path, origins: StoreOrigins) -
         return origins.problem(row[0], path)
     except StoreError as error:
         return error.message
+
+
+def _half_done(connection: sqlite3.Connection, path: Path) -> int:
+    locks = RunLocks(path)
+    by_run = connection.execute("SELECT run_id, count(*) FROM changes WHERE done = 0 GROUP BY run_id").fetchall()
+    return sum(count for run, count in by_run if not locks.is_owned(run))
 
 
 def _size(path: Path) -> int:

@@ -172,6 +172,13 @@ WHERE key = ? AND {_UNANSWERED} AND {_NOT_GONE_ON_WITH}
 ORDER BY started_at, id
 """  # noqa: S608
 
+#: A step stands after no attempt any more, nor does one that it goes on with.
+DISINHERIT = """
+WITH RECURSIVE
+links (id) AS (SELECT ?1 UNION SELECT predecessor FROM steps JOIN links USING (id) WHERE predecessor IS NOT NULL)
+UPDATE steps SET attempt_after = NULL WHERE id IN (SELECT id FROM links)
+"""
+
 LINK = "SELECT predecessor, observed, (SELECT max(number) FROM turns WHERE step_id = ?1) FROM steps WHERE id = ?1"
 
 #: What the tool calls of a step saw.

@@ -18,6 +18,7 @@ from ..model import JSON, Change, FilePart, Grounds, Observation, RunId
 from ..observe import file_observation, observation_of
 from ..ports import (
     Along,
+    Disinherited,
     EditingTool,
     FileChange,
     FileContents,
@@ -272,8 +273,8 @@ class Project:
         """
         paths = tuple(sorted(paths))
         editors = [self._owners[step] for step in self.timeline.pending_editors(paths) if step in self._owners]
-        adopted, refuted = await self.timeline.adopt(paths)
-        if adopted:
+        adoption = await self.timeline.adopt(paths)
+        if adoption.adopted:
             self._adopted.update(paths)
             event = EditsAdopted(
                 at=self._journal.now(),
@@ -284,9 +285,9 @@ class Project:
                 number=number,
                 label=label,
             )
-            self._journal.events(event)
-        if refuted is not None:
-            await self._restart(refuted, paths)
+            self._journal.post([Disinherited(step_id=step) for step in adoption.disinherited], [event], lazy=True)
+        if adoption.refuted is not None:
+            await self._restart(adoption.refuted, paths)
 
     async def adopt_rest(self) -> None:
         """The script has ended: what no step of it came to is plain contents from now on."""

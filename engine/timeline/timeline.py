@@ -28,6 +28,14 @@ class Doubt(Struct, frozen=True, kw_only=True):
     path: str | None = None  # of the edit that is in the way
 
 
+class Adoption(Struct, frozen=True, kw_only=True):
+    """What came of edits that were to become plain contents."""
+
+    adopted: bool  # whether there were any
+    disinherited: tuple[StepId, ...] = ()  # steps that stand without the edits of earlier attempts now
+    refuted: Witness | None = None  # a step that stands and whose answer does not hold any more
+
+
 class Witness:
     """A step with all that it saw and did so far, as it stands in this run."""
 
@@ -216,21 +224,27 @@ class Timeline:
         edits = [edit for step in steps if step not in self._standing for edit in self.own.steps.get(step, ())]
         return {edit.change.path for edit in edits if edit.epoch in self.own.tail}
 
-    async def adopt(self, paths: Iterable[str]) -> tuple[bool, Witness | None]:
-        """Make the pending edits of `paths` plain contents, and all edits below them there.
+    async def adopt(self, paths: Iterable[str]) -> Adoption:
+        """Make the pending edits of `paths` plain contents, and all edits below them there."""
+        if not self.own.adopt(paths, self._held):
+            return Adoption(adopted=False)
+        disinherited: list[StepId] = []
+        while (witness := self._without_inheritance()) is not None:
+            self._disinherit(witness)
+            disinherited.append(witness.id)
+        refuted = await self._refuted()
+        return Adoption(adopted=True, disinherited=tuple(disinherited), refuted=refuted)
 
-        Gives whether anything was adopted, and a step that stands and whose answer does not hold any more, if one.
-        """
-        adopted = self.own.adopt(paths, self._held)
-        if not adopted:
-            return False, None
-        for witness in self._standing.values():
-            if witness.inherited and not self.own.own(witness.inherited):
-                self._disinherit(witness)
+    def _without_inheritance(self) -> Witness | None:
+        """A step whose inherited edits are not all own edits any more."""
+        heirs = (witness for witness in self._standing.values() if witness.inherited)
+        return next((witness for witness in heirs if not self.own.own(witness.inherited)), None)
+
+    async def _refuted(self) -> Witness | None:
         for witness in list(self._standing.values()):
             if not witness.silent and await self.retraced(witness) is not None:
-                return True, witness
-        return True, None
+                return witness
+        return None
 
     def _disinherit(self, witness: Witness) -> None:
         """Edits of failed attempts are a step's own only as long as all of them are retraced."""

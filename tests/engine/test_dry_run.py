@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.support.earlier_schema import write_back
 from tests.support.whole_runs import RunProject, body, new_project, prompt_of
 from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.backends.scripted import ScriptedBackend
@@ -238,36 +238,11 @@ def test_a_store_of_unknown_origin_answers_nothing(project: RunProject) -> None:
 def test_a_store_of_an_older_schema_is_read_as_a_run_would_read_it_and_stays_as_it_is(project: RunProject) -> None:
     project.run(FLOW)
     path = project.folder / ".vibe/vibe.db"
-    _make_older(path)
+    write_back(path, 1)
     before = path.read_bytes()
     assert split(project.dry_run(FLOW)) == ([*ASKS, "merge"], [])
     assert path.read_bytes() == before
     assert project.run(FLOW).run.live_steps == 0
-
-
-def _make_older(path: Path) -> None:
-    """Take back what all migrations but the first one brought."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = DELETE")
-    edits = ("observations_of_edits", "tool_calls_of_edits", "steps_by_attempt")
-    for index in ("steps_cut_off", "steps_by_predecessor", *edits):
-        connection.execute(f"DROP INDEX {index}")
-    for table in ("imports", "changes"):
-        connection.execute(f"DROP TABLE {table}")
-    added = {
-        "turns": ("system_tokens", "tools_tokens", "context_tokens", "conversation_tokens", "shortened"),
-        "steps": ("predecessor", "attempt_after"),
-        "observations": ("epoch", "changed", "before", "after"),
-        "tool_calls": ("epoch", "changed", "before", "after"),
-        "deliveries": ("model_reason", "grounds"),
-        "attempts": ("model",),
-        "runs": ("refresh",),
-    }
-    for table, columns in added.items():
-        for column in columns:
-            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    connection.execute("PRAGMA user_version = 1")
-    connection.close()
 
 
 def test_an_empty_file_is_a_store_without_answers(project: RunProject) -> None:

@@ -247,10 +247,13 @@ def test_property(holds: Property) -> None:
 READS = ("read", "a.py")
 EDITS = ("edit", "a.py")
 
+WRITES = Call("P", ((("write", "b.py"),),), True)
+
 #: Stories that once went wrong.
 STORIES: list[tuple[Property, tuple[object, ...]]] = [
     (crash_pays_no_turn_twice, ({}, Call("P", ((EDITS,),)), [Kill(1)], 0)),
     (crash_pays_no_turn_twice, ({"a.py": b"x\ny"}, Call("P", ((READS, EDITS),)), [Kill(1)], 0)),
+    (failures_are_tried_again, ({}, Several(False, (WRITES, WRITES)), 1, [{"P"}], [])),
 ]
 
 

@@ -18,6 +18,7 @@ from vibe_workflows.engine import events
 from vibe_workflows.engine.errors import StoreError
 from vibe_workflows.engine.model import Attempt, Delivery, Fault, Observation, Run, Step, ToolCall, Turn, Usage
 from vibe_workflows.engine.ports import (
+    Disinherited,
     FileChange,
     FileContents,
     Record,
@@ -73,7 +74,7 @@ def assert_stored(reader: StoreReader, record: Record) -> None:
             assert record in reader.chains([record.change.path])
         case FileContents():
             assert reader.contents(record.digest) == record.data
-        case SeenAgain() | StartedOver() | Withdrawn():
+        case SeenAgain() | Disinherited() | StartedOver() | Withdrawn():
             raise AssertionError("these take back what others say")
 
 
@@ -93,7 +94,7 @@ def identity(record: Record) -> object:
             return type(record), record.step_id, record.number
         case ToolCall():
             return type(record), record.step_id, record.turn, record.number
-        case SeenAgain() | StartedOver() | Withdrawn():
+        case SeenAgain() | Disinherited() | StartedOver() | Withdrawn():
             return record
 
 

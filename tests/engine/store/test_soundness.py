@@ -14,6 +14,7 @@ import pytest
 
 from tests.engine.store.making import a_delivery, a_run, a_step
 from tests.support.stores import origins_of, write_store
+from vibe_workflows.cli.render.health import health_json, health_text
 from vibe_workflows.engine.errors import StoreError
 from vibe_workflows.engine.keys import content_digest
 from vibe_workflows.engine.model import Change, RunId, StepId
@@ -21,6 +22,7 @@ from vibe_workflows.engine.ports import FileChange, FileContents, Source
 from vibe_workflows.engine.store.contents import contents, find_step
 from vibe_workflows.engine.store.export import export
 from vibe_workflows.engine.store.gc import collect, would_go
+from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.migrate import latest_schema
 from vibe_workflows.engine.store.retention import Retention
 from vibe_workflows.engine.store.soundness import StoreHealth, examine
@@ -64,6 +66,23 @@ def test_a_store_from_elsewhere_is_sound_and_its_origin_is_told(path: Path) -> N
     assert health.sound
     assert health.origin is not None
     assert "vibe trust" in health.origin
+
+
+def test_edits_that_a_run_died_over_are_counted_while_nobody_works_on_it(path: Path) -> None:
+    change = Change(path="a.py", before=None, after=None)
+    write_store(
+        path,
+        [
+            FileChange(epoch=epoch, change=change, step_id=StepId("run1-1"), run_id=RunId("run1"), done=epoch == 3)
+            for epoch in (1, 2, 3)
+        ],
+    )
+    health = look(path)
+    assert (health.half_done, health.sound) == (2, True)
+    assert "a run ended in the middle of 2 edits" in health_text(health, colour=False)
+    assert health_json(health)["half_done_edits"] == 2
+    with RunLocks(path).hold(RunId("run1")):
+        assert look(path).half_done == 0
 
 
 def overwrite(path: Path) -> None:
