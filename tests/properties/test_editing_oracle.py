@@ -5,28 +5,42 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.editing_scripts import EDITS, LOOKS, Agent, Direct, Leaf, Several, Tree, leaves_of
-from tests.support.editing_world import OTHER_FLOW, Outcome, World, files_in
+from tests.support.editing_scripts import EDITS, LOOKS, Agent, Direct, Leaf, Several, Tree, in_one_way, leaves_of
+from tests.support.editing_world import OTHER_FLOW, Files, Outcome, World, files_in
 from tests.support.explained import check_nothing_needless, explain, is_refused
 from tests.support.memory_folder import memory_folder
 from tests.support.reuse_world import CONTENTS, PATHS
 from tests.support.zygotes import zygote as zygote
-from vibe_workflows.engine.model import RunStatus
+from vibe_workflows.engine.errors import VibeError
+from vibe_workflows.engine.model import Cause, Edit, Observation, RunStatus
+from vibe_workflows.engine.ports import FileChange, PlannedEdit, Record, ToolResult
+from vibe_workflows.engine.retracing import Retracing
+from vibe_workflows.engine.store.histories import Histories
+from vibe_workflows.engine.timeline import opening as opening_module
+from vibe_workflows.engine.timeline import project as project_module
+from vibe_workflows.engine.timeline.own_edits import OwnEdits
+from vibe_workflows.engine.timeline.project import Project
+from vibe_workflows.engine.timeline.timeline import Doubt, Timeline, Witness
 from vibe_workflows.sandbox.launcher import Zygote
 
 NAMES = "PQRS"
-KINDS = ("content", "new", "delete", "unread", "revert", "on top", "prompt", "order", "more", "fewer", "dress")
-RUNS = ("run", "kill", "fail", "fresh", "other")
+KINDS = ("content", "new", "delete", "unread", "revert", "on top", "undo", "prompt", "order", "more", "fewer", "dress")
+RUNS = ("run", "kill", "die", "fail", "fresh", "accept", "other")
 CASES = int(os.environ.get("VIBE_EDITING_CASES", "250"))
+#: A file that no step reads by its name.
+FREE = "elsewhere/free.txt"
 #: So often each kind of happening must have been followed by a hit, and by a miss.
 LEAST = 3
 
@@ -70,6 +84,14 @@ class Write:
 
 
 @dataclass(frozen=True)
+class Rewrite:
+    """The script is another one from now on."""
+
+    tree: Tree
+    kind: str = "script"
+
+
+@dataclass(frozen=True)
 class Go:
     """A run: to its end, interrupted at its `number`-th model call, or with a provider that refuses some steps."""
 
@@ -78,10 +100,11 @@ class Go:
 
 
 Held: TypeAlias = dict[str, str | None]
-Story: TypeAlias = list[tuple[list[Happening | Write], Go]]
+Event: TypeAlias = Happening | Write | Rewrite
+Story: TypeAlias = list[tuple[list[Event], Go]]
 
 happenings = st.builds(Happening, st.sampled_from(KINDS), st.integers(0, 2**16))
-runs = st.builds(Go, st.sampled_from(["run", "run", "kill", "kill", "fail", "fresh", "other"]), st.integers(0, 8))
+runs = st.builds(Go, st.sampled_from(["run", *RUNS, "kill", "die"]), st.integers(0, 8))
 stories = st.lists(st.tuples(st.lists(happenings, max_size=2), runs), min_size=1, max_size=3)
 
 
@@ -108,9 +131,12 @@ def _renamed(tree: Tree, leaf: Leaf, name: str) -> Tree:
     return replace(tree, name=name) if tree == leaf else tree
 
 
-def apply(world: World, happening: Happening | Write) -> None:
+def apply(world: World, happening: Event) -> None:
     if isinstance(happening, Write):
         world.write(happening.path, happening.content)
+        return
+    if isinstance(happening, Rewrite):
+        world.tree = happening.tree
         return
     dice = random.Random(happening.seed)
     match happening.kind:
@@ -119,6 +145,8 @@ def apply(world: World, happening: Happening | Write) -> None:
         case "prompt":
             leaf = dice.choice([leaf for _, leaf in leaves_of(world.tree)])
             world.tree = _renamed(world.tree, leaf, dice.choice(NAMES + "Z"))
+        case "undo":
+            world.undo()
         case "dress":
             world.dressing = dice.choice(("plain", "other", "third"))
             world.concurrency = dice.choice((1, 2, 16))
@@ -136,7 +164,7 @@ def _edit_by_hand(world: World, kind: str, dice: random.Random) -> None:
         case "delete":
             world.write(dice.choice(sorted(files_in(world.folder)) or ["a.py"]), None)
         case "unread":
-            world.write("elsewhere/free.txt", str(dice.random()))
+            world.write(FREE, str(dice.random()))
         case "revert" if edited:
             world.write(*dice.choice(edited))
         case "on top" if edited:
@@ -144,19 +172,28 @@ def _edit_by_hand(world: World, kind: str, dice: random.Random) -> None:
             world.write(path, f"one\nby hand {dice.random()}\nthree\n")
 
 
-def go(world: World, run: Go, tree: Tree) -> Outcome:
-    """`tree` is what the other workflow of the project does."""
-    if run.kind == "other":
-        return _go(replace(world, tree=tree, flow=OTHER_FLOW), run)
-    return _go(world, run)
-
-
-def _go(world: World, run: Go) -> Outcome:
-    names = frozenset(NAMES[: 1 + run.number % 2]) if run.kind == "fail" else frozenset[str]()
-    outcome = world.run(failing=names, kill_at=run.number if run.kind == "kill" else None, fresh=run.kind == "fresh")
-    if not outcome.killed and not is_refused(outcome):
+def go(world: World, run: Go, tree: Tree) -> Outcome | None:
+    """`tree` is what the other workflow of the project does. None: the process died."""
+    outcome = _go(replace(world, tree=tree, flow=OTHER_FLOW) if run.kind == "other" else world, run)
+    if outcome is not None and not outcome.killed and not is_refused(outcome):
         check(world, outcome)
     return outcome
+
+
+def _go(world: World, run: Go) -> Outcome | None:
+    match run.kind:
+        case "kill":
+            return world.run(kill_at=run.number)
+        case "die":
+            return world.run(die_at=1 + run.number // 2, die_late=bool(run.number % 2))
+        case "fail":
+            return world.run(failing=frozenset(NAMES[: 1 + run.number % 2]))
+        case "fresh":
+            return world.run(fresh=True)
+        case "accept":
+            return world.run(accept=True)
+        case _:
+            return world.run()
 
 
 def check(world: World, outcome: Outcome) -> None:
@@ -172,28 +209,62 @@ def failed(world: World, outcome: Outcome) -> bool:
     return bool(statuses) or outcome.report.run.status is not RunStatus.COMPLETED
 
 
-def tell(zygote: Zygote, tree: Tree, held: Held, story: Story, seen: Counter[tuple[str, str]]) -> None:
-    """Play a story in a fresh project; `seen` counts what came of each kind of happening."""
+def tell(zygote: Zygote, tree: Tree, held: Held, story: Story, seen: Counter[tuple[str, str]]) -> int:
+    """Play a story in a fresh project; `seen` counts what came of each kind of happening.
+
+    Gives how many model calls the whole of it took.
+    """
+    with a_project(zygote, tree, held) as world:
+        for before, run in story:
+            for happening in before:
+                apply(world, happening)
+            outcome = go(world, run, tree)
+            if outcome is None:
+                seen[run.kind, "miss"] += 1
+                continue
+            for kind in {run.kind, *(each.kind for each in before)}:
+                seen[kind, "hit"] += outcome.report.run.stored_steps > 0
+                seen[kind, "miss"] += outcome.report.run.live_steps > 0
+        last = go(world, Go(), tree)
+        assert last is not None
+        left, paid = files_in(world.folder), world.paid
+        if not failed(world, last):
+            final = go(world, Go(), tree)
+            assert final is not None
+            assert world.paid == paid, "a rerun of what nobody changed is free"
+            assert final.report.result == last.report.result
+            assert files_in(world.folder) == left
+            if is_quiet(story) and not world.rows("SELECT 1 FROM steps WHERE status = 'failed'"):
+                check_paid_once(zygote, tree, held, last, paid, left)
+        return world.paid
+
+
+def is_quiet(story: Story) -> bool:
+    """Whether there were only interruptions, and changes that count for nothing."""
+    kinds = {run.kind for _, run in story} | {each.kind for before, _ in story for each in before}
+    return kinds <= {"run", "kill", "die", "dress"}
+
+
+def check_paid_once(zygote: Zygote, tree: Tree, held: Held, last: Outcome, paid: int, left: Files) -> None:
+    """Interruptions cost no model call, and change nothing of what comes out."""
+    assert paid == sum(len(leaf.turns) + 1 for _, leaf in leaves_of(tree) if isinstance(leaf, Agent))
+    if in_one_way(tree):
+        with a_project(zygote, tree, held) as scratch:
+            once = scratch.run()
+            assert once is not None
+            assert once.report.result == last.report.result
+            assert files_in(scratch.folder) == left
+
+
+@contextmanager
+def a_project(zygote: Zygote, tree: Tree, held: Held) -> Iterator[World]:
     with memory_folder() as project, pytest.MonkeyPatch.context() as patch:
         (project / "vibe.yaml").write_text("")
         patch.chdir(project)
         world = World(zygote, project, tree)
         for path, content in held.items():
             world.write(path, content)
-        for before, run in story:
-            for happening in before:
-                apply(world, happening)
-            report = go(world, run, tree).report
-            for kind in {run.kind, *(each.kind for each in before)}:
-                seen[kind, "hit"] += report.run.stored_steps > 0
-                seen[kind, "miss"] += report.run.live_steps > 0
-        last = go(world, Go(), tree)
-        left = files_in(project)
-        final = go(world, Go(), tree)
-        if not failed(world, last):
-            assert final.model.paid == 0, "a rerun of what nobody changed is free"
-            assert final.report.result == last.report.result
-            assert files_in(project) == left
+        yield world
 
 
 @pytest.fixture(autouse=True)
@@ -218,9 +289,14 @@ def test_every_run_is_explained_and_no_call_is_needless(zygote: Zygote) -> None:
     assert min(few.values()) >= LEAST or CASES < 250, few
 
 
-RUN, KILL, FRESH = Go(), Go("kill", 1), Go("fresh")
+RUN, KILL, DIE, FAIL, FRESH = Go(), Go("kill", 1), Go("die", 1), Go("fail", 2), Go("fresh")
 HELD: Held = {"a.py": "one\ntwo\nthree\n", "b.py": "one\ntwo\nthree\n"}
-READ_A, READ_B, EDIT_A, EDIT_B, WRITE_NEW = 0, 1, 12, 13, 24
+READ_A, READ_B, LINE_OF_B, EDIT_A, EDIT_B, WRITE_NEW = 0, 1, 5, 12, 13, 24
+READS_A, EDITS_A, EDITS_B = Agent("R", ((READ_A,),)), Agent("P", ((READ_A,), (EDIT_A,))), Agent("N", ((EDIT_B,),))
+LINE_AND_EDIT = Agent("P", ((LINE_OF_B, EDIT_A),))
+BOTH_FILES = Agent("P", ((READ_B,), (EDIT_A,)))
+ATTACHED = Agent("P", (), files=("a.py",))
+READ_THEN_EDIT = Several(False, (READS_A, EDITS_A))
 
 #: Stories that went wrong once: the workflow, its files, and what happens.
 TOLD_BEFORE: dict[str, tuple[Tree, Held, Story]] = {
@@ -240,3 +316,163 @@ TOLD_BEFORE: dict[str, tuple[Tree, Held, Story]] = {
 @pytest.mark.parametrize("name", TOLD_BEFORE)
 def test_stories_that_went_wrong_once(zygote: Zygote, name: str) -> None:
     tell(zygote, *TOLD_BEFORE[name], Counter())
+
+
+# ---------------------------------------------------------------- what breaks when a rule is left out
+
+
+def _nothing_is_retraced(patch: pytest.MonkeyPatch) -> None:
+    async def doubted(self: Timeline, witness: Witness) -> Doubt:
+        return Doubt(cause=Cause.EDITED_SINCE, path="")
+
+    patch.setattr(Timeline, "retraced", doubted)
+
+
+def _the_order_is_not_checked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Timeline, "_out_of_order", lambda self, witness: False)
+
+
+def _answers_are_not_looked_at_again(patch: pytest.MonkeyPatch) -> None:
+    async def nobody(self: Timeline) -> None:
+        return None
+
+    patch.setattr(Timeline, "_refuted", nobody)
+
+
+async def _not_adopted(self: Project, *touched: object) -> None:
+    return None
+
+
+def _what_is_left_is_not_adopted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Project, "adopt_rest", _not_adopted)
+
+
+def _what_is_touched_is_not_adopted(patch: pytest.MonkeyPatch) -> None:
+    """Else it would be adopted in the end."""
+    for name in ("claim", "_claim", "adopt_rest"):
+        patch.setattr(Project, name, _not_adopted)
+
+
+def _a_hand_edit_on_top_is_overlooked(patch: pytest.MonkeyPatch) -> None:
+    def all_of_it(self: OwnEdits, path: str, candidates: set[int]) -> list[Edit]:
+        return [edit for edit in self._chains[path] if edit.epoch in candidates]
+
+    patch.setattr(OwnEdits, "_unbroken", all_of_it)
+
+
+def _applied_steps_keep_their_epochs(patch: pytest.MonkeyPatch) -> None:
+    def restamped(what: Any, **fields: Any) -> Any:
+        return what if isinstance(what, Observation) else msgspec.structs.replace(what, **fields)
+
+    patch.setattr(project_module, "replace", restamped)
+
+
+def _files_are_written_before_it_is_said(patch: pytest.MonkeyPatch) -> None:
+    async def make(
+        self: Project, witness: Witness, number: int, plan: PlannedEdit, seen: Observation, along: Sequence[Record]
+    ) -> tuple[ToolResult, Observation]:
+        assert seen.change is not None
+        await self._files.write(plan.path, plan.before, plan.after)
+        entry = FileChange(epoch=seen.epoch, change=seen.change, step_id=witness.id, run_id=self._run_id, done=True)
+        await self._journal.commit([*project_module._contents(plan, seen.change), entry, *along], [])
+        self.timeline.saw(witness, seen)
+        return plan.result, seen
+
+    patch.setattr(Project, "_make", make)
+
+
+def _edits_of_the_dead_are_not_settled(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: object, **__: object) -> None:
+        return None
+
+    patch.setattr(opening_module, "_settle", nothing)
+
+
+def _calls_that_edited_are_made_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Histories, "_kept", lambda self, last: [])
+
+
+def _attempts_are_steps_of_their_own(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Retracing, "_attempt", lambda self, call: None)
+
+
+def _attached_files_are_not_observed(patch: pytest.MonkeyPatch) -> None:
+    give = Project.give
+
+    async def give_blindly(self: Project, witness: Witness, paths: Any, look: Any) -> Any:
+        files, _ = await give(self, Witness(witness.id, witness.past), paths, look)
+        return files, ()
+
+    patch.setattr(Project, "give", give_blindly)
+
+
+#: For each rule a story that goes wrong without it: the workflow, its files, and what happens; and how many model calls
+#: it takes, where too many of them are all that goes wrong.
+WITNESSES: list[tuple[Callable[[pytest.MonkeyPatch], None], Tree, Held, Story, int]] = [
+    (_nothing_is_retraced, EDITS_A, HELD, [([], RUN)], 3),
+    (
+        _the_order_is_not_checked,
+        READ_THEN_EDIT,
+        HELD,
+        [([], RUN), ([Rewrite(Several(False, (EDITS_A, READS_A)))], RUN)],
+        7,
+    ),
+    (
+        _answers_are_not_looked_at_again,
+        READ_THEN_EDIT,
+        HELD,
+        [([], RUN), ([Rewrite(Several(False, (READS_A, Agent("N", ((READ_A,),)), EDITS_A)))], RUN)],
+        12,
+    ),
+    (_what_is_left_is_not_adopted, READ_THEN_EDIT, HELD, [([], RUN), ([Rewrite(READS_A)], RUN)], 7),
+    (
+        _what_is_touched_is_not_adopted,
+        READ_THEN_EDIT,
+        HELD,
+        [([], RUN), ([Rewrite(Several(False, (Agent("N", ((READ_A,),)), READS_A)))], RUN)],
+        9,
+    ),
+    (_a_hand_edit_on_top_is_overlooked, EDITS_A, HELD, [([], RUN), ([Write("a.py", "one\nby hand\n")], RUN)], 6),
+    (
+        _applied_steps_keep_their_epochs,
+        LINE_AND_EDIT,
+        HELD,
+        [([], RUN), ([Write("a.py", HELD["a.py"]), Rewrite(Several(False, (EDITS_B, LINE_AND_EDIT)))], RUN)],
+        4,
+    ),
+    (_files_are_written_before_it_is_said, EDITS_A, HELD, [([], DIE), ([], RUN)], 3),
+    (_edits_of_the_dead_are_not_settled, EDITS_A, HELD, [([], DIE), ([], RUN)], 3),
+    (_calls_that_edited_are_made_again, EDITS_A, HELD, [([], Go("kill", 2)), ([], RUN)], 3),
+    (
+        _attempts_are_steps_of_their_own,
+        Several(False, (READS_A, BOTH_FILES)),
+        HELD,
+        [([], FAIL), ([Write("b.py", "two\n")], RUN)],
+        7,
+    ),
+    (
+        _attached_files_are_not_observed,
+        Agent("P", (), files=("a.py",)),
+        HELD,
+        [([], RUN), ([Write("a.py", "")], RUN)],
+        2,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("leave_out", "tree", "held", "story", "calls"), WITNESSES, ids=[each[0].__name__.strip("_") for each in WITNESSES]
+)
+def test_a_rule_that_is_left_out_is_noticed(
+    zygote: Zygote,
+    monkeypatch: pytest.MonkeyPatch,
+    leave_out: Callable[[pytest.MonkeyPatch], None],
+    tree: Tree,
+    held: Held,
+    story: Story,
+    calls: int,
+) -> None:
+    assert tell(zygote, tree, held, story, Counter()) == calls
+    leave_out(monkeypatch)
+    with pytest.raises((AssertionError, VibeError)):
+        assert tell(zygote, tree, held, story, Counter()) == calls

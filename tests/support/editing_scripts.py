@@ -78,6 +78,44 @@ def comes_before(tree: Tree, one: Place, other: Place) -> bool:
     return False
 
 
+def in_one_way(tree: Tree) -> bool:
+    """Whether it comes to the same in whatever order steps that stand side by side do their work."""
+    leaves = list(leaves_of(tree))
+    return not any(
+        _meet(leaf, other)
+        for number, (place, leaf) in enumerate(leaves)
+        for there, other in leaves[number + 1 :]
+        if not comes_before(tree, place, there)
+    )
+
+
+def _meet(one: Leaf, other: Leaf) -> bool:
+    """Whether one of them may edit what the other one looks at or edits. What is looked for anywhere is everywhere."""
+    edited = [{DEEDS[deed][1]["path"] for deed in deeds_of(leaf) if deed in EDITS} for leaf in (one, other)]
+    seen = [
+        {
+            DEEDS[deed][1].get("path", "") if DEEDS[deed][0] == "read_file" else ""
+            for deed in deeds_of(leaf)
+            if deed in LOOKS
+        }
+        for leaf in (one, other)
+    ]
+    attached = [set(leaf.files) if isinstance(leaf, Agent) else set() for leaf in (one, other)]
+    return any(
+        edits & (seen[there] | attached[there] | edited[there]) or (edits and "" in seen[there])
+        for edits, there in ((edited[0], 1), (edited[1], 0))
+    )
+
+
+def _looked_at(deed: int) -> str:
+    tool, arguments = DEEDS[deed]
+    return str(arguments["path"]) if tool == "read_file" else ""
+
+
+def deeds_of(leaf: Leaf) -> tuple[int, ...]:
+    return leaf.deeds if isinstance(leaf, Agent) else (leaf.deed,)
+
+
 def prompt_of(step: Agent, before: str) -> str:
     said = before if step.takes else ""
     return json.dumps({"name": step.name, "turns": step.turns, "before": said})

@@ -11,25 +11,30 @@ import json
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pytest
 import trio
 
 from tests.support.editing_scripts import DEEDS, Script, Tree, filled, script_of
 from tests.support.reuse_world import FLOW, USAGE
 from vibe_workflows.cli import assembly, wiring
+from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
 from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
+from vibe_workflows.engine.config import Settings
 from vibe_workflows.engine.errors import ProviderError
+from vibe_workflows.engine.keys import content_digest
 from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import (
     FinishReason,
     ModelReply,
     ModelRequest,
     Role,
+    RunId,
     RunStatus,
     StepKey,
     ToolRequest,
@@ -104,14 +109,15 @@ class Model:
     folder: Path
     failing: frozenset[str] = frozenset()
     kill_at: int | None = None
+    killed: bool = False
     paid: int = 0
     began: list[Began] = field(default_factory=list)
 
     async def __call__(self, request: ModelRequest) -> Scripted:
         if self.kill_at is not None and self.paid >= self.kill_at:
-            if self.paid == self.kill_at:
+            if not self.killed:
+                self.killed = True
                 os.kill(os.getpid(), signal.SIGINT)
-            self.paid = self.kill_at + 1
             await trio.sleep_forever()
         asked = asked_by(request)
         if not asked.shown:
@@ -122,12 +128,39 @@ class Model:
         return reply_to(asked)
 
 
+class Died(BaseException):
+    """The process dies here: nothing of the engine catches it."""
+
+
+@contextmanager
+def dying_at(number: int | None, *, after: bool) -> Iterator[None]:
+    """Die before or after the `number`-th time that a file of the project is written."""
+    if number is None:
+        yield
+        return
+    write, count = WorkspaceFiles.write, 0
+
+    async def write_and_die(files: WorkspaceFiles, path: str, old: bytes | None, new: bytes | None) -> None:
+        nonlocal count
+        count += 1
+        if count < number or after:
+            await write(files, path, old, new)
+        if count >= number:
+            raise Died
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WorkspaceFiles, "write", write_and_die)
+        yield
+
+
 def files_in(folder: Path) -> Files:
     found: Files = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if not name.startswith(".vibe") and name != "vibe.yaml" and path.is_file():
-            found[name] = path.read_bytes()
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != ".vibe"]
+        for name in names:
+            path = Path(place, name)
+            if name != "vibe.yaml":
+                found[path.relative_to(folder).as_posix()] = path.read_bytes()
     return found
 
 
@@ -140,7 +173,6 @@ class Outcome:
     report: RunReport
     model: Model
     before: Files
-    samples: tuple[StoredStep, ...]  # completed steps of the store by then
 
     @property
     def killed(self) -> bool:
@@ -157,6 +189,8 @@ class World:
     dressing: str = "plain"
     concurrency: int = 16
     flow: str = FLOW
+    paid: int = 0  # model calls of all runs
+    settings: dict[int, Settings] = field(default_factory=dict)  # by concurrency
 
     def write(self, path: str, content: str | None) -> None:
         place = self.folder / path
@@ -171,14 +205,48 @@ class World:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(content)
 
-    def run(self, *, failing: frozenset[str] = frozenset(), kill_at: int | None = None, **wanted: Any) -> Outcome:
+    def run(
+        self,
+        *,
+        failing: frozenset[str] = frozenset(),
+        kill_at: int | None = None,
+        die_at: int | None = None,
+        die_late: bool = False,
+        **wanted: Any,
+    ) -> Outcome | None:
+        """None where the process died, as it does at its `die_at`-th edit."""
         script = script_of(self.tree, self.dressing)
         self.write(self.flow, script.source)
-        before, samples = files_in(self.folder), self._samples()
+        before = self._settled(files_in(self.folder))
         model = Model(self.folder, failing, kill_at)
         request = RunRequest(target=self.flow, **wanted)
-        report = assembly.run_workflow(self.zygote, wiring.load(self._flags()), request, [], ScriptedBackend(model))
-        return Outcome(self.tree, script, report, model, before, samples)
+        try:
+            with dying_at(die_at, after=die_late):
+                report = assembly.run_workflow(self.zygote, self._settings(), request, [], ScriptedBackend(model))
+        except BaseExceptionGroup as group:
+            if group.split(Died)[1] is not None:
+                raise
+            return None
+        finally:
+            self.paid += model.paid
+        return Outcome(self.tree, script, report, model, before)
+
+    def _settled(self, files: Files) -> Files:
+        """As the next run finds them: edits that a process died over are made first."""
+        if not self.store_path.exists():
+            return files
+        with self.store() as reader:
+            for entry in reader.unsettled_changes():
+                path, present = entry.change.path, files.get(entry.change.path)
+                if (None if present is None else content_digest(present)) == entry.change.before:
+                    assert entry.change.after is not None
+                    files[path] = reader.contents(entry.change.after) or b""
+        return files
+
+    def undo(self) -> None:
+        """Take the edits of the latest run back."""
+        if self.store_path.exists():
+            wiring.undo(self._settings(), lambda reader: reader.runs(1)[0], dry_run=False)
 
     def edited(self) -> list[tuple[str, str | None]]:
         """Files that steps have edited, with what each lay as before the latest edit of it."""
@@ -197,7 +265,7 @@ class World:
 
     @contextmanager
     def store(self) -> Iterator[StoreReader]:
-        with closing(wiring.open_reader(wiring.load(self._flags()))) as reader:
+        with closing(wiring.open_reader(self._settings())) as reader:
             yield reader
 
     def rows(self, sql: str, *cells: object) -> list[tuple[Any, ...]]:
@@ -206,19 +274,22 @@ class World:
 
     @property
     def store_path(self) -> Path:
-        return wiring.load(self._flags()).db_path
+        return self._settings().db_path
 
-    def _samples(self) -> tuple[StoredStep, ...]:
-        if not self.store_path.exists():
-            return ()
-        keys = self.rows("SELECT DISTINCT key FROM steps WHERE status = 'completed'")
+    def samples_before(self, run: RunId) -> list[StoredStep]:
+        """Completed steps of the store that a run may have been answered by when it began."""
+        others = "SELECT DISTINCT key FROM steps WHERE status = 'completed' AND run_id <> ?"
+        keys = self.rows(others, run)
         with self.store() as reader:
-            return tuple(sample for (key,) in keys for sample in reader.pool(StepKey(key)))
+            return [
+                sample for (key,) in keys for sample in reader.pool(StepKey(key)) if not sample.id.startswith(f"{run}-")
+            ]
 
-    def _flags(self) -> Mapping[str, object]:
-        return {
-            "model": "scripted",
-            "max_usd": "none",
-            "concurrency": str(self.concurrency),
-            "allow": ("write",),
-        }
+    def _settings(self) -> Settings:
+        if self.concurrency not in self.settings:
+            self.settings[self.concurrency] = self._load()
+        return self.settings[self.concurrency]
+
+    def _load(self) -> Settings:
+        flags = {"model": "scripted", "max_usd": "none", "concurrency": str(self.concurrency), "allow": ("write",)}
+        return wiring.load(flags)

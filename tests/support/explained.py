@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +112,7 @@ def _moments(reader: StoreReader, each: DeliveredStep, leaf: Leaf) -> tuple[Mome
         if seen is None:
             raise Unexplained(f"{step.id} made a call that is not observed: {call.name} {call.arguments}")
         if step.status is StepStatus.COMPLETED:
-            at, seen = _where(step, recorded, at, seen, max((moment.epoch for moment in moments), default=0))
+            at, seen = _where(step, attached, recorded, at, seen, max((moment.epoch for moment in moments), default=0))
         moments.append(Moment(seen.epoch, number, leaf.deeds[number], None, seen))
     return tuple(moments)
 
@@ -129,7 +128,12 @@ def _attached(step: Step, count: int) -> tuple[Sequence[Observation], Sequence[O
 
 
 def _where(
-    step: Step, recorded: Sequence[Observation], at: int, call: Observation, latest: int
+    step: Step,
+    attached: Sequence[Observation],
+    recorded: Sequence[Observation],
+    at: int,
+    call: Observation,
+    latest: int,
 ) -> tuple[int, Observation]:
     """What a completed step observed by one of its calls: the next, or an earlier one where it looked again.
 
@@ -143,7 +147,7 @@ def _where(
 
     if at + 1 < len(recorded) and same(recorded[at + 1]):
         return at + 1, recorded[at + 1]
-    for seen in reversed(recorded[: at + 1]):
+    for seen in reversed([*attached, *recorded[: at + 1]]):
         if same(seen) and seen.change is None:
             return at, replace(seen, epoch=max(seen.epoch, latest))
     raise Unexplained(f"{step.id} did not observe what it was shown: {call}")
@@ -275,23 +279,9 @@ def explain(world: World, outcome: Outcome) -> list[Told]:
         told = told_of(reader, outcome)
         contents = _Contents(reader, outcome.before, after)
         in_run = _edits_of_run(world, outcome)
-        problems: list[str] = []
-        for owners in _choices([each for each in told if each.inherited]):
-            try:
-                _explain_with(told, owners, outcome, after, contents, in_run)
-            except Unexplained as error:
-                problems.append(str(error))
-            else:
-                check_answers(outcome, told)
-                return told
-    raise Unexplained("; or ".join(problems))
-
-
-def _choices(heirs: Sequence[Told]) -> Iterator[set[StepId]]:
-    """Which of them own what they inherited: an edit may have become plain contents since. All of them first."""
-    for count in range(len(heirs), -1, -1):
-        for some in combinations(heirs, count):
-            yield {each.step.id for each in some}
+        _explain_with(told, outcome, after, contents, in_run)
+    check_answers(outcome, told)
+    return told
 
 
 class _Contents:
@@ -315,14 +305,13 @@ def _edits_of_run(world: World, outcome: Outcome) -> dict[int, str]:
 
 def _explain_with(
     told: Sequence[Told],
-    owners: set[StepId],
     outcome: Outcome,
     after: Files,
     contents: _Contents,
     in_run: dict[int, str],
 ) -> None:
     edits = [edit for each in told for edit in each.edits]
-    inherited = [edit for each in told if each.step.id in owners for edit in each.inherited]
+    inherited = [edit for each in told for edit in each.inherited]
     own = sorted((*edits, *inherited), key=lambda edit: edit.epoch)
     if len({edit.epoch for edit in own}) < len(own):
         raise Unexplained("two steps have done the same edit")
@@ -332,7 +321,7 @@ def _explain_with(
         trio.run(_retell, told, inherited, project, contents)
         if project.files != after:
             raise Unexplained("the files are not what comes of it")
-    _check_order(outcome.tree, told, owners)
+    _check_order(outcome.tree, told)
 
 
 def _taken_back(files: Files, edits: Sequence[Edit], contents: _Contents, problem: str) -> Files:
@@ -425,13 +414,16 @@ def check_nothing_needless(world: World, outcome: Outcome) -> None:
     judged.
     """
     run = outcome.report.run
+    if not outcome.model.began:
+        return
+    samples = world.samples_before(run.id)
     with world.store() as reader:
         used = {each.step.id for each in reader.deliveries(run.id)}
-        after = {seen.change.after for sample in outcome.samples for seen in sample.observations if seen.change}
+        after = {seen.change.after for sample in samples for seen in sample.observations if seen.change}
         contents = {digest: None if digest is None else reader.contents(digest) for digest in after}
     for began in outcome.model.began:
         edited = {path for path in {*began.files, *outcome.before} if began.files.get(path) != outcome.before.get(path)}
-        for sample in outcome.samples:
+        for sample in samples:
             if sample.id in used or sample.inherited or json.loads(sample.spec).get("prompt") != began.prompt:
                 continue
             if run.horizon is not None and sample.finished_at < run.horizon:
@@ -458,12 +450,11 @@ async def _is_true(sample: StoredStep, files: Files, contents: Mapping[str | Non
 # ---------------------------------------------------------------- the order
 
 
-def _check_order(tree: Tree, told: Sequence[Told], owners: set[StepId]) -> None:
+def _check_order(tree: Tree, told: Sequence[Told]) -> None:
     """Each step's own order, the script's order, and that of the epochs where two meet at a file."""
     nodes: list[tuple[Told, int, int, Observation | Edit]] = []
     for each in told:
-        old = each.inherited if each.step.id in owners else ()
-        nodes += [(each, edit.epoch, -100, edit) for edit in old]
+        nodes += [(each, edit.epoch, -100, edit) for edit in each.inherited]
         nodes += [(each, moment.epoch, _turn_of(each.leaf, moment), moment.seen) for moment in each.moments]
     after: dict[int, set[int]] = {number: set() for number in range(len(nodes))}
     for one, (step, epoch, turn, what) in enumerate(nodes):
