@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 
 from .errors import ToolDenied, ToolFailed
-from .events import Adoption
+from .events import AdoptionCause
 from .model import Cause, Edit, Grounds, StepId, StepKey
 from .ports import CutOffStep, OwnStep, StoredStep
 from .reuse import Asking, Decision, Reuse, going_on
@@ -139,7 +139,7 @@ class Retracing:
         """
         others = [each for each, key in self._stood.get(call.place, ()) if key != call.key]
         if replaced := self._timeline.left_over(others):
-            await self._project.adopt(replaced, Adoption.REPLACED, call.number, call.label)
+            await self._project.adopt(replaced, AdoptionCause.REPLACED, call.number, call.label)
         late = await self._late(call)
         if late is not None:
             return late
@@ -158,7 +158,7 @@ class Retracing:
             if await self._timeline.true_now(witness, ()) is not None:
                 continue
             touched = {path for seen in sample.observations for path in self._timeline.touched(seen)}
-            await self._project.adopt(touched, Adoption.TRUE_NOW, call.number, call.label)
+            await self._project.adopt(touched, AdoptionCause.TRUE_NOW, call.number, call.label)
             if await self._apply(call, witness):
                 self._stand(call, sample, witness)
                 return Hit(stored=sample, witness=witness, applied=bool(witness.edits))
