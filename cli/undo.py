@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def command(run: str | None, dry_run: bool, as_json: bool, db: str | None) -> int:
     """Take back what the steps of RUN edited, by a unique beginning of its id; without one, of the latest run.
 
-    A file that was edited since, by hand or by another run, stays as it is and is named. Nothing is lost: the same
-    workflow makes its edits again from the store. Exit code 1 where something stays.
+    A file that was edited since, by hand or by another run, stays as it is and is named. Run again, the workflow makes
+    the edits of its completed steps from the store. Exit code 1 where something stays.
     """
     from vibe_workflows.engine.errors import ExitCode
 

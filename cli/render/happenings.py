@@ -77,8 +77,10 @@ def edits_adopted(event: EditsAdopted) -> str:
     """What a live step of a changed script meets; with what to do where that is not what was meant."""
     who = f"#{event.number} {one_line(event.label, _LABEL)}"
     files, several = named(event.paths), len(event.paths) > 1
-    earlier = f"{named(event.editors)} left {'them' if several else 'it'}" if event.editors else "it lies"
-    now = f"{files} as {earlier} in an earlier run"
+    so = f"as {'they lie' if several else 'it lies'}"
+    if event.editors:
+        so = f"as {named(event.editors)} left {'them' if several else 'it'} in an earlier run"
+    now = f"{files} {so}"
     undo = f"`vibe undo {event.run}`"
     before = (
         f". For the {'files' if several else 'file'} of before: stop it, {undo}, and run again" if event.run else ""
@@ -92,7 +94,7 @@ def edits_adopted(event: EditsAdopted) -> str:
             return f"{who} holds for {now}"
         case Adoption.LEFT:
             back = f"; {undo} takes that back" if event.run else ""
-            return f"{files} {'stay' if several else 'stays'} as {earlier} in an earlier run{back}"
+            return f"{files} {'stay' if several else 'stays'} {so}{back}"
         case _:
             assert_never(event.why)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -66,28 +66,37 @@ async def _settle(reader: StoreReader, files: ProjectFiles, journal: Journal, *,
     entries = reader.unsettled_changes()
     if not entries:
         return
-    done: list[FileChange] = []
-    lost: list[int] = []
+    paths = dict.fromkeys(entry.change.path for entry in entries)
+    made = {epoch for path in paths for epoch in await _made(path, entries, files)}
     for entry in entries:
-        if await _is_made(entry, reader, files, may_edit=may_edit):
-            done.append(replace(entry, done=True))
-        else:
-            lost.append(entry.epoch)
-    files.clear_leftovers({entry.change.path for entry in entries})
-    await journal.commit([*done, Withdrawn(epochs=tuple(lost))] if lost else done, [])
+        if entry.epoch not in made and may_edit and await _make(entry, reader, files):
+            made.add(entry.epoch)
+    files.clear_leftovers(paths)
+    done = [replace(entry, done=True) for entry in entries if entry.epoch in made]
+    lost = tuple(entry.epoch for entry in entries if entry.epoch not in made)
+    await journal.commit([*done, Withdrawn(epochs=lost)] if lost else done, [])
 
 
-async def _is_made(entry: FileChange, reader: StoreReader, files: ProjectFiles, *, may_edit: bool) -> bool:
+async def _made(path: str, entries: Sequence[FileChange], files: ProjectFiles) -> list[int]:
+    """The epochs of the edits of a file that lead to what lies there: of several, it shows the last one."""
+    made: list[int] = []
+    contents = await files.digest(path)
+    for entry in reversed(entries):
+        if entry.change.path == path and entry.change.after == contents:
+            made.append(entry.epoch)
+            contents = entry.change.before
+    return made
+
+
+async def _make(entry: FileChange, reader: StoreReader, files: ProjectFiles) -> bool:
+    """Whether the file is as the edit found it, so that it could be made."""
     change = entry.change
+    if await files.digest(change.path) != change.before:
+        return False
+    before, after = (None if digest is None else reader.contents(digest) for digest in (change.before, change.after))
+    if (change.before is None) is not (before is None) or (change.after is None) is not (after is None):
+        return False  # contents that are not kept any more
     try:
-        present = await files.digest(change.path)
-        if present == change.after:
-            return True
-        if present != change.before or not may_edit:
-            return False
-        before, after = (None if digest is None else reader.contents(digest) for digest in (present, change.after))
-        if (present is None) is not (before is None) or (change.after is None) is not (after is None):
-            return False  # contents that are not kept any more
         await files.write(change.path, before, after)
     except (ToolFailed, ToolDenied):
         return False

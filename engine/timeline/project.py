@@ -122,6 +122,7 @@ class Project:
 
         Once that has begun, a cancellation waits for its end.
         """
+        await trio.lowlevel.checkpoint_if_cancelled()  # not one edit more, whatever came before it
         async with self.lock.alone():
             try:
                 plan = await tool.plan(arguments)

@@ -19,7 +19,7 @@ from tests.support.reuse_world import FLOW
 AGAIN = (
     *(("before INSERT INTO changes", 1), ("before INSERT INTO changes", 2), ("after INSERT INTO changes", 1)),
     *(("before UPDATE steps", 1), ("after UPDATE steps", 1)),
-    *(("before sync of a file", 1), ("before rename of an edit", 1), ("after rename of an edit", 1)),
+    *(("before sync of an edit", 1), ("before rename of an edit", 1), ("after rename of an edit", 1)),
     *(("after open of an edit", 2), ("before rename of an edit", 2), ("after rename of an edit", 2)),
     *(("before rename of an edit", 3), ("before INSERT INTO changes, done", 1)),
     *(("before INSERT INTO changes, done", 2), ("before INSERT INTO changes, done", 4)),
@@ -91,6 +91,23 @@ def test_a_kill_while_an_earlier_one_is_settled_leaves_each_edit_made_once(
         world.run()
         assert not world.asked()[0], moment
     assert kills == len(SETTLING), "each is a moment of settling, or of what follows"
+
+
+def test_a_kill_behind_two_edits_of_one_file_that_are_made_again_leaves_both_in_its_chain(
+    server: Server, folder: Path
+) -> None:
+    """Both intents are stored before the first write; the file shows the second edit alone."""
+    story = EditStory()
+    story.has("a.txt")
+    story.alone(story.agent([[story.edit("a.txt"), story.edit("a.txt")]]))
+    world = EditWorld(server, folder, story)
+    world.learn()
+    for number, point in enumerate(("before rename of an edit", "after rename of an edit") * 2):
+        revert(world)
+        assert world.run(die_at=(point, 1 + number // 2)).killed
+        world.run()
+        assert not world.asked()[0]
+        assert world.changes() == [("a.txt", True)] * (4 + 2 * number)
 
 
 def story_of_one_edit() -> EditStory:

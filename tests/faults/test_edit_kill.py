@@ -28,7 +28,7 @@ KILLS_A_STORY = 50
 #: Points that come with every edit.
 OF_AN_EDIT = (
     *("before INSERT INTO changes", "after INSERT INTO changes", "before INSERT INTO tool_calls"),
-    *("before INSERT INTO changes, done", "before sync of a file", "before sync of a folder"),
+    *("before INSERT INTO changes, done", "before sync of an edit"),
     *("after open of an edit", "before rename of an edit", "after rename of an edit"),
     *("before COMMIT", "after COMMIT", "before INSERT INTO turns", "before INSERT INTO steps"),
 )

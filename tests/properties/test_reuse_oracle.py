@@ -19,17 +19,18 @@ from tests.support.memory_folder import memory_folder
 from tests.support.reuse_world import CONTENTS, OPS, PATHS, Call, Several, Tree, World, calls_of
 from tests.support.zygotes import zygote as zygote
 from vibe_workflows.engine import requests as requests_module
-from vibe_workflows.engine.agents import calls as calls_module
 from vibe_workflows.engine.agents.loop import AgentRun
 from vibe_workflows.engine.agents.tools.glob import Glob
 from vibe_workflows.engine.agents.tools.grep import Grep
 from vibe_workflows.engine.errors import VibeError
 from vibe_workflows.engine.model import Observation, StepKey
 from vibe_workflows.engine.observe import Replayer, observation_of
-from vibe_workflows.engine.ports import StoredStep
+from vibe_workflows.engine.ports import StoredStep, ToolResult
 from vibe_workflows.engine.reuse import Reuse, _Pool
 from vibe_workflows.engine.store import rows, tables
 from vibe_workflows.engine.store.rows import stored_step_of
+from vibe_workflows.engine.timeline import project as project_module
+from vibe_workflows.engine.timeline.project import Project
 from vibe_workflows.sandbox.launcher import Zygote
 
 NAMES = "PQRS"
@@ -201,7 +202,13 @@ def _observations_are_not_checked(patch: pytest.MonkeyPatch) -> None:
 
 
 def _what_is_absent_is_not_observed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(calls_module, "_seen", lambda tool, arguments, error: None)
+    look = Project.look
+
+    async def only_what_is_there(self: Project, *call: Any, **how: Any) -> Any:
+        outcome, seen = await look(self, *call, **how)
+        return outcome, seen if isinstance(outcome, ToolResult) else None
+
+    patch.setattr(Project, "look", only_what_is_there)
 
 
 def _a_range_counts_as_the_whole_file(patch: pytest.MonkeyPatch) -> None:
@@ -209,7 +216,7 @@ def _a_range_counts_as_the_whole_file(patch: pytest.MonkeyPatch) -> None:
         kept = {name: value for name, value in arguments.items() if name not in ("start", "end")}
         return observation_of(tool, kept, outcome, **how)
 
-    patch.setattr(calls_module, "observation_of", whole)
+    patch.setattr(project_module, "observation_of", whole)
 
 
 def _globs_are_not_observed(patch: pytest.MonkeyPatch) -> None:
@@ -243,7 +250,7 @@ def _what_a_cut_off_step_saw_is_not_checked(patch: pytest.MonkeyPatch) -> None:
 
 def _what_was_seen_before_the_cut_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     go_on = AgentRun.go_on
-    patch.setattr(AgentRun, "go_on", lambda self, turns, observations: go_on(self, turns, ()))
+    patch.setattr(AgentRun, "go_on", lambda self, turns, observations, kept: go_on(self, turns, (), kept))
 
 
 def _failures_are_answers(patch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ import os
 import re
 import signal
 import sqlite3
-import stat
 import sys
 import threading
 from collections import Counter
@@ -47,7 +46,7 @@ class Points:
             if self._log is not None:
                 os.write(self._log, f"{name}\n".encode())
             if (name, self._counts[name]) == self._at:
-                os.kill(os.getpid(), self._sign)
+                signal.pthread_kill(threading.get_ident(), self._sign)  # at once: this thread comes no further
 
 
 def watch(
@@ -75,10 +74,12 @@ def watch(
 def _watch_edits(points: Points) -> None:
     """Announce the steps by which an edit reaches the disk."""
     open_, rename, sync = os.open, os.rename, os.fsync
+    edits: set[int] = set()  # their temporary files
 
     def open_watched(path: Any, *arguments: Any, **options: Any) -> int:
         file = open_(path, *arguments, **options)
         if _is_temporary(path):
+            edits.add(file)
             points("after open of an edit")
         return file
 
@@ -90,8 +91,9 @@ def _watch_edits(points: Points) -> None:
         return points("after rename of an edit")
 
     def sync_watched(file: int) -> None:
-        kind = "folder" if stat.S_ISDIR(os.fstat(file).st_mode) else "file"
-        points(f"before sync of a {kind}")
+        if file in edits:
+            edits.remove(file)
+            points("before sync of an edit")
         sync(file)
 
     os.open, os.rename, os.fsync = open_watched, rename_watched, sync_watched  # type: ignore[assignment]

@@ -16,6 +16,7 @@ from vibe_workflows.engine.model import (
     DeliveryMode,
     Fault,
     LineageId,
+    Observation,
     Run,
     RunId,
     RunStatus,
@@ -71,6 +72,7 @@ def a_step(
     usage: Usage = USAGE,
     model: str = "gpt-4o",
     turns: int = 2,
+    observations: tuple[Observation, ...] = (),
 ) -> Step:
     return Step(
         id=StepId(f"{run}-{number}"),
@@ -88,6 +90,7 @@ def a_step(
         turns=turns,
         model=model,
         fault=fault,
+        observations=observations,
     )
 
 

@@ -70,6 +70,7 @@ from vibe_workflows.engine.timeline.own_edits import OwnEdits
 from vibe_workflows.engine.timeline.project import Project
 
 _USAGE = Usage(input_tokens=10, output_tokens=2, cost_microusd=1)
+_MOST_PASSES = 60
 _GRANTED = ("read", "write")
 _PLAN = RunPlan(
     workflow="flow",
@@ -338,6 +339,7 @@ class _Run:
         if not self._passes:  # by now edits that a kill left half done have been settled
             self._start = dict(self._world.files)
         self._passes += 1
+        assert self._passes < _MOST_PASSES, "the script starts over for ever"
         return _Front(self._begin, self._serve)
 
     def _serve(self, session: Session) -> None:

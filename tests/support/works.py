@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from vibe_workflows.catalog.metadata import Metadata
 from vibe_workflows.cli.models import model_resolver
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
-from vibe_workflows.engine.agents.tools.registry import ToolBox, read_tools
+from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.backends.litellm import LitellmBackend, LitellmSettings
@@ -34,6 +34,7 @@ from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
 from vibe_workflows.engine.budget import Budget
 from vibe_workflows.engine.config import load_settings
 from vibe_workflows.engine.events import Event, StepRetried
+from vibe_workflows.engine.grants import DEFAULT_GRANTS
 from vibe_workflows.engine.island import open_island
 from vibe_workflows.engine.launch import RunReport
 from vibe_workflows.engine.model import (
@@ -198,6 +199,7 @@ async def open_works(
     api_bases: Mapping[str, str] | None = None,
     played: Script = lambda _request: "ok",
     clock: MockClock | None = None,
+    grants: Sequence[str] = DEFAULT_GRANTS,
 ) -> AsyncIterator[Works]:
     """Works in the project `folder`, whose models are on the server at `port` of loopback.
 
@@ -218,7 +220,7 @@ async def open_works(
         stack.push_async_callback(_close, backend)
         workspace = Workspace(folder, checker)
         tools = [WatchedTool(each, moments) for each in read_tools(workspace, PlainCommands(folder))]
-        box = ToolBox(tools)
+        box = ToolBox([*tools, *edit_tools(workspace)], grants)
         digests = FileDigests(workspace, time.time)
         resolver = model_resolver(
             load_settings(cwd=folder, environ={"HOME": str(folder), "VIBE_MODEL": TEST_MODEL}, flags={}),

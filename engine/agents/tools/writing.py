@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -20,6 +21,9 @@ from .secrets import is_temporary
 
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE_BYTES = 1 << 20
+#: How long to wait for another process, which holds the lock of a folder for a fraction of a millisecond.
+_PATIENCE_S = 1.0
+_LOOK_AGAIN_S = 0.001
 
 
 def replace_file(root: str, place: Place, data: bytes, before: bytes | None) -> None:
@@ -34,8 +38,9 @@ def replace_file(root: str, place: Place, data: bytes, before: bytes | None) -> 
                 with suppress(OSError):  # says that its process lives: see `clear_leftovers`
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _fill(file, data, old)
-                _require(place, folder, name, before)
-                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+                with _alone(folder):
+                    _require(place, folder, name, before)
+                    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
                 with suppress(FileNotFoundError):
                     os.unlink(temporary, dir_fd=folder)
@@ -49,8 +54,9 @@ def remove_file(root: str, place: Place, before: bytes, and_folders: bool) -> No
     """See `Workspace.remove`."""
     with told(place, NO_FILE):
         with open_parent(root, place) as (folder, name), _syncable(folder) as synced:
-            _require(place, folder, name, before)
-            os.unlink(name, dir_fd=folder)
+            with _alone(folder):
+                _require(place, folder, name, before)
+                os.unlink(name, dir_fd=folder)
             os.fsync(synced)
         if and_folders:
             _remove_emptied(root, place)
@@ -121,6 +127,29 @@ def _require(place: Place, folder: int, name: str, before: bytes | None) -> os.s
         if not stat.S_ISREG(os.fstat(file).st_mode) or reader.read(len(before) + 1) != before:
             raise _changed(place)
     return found
+
+
+@contextmanager
+def _alone(folder: int) -> Iterator[None]:
+    """No other process of ours replaces a file of this folder meanwhile, so that none overwrites what it never saw.
+
+    Who waits for too long goes on all the same: a lock is everybody's, and some file systems have none.
+    """
+    with _syncable(folder) as locked:
+        until = time.monotonic() + _PATIENCE_S
+        while not _is_locked(locked) and time.monotonic() < until:
+            time.sleep(_LOOK_AGAIN_S)
+        yield
+
+
+def _is_locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # as far as that can be had
+    return True
 
 
 def _changed(place: Place) -> ToolFailed:
