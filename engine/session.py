@@ -287,7 +287,7 @@ class Session:
             if call.number not in self._open:
                 continue
             step = self._next_step_id()
-            started = await retracing.start(call, step)
+            started = await retracing.start(call, step, calls[number + 1 :])
             if isinstance(started, Hit):
                 self._answer_hit(call, started)
                 return calls[number + 1 :]

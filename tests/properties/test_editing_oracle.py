@@ -311,6 +311,11 @@ TOLD_BEFORE: dict[str, tuple[Tree, Held, Story]] = {
         HELD,
         [([], KILL), ([], RUN), ([Write("a.py", HELD["a.py"])], RUN)],
     ),
+    "branches that edited and were cut off, each of which begins at the place of the other one": (
+        Several(True, (Agent("P", ((EDIT_A,),)), EDITS_B)),
+        HELD,
+        [([], Go("kill", 2)), ([], RUN)],
+    ),
 }
 
 
