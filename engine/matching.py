@@ -147,7 +147,7 @@ class Matching:
             if not self._calls.is_open(call):
                 continue
             step = self._next_step_id()
-            started = await retracing.start(call, step)
+            started = await retracing.start(call, step, calls[number + 1 :])
             if isinstance(started, Hit):
                 self._answer_hit(call, started)
                 return calls[number + 1 :]

@@ -132,12 +132,15 @@ class Retracing:
 
     # ------------------------------------------------------------ live
 
-    async def start(self, call: Waiting, step: StepId) -> Hit | tuple[Decision, Witness]:
-        """How a call without a hit runs live, as `step`, which stands from now on.
+    async def start(
+        self, call: Waiting, step: StepId, behind: Sequence[Waiting] = ()
+    ) -> Hit | tuple[Decision, Witness]:
+        """How a call without a hit runs live, as `step`, which stands from now on. `behind` are calls that start next.
 
         It may be answered all the same: by a result that is true now but for pending edits, which are then adopted.
         """
-        others = [each for each, key in self._stood.get(call.place, ()) if key != call.key]
+        keys = {call.key, *(each.key for each in behind)}  # branches of a fan-out begin at the same place
+        others = [each for each, key in self._stood.get(call.place, ()) if key not in keys]
         if replaced := self._timeline.left_over(others):
             await self._project.adopt(replaced, AdoptionCause.REPLACED, call.number, call.label)
         late = await self._late(call)
