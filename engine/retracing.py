@@ -149,7 +149,8 @@ class Retracing:
         decision, inherited = await self._live(call)
         seen = decision.cut_off.observations if decision.cut_off is not None else ()
         witness = Witness(step, call.past, seen, inherited, number=call.number, label=call.label)
-        self._timeline.own.inherit(step, witness.edits)
+        made = [edit for look in seen if (edit := look.edit) is not None]
+        self._timeline.own.inherit(step, inherited, made)
         self._timeline.stand(witness)
         self._stood.setdefault(call.place, []).append((step, call.key))
         return decision, witness
