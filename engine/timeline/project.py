@@ -124,14 +124,14 @@ class Project:
         """
         await trio.lowlevel.checkpoint_if_cancelled()  # not one edit more, whatever came before it
         async with self.lock.alone():
+            await self.claim(witness, tool.footprint(arguments))
             try:
                 plan = await tool.plan(arguments)
             except BadArguments as error:
                 return error, None
             except (ToolFailed, ToolDenied) as error:
                 return error, await self._look_at_refused(witness, tool.file(arguments))
-            await self.claim(witness, Footprint(path=plan.path))
-            before, after = await _digest(plan.before), await _digest(plan.after)
+            before, after = _digest(plan.before), _digest(plan.after)
             if before == after:
                 observation = file_observation(plan.path, before, epoch=self._epochs.next())
                 self.timeline.saw(witness, observation)
@@ -322,7 +322,7 @@ async def _outcome(tool: Tool, arguments: Mapping[str, JSON]) -> Outcome:
         return error
 
 
-async def _digest(data: bytes | None) -> str | None:
+def _digest(data: bytes | None) -> str | None:
     return None if data is None else content_digest(data)
 
 
