@@ -211,7 +211,7 @@ class Session:
     def start_live(self, call: OpenCall, decision: Decision, witness: Witness) -> None:
         request = call.request
         call.reason, call.grounds, call.witness = decision.reason, decision.grounds, witness
-        if adopted := self._project.adopted_in(decision.grounds):
+        if adopted := self._project.adoptions.adopted_in(decision.grounds):
             self._journal.runs_again(witness.id, adopted)
         item = LiveStep(
             number=call.number,
