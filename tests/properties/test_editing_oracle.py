@@ -24,7 +24,7 @@ from tests.support.memory_folder import memory_folder
 from tests.support.reuse_world import CONTENTS, PATHS
 from tests.support.zygotes import zygote as zygote
 from vibe_workflows.engine.errors import VibeError
-from vibe_workflows.engine.model import Cause, Edit, Observation, RunStatus
+from vibe_workflows.engine.model import Cause, Edit, Observation, RunStatus, StepId
 from vibe_workflows.engine.ports import PlannedEdit, Record
 from vibe_workflows.engine.retracing import Retracing
 from vibe_workflows.engine.store.histories import Histories
