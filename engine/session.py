@@ -127,6 +127,7 @@ class Session:
         self._waiting: list[OpenCall] = []  # calls since the last plan
         self._live_next: list[OpenCall] = []  # found no stored answer, and start when none is left to hand over
         self._places: dict[tuple[str, StepKey], int] = {}
+        self._time_passed = True  # since the last look at edited files: stored answers are given in no time
         self._looking = False
         self._quiet_again: int | None = None  # an `idle` that came during a look at the workspace
         self._last_call = 0  # the latest that came
@@ -260,7 +261,9 @@ class Session:
         """As `_plan`, where steps edit files: with each answer that is given, others may come to hold or not."""
         assert self._retracing is not None
         async with self._project.lock.alone():
-            await self._project.refresh()
+            if self._time_passed and (batch or self._live_next):
+                self._time_passed = False
+                await self._project.refresh()
             waiting, self._live_next = self._still_open([*self._live_next, *batch]), []
             for call, hit in await self._retracing.hits(waiting):
                 self._answer_hit(call, hit)
@@ -359,6 +362,7 @@ class Session:
 
     def _start_live(self, call: OpenCall, decision: Decision, witness: Witness) -> None:
         """Begin the step that `witness` is of, which stands already."""
+        self._time_passed = True
         request = call.request
         call.reason, call.grounds, call.witness = decision.reason, decision.grounds, witness
         item = LiveStep(
@@ -398,6 +402,7 @@ class Session:
 
     def _deliver(self, call: OpenCall, outcome: StepOutcome) -> None:
         """The step is durable: tell the script, unless it no longer waits."""
+        self._time_passed = True
         if call.number not in self._open:
             return
         self._close_call(call)
