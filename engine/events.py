@@ -132,7 +132,7 @@ class FileEdited(_Event, frozen=True, tag="file_edited"):
     again: bool = False
 
 
-class Adoption(StrEnum):
+class AdoptionCause(StrEnum):
     """Why edits of an earlier run became plain contents; `number` and `label` are of the step that it is about."""
 
     LIVE = "live"  # the step runs live, and looks at the files or edits them
@@ -145,7 +145,7 @@ class EditsAdopted(_Event, frozen=True, tag="edits_adopted"):
     """Edits of earlier steps of this workflow count as plain contents of the project from now on."""
 
     paths: tuple[str, ...]
-    why: Adoption
+    why: AdoptionCause
     editors: tuple[str, ...] = ()  # labels of the steps that made the edits, their ids where they have none
     run: str = ""  # whose undo takes these edits back
     number: int = 0

@@ -11,7 +11,7 @@ from .model import NO_USAGE, Delivery, DeliveryMode, Fault, RunId, Step, StepId,
 from .ports import EventSink, Record, RunEvent, Store, StoredStep
 
 if TYPE_CHECKING:
-    from .session import OpenCall
+    from .open_calls import OpenCall
     from .step import LiveStep, StepOutcome
 
 _NO_FAULT = Fault(type="", message="")

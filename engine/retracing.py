@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 
 from .errors import ToolDenied, ToolFailed
-from .events import Adoption
+from .events import AdoptionCause
 from .model import Cause, Edit, Grounds, StepId, StepKey
 from .ports import CutOffStep, OwnStep, StoredStep
 from .reuse import Asking, Decision, Reuse, going_on
@@ -142,14 +142,15 @@ class Retracing:
         keys = {call.key, *(each.key for each in behind)}  # branches of a fan-out begin at the same place
         others = [each for each, key in self._stood.get(call.place, ()) if key not in keys]
         if replaced := self._timeline.left_over(others):
-            await self._project.adopt(replaced, Adoption.REPLACED, call.number, call.label)
+            await self._project.adopt(replaced, AdoptionCause.REPLACED, call.number, call.label)
         late = await self._late(call)
         if late is not None:
             return late
         decision, inherited = await self._live(call)
         seen = decision.cut_off.observations if decision.cut_off is not None else ()
         witness = Witness(step, call.past, seen, inherited, number=call.number, label=call.label)
-        self._timeline.own.inherit(step, witness.edits)
+        made = [edit for look in seen if (edit := look.edit) is not None]
+        self._timeline.own.inherit(step, inherited, made)
         self._timeline.stand(witness)
         self._stood.setdefault(call.place, []).append((step, call.key))
         return decision, witness
@@ -161,7 +162,7 @@ class Retracing:
             if await self._timeline.true_now(witness, ()) is not None:
                 continue
             touched = {path for seen in sample.observations for path in self._timeline.touched(seen)}
-            await self._project.adopt(touched, Adoption.TRUE_NOW, call.number, call.label)
+            await self._project.adopt(touched, AdoptionCause.TRUE_NOW, call.number, call.label)
             if await self._apply(call, witness):
                 self._stand(call, sample, witness)
                 return Hit(stored=sample, witness=witness, applied=bool(witness.edits))

@@ -8,7 +8,7 @@ from typing import assert_never
 import msgspec
 
 from vibe_workflows.engine.events import (
-    Adoption,
+    AdoptionCause,
     ContextShortened,
     EditsAdopted,
     Event,
@@ -86,13 +86,13 @@ def edits_adopted(event: EditsAdopted) -> str:
         f". For the {'files' if several else 'file'} of before: stop it, {undo}, and run again" if event.run else ""
     )
     match event.why:
-        case Adoption.LIVE:
+        case AdoptionCause.LIVE:
             return f"{who} runs on {now}{before}"
-        case Adoption.REPLACED:
+        case AdoptionCause.REPLACED:
             return f"{who} was changed, and runs on {now}{before}"
-        case Adoption.TRUE_NOW:
+        case AdoptionCause.TRUE_NOW:
             return f"{who} holds for {now}"
-        case Adoption.LEFT:
+        case AdoptionCause.LEFT:
             back = f"; {undo} takes that back" if event.run else ""
             return f"{files} {'stay' if several else 'stays'} {so}{back}"
         case _:

@@ -8,7 +8,8 @@ A hand edit, or that of another workflow, shows as a break and ends the tail. A 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from ..model import Change, Edit, StepId
@@ -29,6 +30,7 @@ class OwnEdits:
     def __init__(self, steps: Mapping[StepId, Iterable[Edit]], present: Mapping[str, str | None]) -> None:
         self.present: Contents = dict(present)
         self.steps = {step: tuple(edits) for step, edits in steps.items()}
+        self._inherited: dict[StepId, tuple[Edit, ...]] = {}  # by steps of this run
         self._chains: dict[str, list[Edit]] = {}
         for edit in sorted({edit for edits in self.steps.values() for edit in edits}, key=lambda edit: edit.epoch):
             self._chains.setdefault(edit.change.path, []).append(edit)
@@ -40,8 +42,13 @@ class OwnEdits:
 
     def begin(self) -> None:
         """The tail, for a script that starts: of all edits known so far, without those that were adopted."""
-        candidates = {edit.epoch for edits in self.steps.values() for edit in edits} - self._adopted
+        candidates = {edit.epoch for edits in self._wholes for edit in edits} - self._adopted
         self._close(candidates | self._by_hand)
+
+    @property
+    def _wholes(self) -> Iterable[tuple[Edit, ...]]:
+        """Edits that are own edits together, or not at all."""
+        return chain(self.steps.values(), self._inherited.values())
 
     @property
     def tracked(self) -> bool:
@@ -105,14 +112,25 @@ class OwnEdits:
         self._by_hand.add(epoch)
         self._append((Edit(epoch=epoch, change=Change(path=path, before=before, after=digest)),))
 
-    def inherit(self, step: StepId, edits: Iterable[Edit]) -> None:
-        """A step that begins owns these edits of an earlier attempt."""
-        self.steps[step] = tuple(edits)
+    def inherit(self, step: StepId, inherited: Sequence[Edit], made: Sequence[Edit]) -> None:
+        """A step that begins owns these edits, of an earlier attempt or of one that it goes on with, from now on.
 
-    def disown(self, step: StepId, edits: Iterable[Edit]) -> None:
-        """Some of a step's edits are not its own any more."""
-        lost = {edit.epoch for edit in edits}
-        self.steps[step] = tuple(edit for edit in self.steps.get(step, ()) if edit.epoch not in lost)
+        Those that it `made` itself stay its own where it loses those that it `inherited`.
+        """
+        if not inherited and not made:
+            return
+        taken = {edit.epoch for edit in (*inherited, *made)}
+        for groups in (self.steps, self._inherited):
+            for other, edits in groups.items():
+                groups[other] = tuple(edit for edit in edits if edit.epoch not in taken)
+        self.steps[step] = tuple(made)
+        self._inherited[step] = tuple(inherited)
+
+    def disinherit(self, step: StepId) -> None:
+        """What a step inherited is plain contents from now on."""
+        lost = {edit.epoch for edit in self._inherited.pop(step, ())}
+        self.give_up(lost)
+        self._adopted |= lost
 
     def _append(self, edits: tuple[Edit, ...]) -> None:
         """The last of some edits, which are those of one step so far, goes to the end of its chain."""
@@ -159,7 +177,7 @@ class OwnEdits:
         while True:
             tails = {path: self._unbroken(path, candidates) for path in self._chains}
             tail = {edit.epoch for edits in tails.values() for edit in edits}
-            for edits in self.steps.values():
+            for edits in self._wholes:
                 if not all(edit.epoch in tail for edit in edits):
                     tail.difference_update(edit.epoch for edit in edits)
             if tail == candidates:

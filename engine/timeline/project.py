@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ..agents.tools.arguments import BadArguments
 from ..errors import ToolDenied, ToolFailed
-from ..events import Adoption, EditsAdopted, FileEdited, ScriptRestarted
+from ..events import AdoptionCause, EditsAdopted, FileEdited, ScriptRestarted
 from ..journal import Journal
 from ..keys import content_digest
 from ..model import JSON, Change, FilePart, Grounds, Observation, RunId
@@ -108,7 +108,7 @@ class Project:
         """Adopt the pending edits that a live step is about to touch. Nobody may edit meanwhile."""
         paths = self.timeline.pending_below(footprint)
         if paths:
-            await self.adopt(paths, Adoption.LIVE, witness.number, witness.label)
+            await self.adopt(paths, AdoptionCause.LIVE, witness.number, witness.label)
 
     async def _claim(self, witness: Witness, footprint: Footprint | None) -> None:
         if self.timeline.pending_below(footprint):
@@ -267,7 +267,7 @@ class Project:
 
     # ------------------------------------------------------------ adoption
 
-    async def adopt(self, paths: Iterable[str], why: Adoption, number: int = 0, label: str = "") -> None:
+    async def adopt(self, paths: Iterable[str], why: AdoptionCause, number: int = 0, label: str = "") -> None:
         """Make pending edits plain contents, for the call of that number. Where an answer does not hold any more, the
         script starts over.
 
@@ -297,7 +297,7 @@ class Project:
             return
         async with self.lock.alone():
             if pending := self.timeline.pending:
-                await self.adopt(pending, Adoption.LEFT)
+                await self.adopt(pending, AdoptionCause.LEFT)
 
     def adopted_in(self, grounds: Grounds | None) -> set[str]:
         """The adopted files that a decision to run live stood on."""

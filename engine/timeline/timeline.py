@@ -128,6 +128,7 @@ class Timeline:
         """A step does not go on with the one that it was to: it has only the edits of that one, and saw only `seen`."""
         witness.inherited = tuple(edit for edit in witness.edits if edit.epoch not in {each.epoch for each in seen})
         witness.observations = list(seen)
+        self.own.inherit(witness.id, witness.inherited, ())
         witness.placed = None
         self._unplaced.append(witness)
 
@@ -248,8 +249,7 @@ class Timeline:
 
     def _disinherit(self, witness: Witness) -> None:
         """Edits of failed attempts are a step's own only as long as all of them are retraced."""
-        self.own.disown(witness.id, witness.inherited)
-        self.own.give_up(edit.epoch for edit in witness.inherited)
+        self.own.disinherit(witness.id)
         self._held.difference_update(edit.epoch for edit in witness.inherited)
         witness.inherited = ()
         witness.placed = None

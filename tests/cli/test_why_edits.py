@@ -15,7 +15,7 @@ from vibe_workflows.cli.edits import Edits, edits_of
 from vibe_workflows.cli.main import main
 from vibe_workflows.cli.render.happenings import edits_adopted, script_restarted
 from vibe_workflows.engine.errors import Refused
-from vibe_workflows.engine.events import Adoption, EditsAdopted, ScriptRestarted
+from vibe_workflows.engine.events import AdoptionCause, EditsAdopted, ScriptRestarted
 from vibe_workflows.engine.launch import RunReport
 from vibe_workflows.engine.model import FinishReason, ModelReply, ModelRequest, Role, ToolRequest, Usage
 
@@ -260,13 +260,13 @@ def test_a_step_that_was_taken_out_leaves_its_edits_and_the_run_says_so(told: To
 @pytest.mark.parametrize(
     ("why", "line"),
     [
-        (Adoption.LIVE, "#2 b runs on x and y as they lie"),
-        (Adoption.REPLACED, "#2 b was changed, and runs on x and y as they lie"),
-        (Adoption.TRUE_NOW, "#2 b holds for x and y as they lie"),
-        (Adoption.LEFT, "x and y stay as they lie"),
+        (AdoptionCause.LIVE, "#2 b runs on x and y as they lie"),
+        (AdoptionCause.REPLACED, "#2 b was changed, and runs on x and y as they lie"),
+        (AdoptionCause.TRUE_NOW, "#2 b holds for x and y as they lie"),
+        (AdoptionCause.LEFT, "x and y stay as they lie"),
     ],
 )
-def test_an_adoption_is_told_also_where_nobody_knows_whose_edits_they_were(why: Adoption, line: str) -> None:
+def test_an_adoption_is_told_also_where_nobody_knows_whose_edits_they_were(why: AdoptionCause, line: str) -> None:
     assert edits_adopted(EditsAdopted(at=0.0, paths=("x", "y"), why=why, number=2, label="b")) == line
 
 

@@ -24,8 +24,8 @@ from tests.support.memory_folder import memory_folder
 from tests.support.reuse_world import Tree
 
 #: Kills at random moments. test_edit_kill.py has more, of steps that read as well.
-MOMENTS = int(os.environ.get("VIBE_CRASH_MOMENTS", "60"))
-KILLS_A_STORY = 15
+MOMENTS = int(os.environ.get("VIBE_CRASH_MOMENTS", "40"))
+KILLS_A_STORY = 10
 
 #: Points that come again and again while a run is at work.
 OFTEN = (

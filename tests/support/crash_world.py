@@ -17,6 +17,7 @@ from typing import Any
 from tests.support.fork_server import Server, fork_server
 from tests.support.reuse_world import FLOW, Asked, Expected, Oracle, Tree, answer_to, source_of
 from vibe_workflows.engine.store.origin import StoreOrigins
+from vibe_workflows.engine.store.references import REFERENCES
 from vibe_workflows.engine.store.soundness import examine
 
 
@@ -197,6 +198,8 @@ class CrashedProject:
         else:
             assert counted == self.course.steps
         assert self.committed == self.needed
+        health = examine(self.store, StoreOrigins(self.folder / "home"))
+        assert health.sound, health.problems
 
     def committed_turns(self) -> Counter[str]:
         """From a copy, so that the next run finds what the killed one left: its log, and locks that nobody holds."""
@@ -207,11 +210,7 @@ class CrashedProject:
                 if (file := self.store.with_name("vibe.db" + suffix)).exists():
                     shutil.copy(file, copy)
             with closing(sqlite3.connect(Path(copy) / "vibe.db")) as connection:
-                turns = sound_turns(connection)
-            if turns:
-                health = examine(Path(copy) / "vibe.db", StoreOrigins(Path(copy)))
-                assert health.sound, health.problems
-            return turns
+                return sound_turns(connection)
 
     def left_behind(self) -> set[str]:
         """Every file of the project and of the user's own folders, by name."""
@@ -225,6 +224,8 @@ def sound_turns(connection: sqlite3.Connection) -> Counter[str]:
     if connection.execute("PRAGMA user_version").fetchone() == (0,):
         assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,), "half a store"
         return Counter()
+    dangling = {each for each in REFERENCES if connection.execute(each.dangling).fetchone() != (0,)}
+    assert not dangling, "rows name others that are not there"
     halves = connection.execute(
         "SELECT count(*) FROM steps WHERE status = 'completed' "
         "AND kind = 'agent' "  # what a tool edited is stored with its answer, before that is delivered

@@ -128,11 +128,13 @@ def test_the_tail_is_the_largest_that_holds_steps_as_a_whole(
 
 def _act(own: OwnEdits, model: Model, act: str, what: object, epoch: int) -> None:
     match act, what:
-        case "made", (str() as step, str() as path, _, after) if model.present.get(path) != after:
+        case "made", (str() as step, str() as path, _, None | str() as after) if model.present.get(path) != after:
             edit = Edit(epoch=epoch, change=Change(path=path, before=model.present.get(path), after=after))
             own.made(StepId(step), edit)
             model.add(edit, StepId(step))
-        case "found", (_, str() as path, _, after) if path in own.present and own.present[path] != after:
+        case "found", (_, str() as path, _, None | str() as after) if (
+            path in own.present and own.present[path] != after
+        ):
             edit = Edit(epoch=epoch, change=Change(path=path, before=own.present[path], after=after))
             own.found(path, after, epoch)
             model.add(edit, None)
@@ -158,17 +160,19 @@ def _compare(own: OwnEdits, model: Model) -> None:
         assert own.pending(held) == waiting
 
 
-def test_edits_that_a_step_inherits_stand_and_fall_with_its_own() -> None:
-    first = Edit(epoch=1, change=Change(path="a.py", before=None, after="x"))
-    second = Edit(epoch=2, change=Change(path="b.py", before=None, after="x"))
-    own = OwnEdits({STEPS[0]: [first]}, {"a.py": "x"})
-    own.inherit(STEPS[1], [first])
-    own.made(STEPS[1], second)
-    assert own.tail == {1, 2}
-    own.found("a.py", "by hand", 3)
-    assert own.tail == {1, 2, 3}, "somebody wrote over it while the run was on: that comes after it"
-    own.give_up([1])
-    assert own.tail == {3}
-    own.disown(STEPS[1], [first])
+def test_what_a_step_inherited_is_lost_as_a_whole_and_what_it_made_is_not() -> None:
+    inherited = [
+        Edit(epoch=1, change=Change(path="a.py", before=None, after="x")),
+        Edit(epoch=2, change=Change(path="b.py", before=None, after="x")),
+    ]
+    over_it = Edit(epoch=3, change=Change(path="b.py", before="x", after="y"))
+    made = Edit(epoch=4, change=Change(path="a.py", before="x", after="y"))
+    own = OwnEdits({STEPS[0]: inherited, STEPS[1]: [over_it]}, {"a.py": "x", "b.py": "y"})
+    own.inherit(STEPS[2], inherited, [])
+    own.made(STEPS[2], made)
+    assert own.tail == {1, 2, 3, 4}
+    assert own.adopt(["b.py"], held=[1, 2, 4])
+    assert own.tail == {4}
+    own.disinherit(STEPS[2])
     own.begin()
-    assert own.tail == {3}, "what was given up stays so"
+    assert own.tail == {4}, "what became plain contents stays so"

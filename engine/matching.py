@@ -1,0 +1,199 @@
+"""Stored or live: finds what answers the calls that wait, while the script is quiet.
+
+As long as nobody edits, what the replays found decides a whole batch without an await. Where steps edit files, each
+answer that is given may make others hold or not: then the project is held meanwhile (`retracing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import trio
+
+from .model import Cause, Grounds, Observation, StepId
+from .observe import Replayer
+from .open_calls import OpenCall
+from .ports import StoredStep
+from .retracing import Hit, Retracing
+from .reuse import Decision, Reuse
+from .timeline.project import Project
+from .timeline.timeline import Witness
+
+_RETRACED = "stored: nothing that it depends on has changed"
+_APPLIED = "stored: all that it saw is true now, and its edits were made again"
+_UNKNOWN_ORIGIN = Decision(
+    stored=None,
+    reason="live: the origin of the store is not known, so it answers nothing",
+    grounds=Grounds(cause=Cause.STORE_OF_UNKNOWN_ORIGIN),
+)
+
+
+class Calls(Protocol):
+    """What is done with the calls of one script."""
+
+    def is_open(self, call: OpenCall) -> bool:
+        """False once it was cancelled."""
+        ...
+
+    @property
+    def stored(self) -> int:
+        """Stored answers given so far."""
+        ...
+
+    def answer_stored(self, call: OpenCall, step: StoredStep, witness: Witness, *, applied: bool = False) -> None: ...
+
+    def start_live(self, call: OpenCall, decision: Decision, witness: Witness) -> None:
+        """Begin the step that `witness` is of, which stands already."""
+        ...
+
+    def hand_over(self, last_call: int) -> None:
+        """Let the script have stored answers; `last_call` was the last one that was looked up."""
+        ...
+
+    def at_rest(self) -> None:
+        """Nothing stored is left to hand over, and the live steps have begun."""
+        ...
+
+
+class Matching:
+    """Of one script. `reuse` is None where the store answers nothing."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        *,
+        reuse: Reuse | None,
+        retracing: Retracing | None,
+        replayer: Replayer,
+        project: Project,
+        nursery: trio.Nursery,
+        next_step_id: Callable[[], StepId],
+    ) -> None:
+        self._calls = calls
+        self._reuse = reuse
+        self._retracing = retracing
+        self._replayer = replayer
+        self._project = project
+        self._timeline = project.timeline
+        self._nursery = nursery
+        self._next_step_id = next_step_id
+        self._live_next: list[OpenCall] = []  # found no stored answer, and start when none is left to hand over
+
+    def match(self, batch: list[OpenCall], taken: int, last_call: int, over: Callable[[], None]) -> bool:
+        """Match new calls; `taken` stored answers were handed over, `last_call` is the latest that came.
+
+        False: it takes a while, and calls `over` when it is done. Until then no other batch is to be given.
+        """
+        if not self._plain(batch):
+            self._nursery.start_soon(self._retrace, batch, taken, last_call, over)
+        elif self._unknown(batch):
+            self._nursery.start_soon(self._look, batch, taken, last_call, over)
+        else:
+            self._plan(batch, taken, last_call)
+            return True
+        return False
+
+    def _plain(self, batch: Sequence[OpenCall]) -> bool:
+        """Whether nothing that may count for these calls, and those that are to start, has edited any file."""
+        if self._reuse is None:
+            return True
+        if not self._timeline.plain or any(call.decision is None for call in self._live_next):
+            return False  # such a call was left over where another one's results had edited files
+        return not any(self._reuse.edited(call) for call in (*batch, *self._live_next))
+
+    def _unknown(self, batch: Sequence[OpenCall]) -> list[tuple[Observation, ...]]:
+        if self._reuse is None:
+            return []
+        return [
+            observations
+            for call in batch
+            for observations in self._reuse.observations(call)
+            if not self._replayer.knows(observations)
+        ]
+
+    async def _look(self, batch: list[OpenCall], taken: int, last_call: int, over: Callable[[], None]) -> None:
+        """Find out what a plan needs to know of the workspace; then plan."""
+        async with self._project.lock.shared():
+            for observations in self._unknown(batch):
+                await self._replayer.holds(observations)
+        if not self._plain(batch):  # a live step has edited something while this waited
+            await self._retrace(batch, taken, last_call, over)
+            return
+        self._plan(self._still_open(batch), taken, last_call)
+        over()
+
+    async def _retrace(self, batch: list[OpenCall], taken: int, last_call: int, over: Callable[[], None]) -> None:
+        """As `_plan`, where steps edit files: with each answer that is given, others may come to hold or not."""
+        assert self._retracing is not None
+        async with self._project.lock.alone():
+            await self._project.refresh()
+            waiting, self._live_next = self._still_open([*self._live_next, *batch]), []
+            for call, hit in await self._retracing.hits(waiting):
+                self._answer_hit(call, hit)
+            left = self._still_open(waiting)
+            if taken >= self._calls.stored:
+                left = await self._start(self._retracing, left)
+        self._live_next = [*left, *self._live_next]
+        if taken < self._calls.stored:
+            self._calls.hand_over(last_call)
+        else:
+            self._calls.at_rest()
+        over()
+
+    async def _start(self, retracing: Retracing, calls: list[OpenCall]) -> list[OpenCall]:
+        """Start these calls, until one finds an answer after all. Gives those that are left."""
+        for number, call in enumerate(calls):
+            if not self._calls.is_open(call):
+                continue
+            step = self._next_step_id()
+            started = await retracing.start(call, step, calls[number + 1 :])
+            if isinstance(started, Hit):
+                self._answer_hit(call, started)
+                return calls[number + 1 :]
+            decision, witness = started
+            self._calls.start_live(call, decision, witness)
+        return []
+
+    def _answer_hit(self, call: OpenCall, hit: Hit) -> None:
+        if self._calls.is_open(call):
+            call.reason = _APPLIED if hit.applied else _RETRACED
+            call.grounds = Grounds(
+                cause=Cause.SAME_PLACE if hit.stored.place == call.place else Cause.OLDEST, step=hit.stored.id
+            )
+            self._calls.answer_stored(call, hit.stored, hit.witness, applied=hit.applied)
+
+    def _plan(self, batch: list[OpenCall], taken: int, last_call: int) -> None:
+        """Answer what the store can, and let the child hand that over; start the others when nothing of it is left.
+
+        Live steps wait for that moment, or they would take samples from calls that a stored answer leads to.
+        """
+        for call, decision in zip(batch, self._decide(batch), strict=True):
+            call.decision = decision
+            if (stored := decision.stored) is not None:
+                call.reason, call.grounds = decision.reason, decision.grounds
+                witness = Witness(stored.id, call.past, stored.observations, number=call.number, label=call.label)
+                self._timeline.stand(witness)
+                self._calls.answer_stored(call, stored, witness)
+            else:
+                self._live_next.append(call)
+        if taken < self._calls.stored:
+            self._calls.hand_over(last_call)
+            return
+        starting, self._live_next = self._still_open(self._live_next), []
+        for call in starting:
+            assert call.decision is not None
+            seen = () if call.decision.cut_off is None else call.decision.cut_off.observations
+            witness = Witness(self._next_step_id(), call.past, seen, number=call.number, label=call.label)
+            self._timeline.stand(witness)
+            self._calls.start_live(call, call.decision, witness)
+        self._calls.at_rest()
+
+    def _still_open(self, calls: Sequence[OpenCall]) -> list[OpenCall]:
+        """Those that nobody has cancelled meanwhile."""
+        return [call for call in calls if self._calls.is_open(call)]
+
+    def _decide(self, batch: list[OpenCall]) -> list[Decision]:
+        if self._reuse is None:
+            return [_UNKNOWN_ORIGIN] * len(batch)
+        return self._reuse.decide(batch, self._replayer.changed)
