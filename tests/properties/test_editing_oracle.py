@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from tests.support.editing_scripts import EDITS, LOOKS, Agent, Direct, Leaf, Several, Tree, in_one_way, leaves_of
 from tests.support.editing_world import OTHER_FLOW, Files, Outcome, World, files_in
-from tests.support.explained import check_nothing_needless, explain, is_refused
+from tests.support.explained import explain
+from tests.support.explained_answers import check_nothing_needless, is_refused
 from tests.support.memory_folder import memory_folder
 from tests.support.reuse_world import CONTENTS, PATHS
 from tests.support.zygotes import zygote as zygote
