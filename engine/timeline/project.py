@@ -140,6 +140,7 @@ class Project:
         """What an edit that came to nothing has seen: the file."""
         if path is None:
             return None
+        await self.claim(witness, self._files.state.footprint({"path": path}))
         outcome = await _outcome(self._files.state, {"path": path})
         observation = observation_of(self._files.state, {"path": path}, outcome, epoch=self._epochs.next())
         self.timeline.saw(witness, observation)

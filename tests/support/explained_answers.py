@@ -1,0 +1,133 @@
+"""What a run was answered, and whether it had to ask: from its rows in the store alone."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import trio
+
+from tests.support.editing_scripts import (
+    DEEDS,
+    Agent,
+    Place,
+    Several,
+    Tree,
+    filled,
+    prompt_of,
+)
+from tests.support.editing_world import Files, Outcome, World
+from tests.support.explained_order import may_see
+from tests.support.replica import replica
+from tests.support.told_steps import Told, Unexplained
+from vibe_workflows.engine.model import Change
+from vibe_workflows.engine.ports import StoredStep
+
+
+class _Fails(Exception):
+    pass
+
+
+def is_refused(outcome: Outcome) -> bool:
+    """Whether a mistake of the script ended the run, which cancels what is at work: here, a file that is not there."""
+    error = outcome.report.error
+    return error is not None and error.type == "SetupError"
+
+
+def check_answers(outcome: Outcome, told: Sequence[Told]) -> None:
+    """The steps were asked what the script asks after those answers, and the result is what comes of them."""
+    by_place = {each.place: each for each in told}
+    used: set[Place] = set()
+
+    def go(node: Tree, came: str, place: Place) -> str:
+        if isinstance(node, Several):
+            if not node.together:
+                for number, part in enumerate(node.parts):
+                    came = go(part, came, (*place, number))
+                return came
+            each = [_or_none(partial(go, part, came, (*place, number))) for number, part in enumerate(node.parts)]
+            if all(one is None for one in each):
+                raise _Fails
+            return "|".join(str(one) for one in each)
+        used.add(place)
+        if place not in by_place:
+            raise Unexplained(f"nothing was delivered at {place}")
+        return _answer_of(by_place[place], came)
+
+    try:
+        result: str | None = go(outcome.tree, "", ())
+    except _Fails:
+        result = None
+    given = None if outcome.report.result is None else json.loads(outcome.report.result)
+    if result != given:
+        raise Unexplained(f"the result is {given}, and {result} comes of the answers")
+    if used != by_place.keys():
+        raise Unexplained(f"steps were delivered that the script does not come to: {by_place.keys() - used}")
+
+
+def _or_none(ask: Callable[[], str]) -> str | None:
+    try:
+        return ask()
+    except _Fails:
+        return None
+
+
+def _answer_of(told: Told, came: str) -> str:
+    spec = json.loads(told.step.spec)
+    leaf = told.leaf
+    asked: Any
+    wanted: Any
+    if isinstance(leaf, Agent):
+        asked, wanted = spec["prompt"], prompt_of(leaf, came)
+    else:
+        asked = {name: value for name, value in spec["arguments"].items() if name in DEEDS[leaf.deed][1]}
+        wanted = filled(leaf.deed, leaf.name + (came if leaf.takes else ""))
+    if asked != wanted:
+        raise Unexplained(f"the step at {told.place} was asked {asked}, and not {wanted}")
+    if not told.completed:
+        raise _Fails
+    result = json.loads(told.step.result or "null")
+    return result if isinstance(leaf, Agent) else json.dumps(result, sort_keys=True)
+
+
+# ---------------------------------------------------------------- needless calls
+
+
+def check_nothing_needless(world: World, outcome: Outcome) -> None:
+    """No step began while an unused answer to what it was asked was true on the files as they lay.
+
+    Answers that edits of this run before it may have made true, or untrue, are left out: nobody knows when they were
+    judged.
+    """
+    run = outcome.report.run
+    if not outcome.model.began:
+        return
+    samples = world.samples_before(run.id)
+    with world.store() as reader:
+        used = {each.step.id for each in reader.deliveries(run.id)}
+        after = {seen.change.after for sample in samples for seen in sample.observations if seen.change}
+        contents = {digest: None if digest is None else reader.contents(digest) for digest in after}
+    for began in outcome.model.began:
+        edited = {path for path in {*began.files, *outcome.before} if began.files.get(path) != outcome.before.get(path)}
+        for sample in samples:
+            if sample.id in used or sample.inherited or json.loads(sample.spec).get("prompt") != began.prompt:
+                continue
+            if run.horizon is not None and sample.finished_at < run.horizon:
+                continue
+            changes = [Change(path=path, before=None, after="") for path in edited]
+            if any(may_see(seen, change) for seen in sample.observations for change in changes):
+                continue
+            if trio.run(_is_true, sample, began.files, contents):
+                raise Unexplained(f"a needless call: {sample.id} was true when it was made")
+
+
+async def _is_true(sample: StoredStep, files: Files, contents: Mapping[str | None, bytes | None]) -> bool:
+    """Whether all that a step saw holds on these files, in order, over its own edits."""
+    with replica(files) as project:
+        for seen in {seen.epoch: seen for seen in sample.observations}.values():  # each of them once
+            _, digest = await project.look(seen.tool, json.loads(seen.arguments))
+            if digest != seen.digest:
+                return False
+            if seen.change is not None:
+                project.write(seen.change.path, contents[seen.change.after])
+    return True

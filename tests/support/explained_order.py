@@ -1,0 +1,76 @@
+"""Whether the script's order and that of the epochs go round in a circle."""
+
+import json
+from collections.abc import Sequence
+
+from tests.support.editing_scripts import (
+    Agent,
+    Leaf,
+    Tree,
+    comes_before,
+)
+from tests.support.told_steps import Moment, Told, Unexplained
+from vibe_workflows.engine.model import Change, Edit, Observation
+
+
+def check_order(tree: Tree, told: Sequence[Told]) -> None:
+    """Each step's own order, the script's order, and that of the epochs where two meet at a file."""
+    nodes: list[tuple[Told, int, int, Observation | Edit]] = []
+    for each in told:
+        nodes += [(each, edit.epoch, -100, edit) for edit in each.inherited]
+        nodes += [(each, moment.epoch, _turn_of(each.leaf, moment), moment.seen) for moment in each.moments]
+    after: dict[int, set[int]] = {number: set() for number in range(len(nodes))}
+    for one, (step, epoch, turn, what) in enumerate(nodes):
+        for two, (other, later, its_turn, its) in enumerate(nodes):
+            if step is other:
+                comes_first = turn < its_turn
+            else:
+                comes_first = comes_before(tree, step.place, other.place) or (epoch < later and _meet(what, its))
+            if comes_first:
+                after[one].add(two)
+    _check_no_circle(after)
+
+
+def _turn_of(leaf: Leaf, moment: Moment) -> int:
+    if not isinstance(leaf, Agent) or moment.deed is None:
+        return moment.number
+    first = 0
+    for number, turn in enumerate(leaf.turns):
+        first += len(turn)
+        if moment.number < first:
+            return number
+    raise AssertionError("a step made more calls than its model asked for")
+
+
+def _meet(one: Observation | Edit, two: Observation | Edit) -> bool:
+    changes = [each.change for each in (one, two)]
+    return any(
+        change is not None and may_see(other, change) for change, other in ((changes[0], two), (changes[1], one))
+    )
+
+
+def may_see(what: Observation | Edit, change: Change) -> bool:
+    """Whether what a look shows can depend on that change."""
+    if isinstance(what, Edit):
+        return what.change.path == change.path
+    arguments = json.loads(what.arguments)
+    came_or_went = change.before is None or change.after is None
+    match what.tool:
+        case "glob":
+            return came_or_went and change.path.endswith(".py")
+        case "list_files":
+            return came_or_went
+        case "grep":
+            return change.path.startswith(arguments.get("path", ""))
+        case _:
+            return bool(arguments["path"] == change.path)
+
+
+def _check_no_circle(after: dict[int, set[int]]) -> None:
+    left = dict(after)
+    while left:
+        last = [node for node, following in left.items() if not following & left.keys()]
+        if not last:
+            raise Unexplained("the order of the script and that of the edits go round in a circle")
+        for node in last:
+            del left[node]
