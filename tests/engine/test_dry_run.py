@@ -298,3 +298,17 @@ def test_the_sum_has_no_cost_where_one_price_is_unknown(project: RunProject) -> 
     found = project.dry_run(FLOW)
     assert found.estimate.cost_microusd is None
     assert found.estimate.input_tokens == sum(each.estimate.input_tokens for each in found.live)
+
+
+def test_a_tool_that_edits_is_live_and_costs_nothing(project: RunProject) -> None:
+    source = body("return await tool('write_file', path='a.txt', content='text')")
+    report = project.dry_run(source, flags={"allow": "write"})
+    (coming,) = report.live
+    estimate = coming.estimate
+    assert (coming.label, estimate.input_tokens, estimate.output_tokens, estimate.cost_microusd) == (
+        "write_file",
+        0,
+        0,
+        0,
+    )
+    assert not (project.folder / "a.txt").exists()
