@@ -79,6 +79,11 @@ class Matching:
         self._nursery = nursery
         self._next_step_id = next_step_id
         self._live_next: list[OpenCall] = []  # found no stored answer, and start when none is left to hand over
+        self._time_passed = True  # since the last look at edited files: stored answers are given in no time
+
+    def time_passed(self) -> None:
+        """A live step was at work: a person may have edited files meanwhile."""
+        self._time_passed = True
 
     def match(self, batch: list[OpenCall], taken: int, last_call: int, over: Callable[[], None]) -> bool:
         """Match new calls; `taken` stored answers were handed over, `last_call` is the latest that came.
@@ -127,7 +132,9 @@ class Matching:
         """As `_plan`, where steps edit files: with each answer that is given, others may come to hold or not."""
         assert self._retracing is not None
         async with self._project.lock.alone():
-            await self._project.refresh()
+            if self._time_passed and (batch or self._live_next):
+                self._time_passed = False
+                await self._project.refresh()
             waiting, self._live_next = self._still_open([*self._live_next, *batch]), []
             for call, hit in await self._retracing.hits(waiting):
                 self._answer_hit(call, hit)

@@ -142,7 +142,7 @@ class Retracing:
         keys = {call.key, *(each.key for each in behind)}  # branches of a fan-out begin at the same place
         others = [each for each, key in self._stood.get(call.place, ()) if key not in keys]
         if replaced := self._timeline.left_over(others):
-            await self._project.adopt(replaced, AdoptionCause.REPLACED, call.number, call.label)
+            await self._project.adoptions.adopt(replaced, AdoptionCause.REPLACED, call.number, call.label)
         late = await self._late(call)
         if late is not None:
             return late
@@ -162,7 +162,7 @@ class Retracing:
             if await self._timeline.true_now(witness, ()) is not None:
                 continue
             touched = {path for seen in sample.observations for path in self._timeline.touched(seen)}
-            await self._project.adopt(touched, AdoptionCause.TRUE_NOW, call.number, call.label)
+            await self._project.adoptions.adopt(touched, AdoptionCause.TRUE_NOW, call.number, call.label)
             if await self._apply(call, witness):
                 self._stand(call, sample, witness)
                 return Hit(stored=sample, witness=witness, applied=bool(witness.edits))

@@ -209,9 +209,10 @@ class Session:
         self._answers.give(call.number, value, step.usage, order=step.finished_seq)
 
     def start_live(self, call: OpenCall, decision: Decision, witness: Witness) -> None:
+        self._matching.time_passed()
         request = call.request
         call.reason, call.grounds, call.witness = decision.reason, decision.grounds, witness
-        if adopted := self._project.adopted_in(decision.grounds):
+        if adopted := self._project.adoptions.adopted_in(decision.grounds):
             self._journal.runs_again(witness.id, adopted)
         item = LiveStep(
             number=call.number,
@@ -252,6 +253,7 @@ class Session:
 
     def _deliver(self, call: OpenCall, outcome: StepOutcome) -> None:
         """The step is durable: tell the script, unless it no longer waits."""
+        self._matching.time_passed()
         if call.number not in self._open:
             return
         self._close_call(call)

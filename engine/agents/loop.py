@@ -92,7 +92,6 @@ class AgentRun:
         self._turns = 0
         self._usage = NO_USAGE
         self._observations: dict[_Seen, Observation] = {}  # in the order in which they were first made
-        self._taken_over: frozenset[int] = frozenset()  # epochs of those that were made before this step went on
         self._repairs = 0
         self._empty = 0  # replies without anything in them, in a row
 
@@ -117,7 +116,6 @@ class AgentRun:
         *before, last = turns
         self._turns = last.number
         self._observations = {(*_look(seen), -1 - number): seen for number, seen in enumerate(observations)}
-        self._taken_over = frozenset(seen.epoch for seen in observations if seen.epoch)
         self._usage = sum((turn.usage for turn in turns), NO_USAGE)
         self._repairs = sum(turn.counts and bool(turn.error) for turn in before if turn.model == self.model)
         self._context.go_on([*before, replace(last, outcome="open")])
@@ -275,8 +273,6 @@ class AgentRun:
 
     def _see(self, observation: Observation) -> None:
         """Once for all the same looks with no edit in between; all of them count where one may have been."""
-        if observation.epoch in self._taken_over:  # of a call that was kept
-            return
         edits = observation.epoch if observation.change is not None else self._hands.edits_before(observation.epoch)
         self._observations.setdefault((*_look(observation), edits), observation)
 

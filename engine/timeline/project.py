@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import trio
 from msgspec.structs import replace
 
 from ..agents.tools.arguments import BadArguments
 from ..errors import ToolDenied, ToolFailed
-from ..events import AdoptionCause, EditsAdopted, FileEdited, ScriptRestarted
+from ..events import AdoptionCause, ScriptRestarted
 from ..journal import Journal
 from ..keys import content_digest
-from ..model import JSON, Change, FilePart, Grounds, Observation, RunId
+from ..model import JSON, Change, FilePart, Observation, RunId
 from ..observe import file_observation, observation_of
 from ..ports import (
     Along,
-    Disinherited,
     EditingTool,
     FileChange,
-    FileContents,
     Footprint,
     Outcome,
     OwnStep,
-    PlannedEdit,
     ProjectFiles,
-    Record,
     SeenAgain,
     Tool,
-    Withdrawn,
 )
+from .adoption import Adoptions
+from .disk import Disk
 from .epochs import Epochs
 from .lock import ProjectLock
 from .timeline import Timeline, Witness
@@ -54,21 +49,17 @@ class Project:
         rehearsed: bool = False,
     ) -> None:
         """`contents` are those of a file at some time, by digest. `rehearsed`: nothing is written."""
-        self._owners = {step.id: step for step in own_steps}
-        self._adopted: set[str] = set()
         self.lock = ProjectLock()
         self.timeline = timeline
-        self._edited: list[int] = []  # epochs of the edits of this run, in order
-        self._run_id = run_id
+        self.adoptions = Adoptions(timeline, journal, own_steps, start_over)
+        self._disk = Disk(run_id, files, contents, journal)
         self._epochs = epochs
         self._files = files
-        self._contents = contents
         self._journal = journal
-        self._start_over = start_over
         self._rehearsed = rehearsed
 
     def edits_before(self, epoch: int) -> int:
-        return bisect_left(self._edited, epoch)
+        return self._disk.edits_before(epoch)
 
     # ------------------------------------------------------------ live steps
 
@@ -108,7 +99,7 @@ class Project:
         """Adopt the pending edits that a live step is about to touch. Nobody may edit meanwhile."""
         paths = self.timeline.pending_below(footprint)
         if paths:
-            await self.adopt(paths, AdoptionCause.LIVE, witness.number, witness.label)
+            await self.adoptions.adopt(paths, AdoptionCause.LIVE, witness.number, witness.label)
 
     async def _claim(self, witness: Witness, footprint: Footprint | None) -> None:
         if self.timeline.pending_below(footprint):
@@ -124,14 +115,14 @@ class Project:
         """
         await trio.lowlevel.checkpoint_if_cancelled()  # not one edit more, whatever came before it
         async with self.lock.alone():
+            await self.claim(witness, tool.footprint(arguments))
             try:
                 plan = await tool.plan(arguments)
             except BadArguments as error:
                 return error, None
             except (ToolFailed, ToolDenied) as error:
                 return error, await self._look_at_refused(witness, tool.file(arguments))
-            await self.claim(witness, Footprint(path=plan.path))
-            before, after = await _digest(plan.before), await _digest(plan.after)
+            before, after = _digest(plan.before), _digest(plan.after)
             if before == after:
                 observation = file_observation(plan.path, before, epoch=self._epochs.next())
                 self.timeline.saw(witness, observation)
@@ -139,7 +130,11 @@ class Project:
             self._notice(plan.path, before)
             change = Change(path=plan.path, before=before, after=after)
             observation = file_observation(plan.path, before, epoch=self._epochs.next(), change=change)
-            return await self._make(witness, number, plan, observation, along(plan, observation))
+            refused = await self._disk.make(witness.id, number, plan, observation, along(plan, observation))
+            if refused is not None:
+                return refused, None
+            self.timeline.saw(witness, observation)
+            return plan.result, observation
 
     async def _look_at_refused(self, witness: Witness, path: str | None) -> Observation | None:
         """What an edit that came to nothing has seen: the file."""
@@ -151,42 +146,6 @@ class Project:
         self.timeline.saw(witness, observation)
         return observation
 
-    async def _make(
-        self, witness: Witness, number: int, plan: PlannedEdit, seen: Observation, along: Sequence[Record]
-    ) -> tuple[Outcome, Observation | None]:
-        assert seen.change is not None
-        entry = FileChange(epoch=seen.epoch, change=seen.change, step_id=witness.id, run_id=self._run_id)
-        refused: ToolFailed | ToolDenied | None = None
-        with trio.CancelScope(shield=True):  # bounded by the store's own limits, and by the disk
-            await self._journal.commit([*_contents(plan, seen.change), entry, *along], [])
-            try:
-                await self._files.write(plan.path, plan.before, plan.after)
-            except (ToolFailed, ToolDenied) as error:
-                refused = error
-                await self._journal.commit([Withdrawn(epochs=(entry.epoch,))], [])
-        if refused is not None:
-            return refused, None
-        self.timeline.saw(witness, seen)
-        self._done([entry], number, again=False)
-        return plan.result, seen
-
-    def _done(self, entries: Sequence[FileChange], number: int, *, again: bool) -> None:
-        """No need to hurry: an entry that is not done is compared with the disk at the next start."""
-        self._edited += [entry.epoch for entry in entries]
-        now = self._journal.now()
-        events = [
-            FileEdited(
-                at=now,
-                number=number,
-                step=entry.step_id,
-                path=entry.change.path,
-                created=entry.change.before is None,
-                again=again,
-            )
-            for entry in entries
-        ]
-        self._journal.post([replace(entry, done=True) for entry in entries], events, lazy=True)
-
     # ------------------------------------------------------------ stored steps
 
     async def apply(self, witness: Witness, number: int) -> None:
@@ -197,59 +156,20 @@ class Project:
         """
         witness.observations = [replace(seen, epoch=self._epochs.next()) for seen in witness.observations]
         witness.placed = None
-        entries = [
-            FileChange(epoch=seen.epoch, change=seen.change, step_id=witness.id, run_id=self._run_id)
-            for seen in witness.observations
-            if seen.change is not None
-        ]
-        records: list[Record] = [SeenAgain(step_id=witness.id, observations=tuple(witness.observations)), *entries]
-        if not entries or self._rehearsed:
-            self._rehearse(entries, number)
-            self._journal.post(records, [], lazy=True)
+        if self._rehearsed:
+            self._rehearse(self._disk.entries(witness.id, witness.observations), number)
+        elif witness.edits:
+            await self._disk.make_again(witness.id, number, witness.observations)
         else:
-            with trio.CancelScope(shield=True):  # bounded as that of `edit`
-                await self._apply(entries, records, number)
+            self._journal.post([SeenAgain(step_id=witness.id, observations=tuple(witness.observations))], [], lazy=True)
         self.timeline.own.made_again(witness.id, [edit for seen in witness.observations if (edit := seen.edit)])
 
-    async def _apply(self, entries: Sequence[FileChange], records: Sequence[Record], number: int) -> None:
-        await self._journal.commit(records, [])
-        made: list[FileChange] = []
-        try:
-            for entry in entries:
-                await self._files.write(entry.change.path, *self._sides(entry.change))
-                made.append(entry)
-        except (ToolFailed, ToolDenied):
-            stuck = [entry for entry in reversed(made) if not await self._is_taken_back(entry.change)]
-            gone = tuple(entry.epoch for entry in entries if entry not in stuck)
-            await self._journal.commit([Withdrawn(epochs=gone)], [])
-            self._done(stuck, number, again=True)
-            raise
-        self._done(made, number, again=True)
-
-    async def _is_taken_back(self, change: Change) -> bool:
-        before, after = self._sides(change)
-        try:
-            await self._files.write(change.path, after, before)
-        except (ToolFailed, ToolDenied):
-            return False
-        return True
-
-    def _sides(self, change: Change) -> tuple[bytes | None, bytes | None]:
-        return self._at(change.before), self._at(change.after)
-
-    def _at(self, digest: str | None) -> bytes | None:
-        if digest is None:
-            return None
-        data = self._contents(digest)
-        if data is None:
-            raise ToolFailed("contents that it once wrote are not kept any more")
-        return data
-
     def _rehearse(self, entries: Sequence[FileChange], number: int) -> None:
+        """They are told, and looked through; the disk keeps what it has."""
         for entry in entries:
             self.timeline.unwritten.setdefault(entry.change.path, entry.change.before)
         if entries:
-            self._done(entries, number, again=True)
+            self._disk.done(entries, number, again=True)
 
     # ------------------------------------------------------------ the files as they lie
 
@@ -265,55 +185,13 @@ class Project:
         if path in own.present and own.present[path] != digest:
             own.found(path, digest, self._epochs.next())
 
-    # ------------------------------------------------------------ adoption
-
-    async def adopt(self, paths: Iterable[str], why: AdoptionCause, number: int = 0, label: str = "") -> None:
-        """Make pending edits plain contents, for the call of that number. Where an answer does not hold any more, the
-        script starts over.
-
-        Then this never returns: the pass is cancelled. Nobody may edit meanwhile.
-        """
-        paths = tuple(sorted(paths))
-        editors = [self._owners[step] for step in self.timeline.pending_editors(paths) if step in self._owners]
-        adoption = await self.timeline.adopt(paths)
-        if adoption.adopted:
-            self._adopted.update(paths)
-            event = EditsAdopted(
-                at=self._journal.now(),
-                paths=paths,
-                why=why,
-                editors=tuple(editor.label or editor.id for editor in editors),
-                run=editors[0].run_id if editors else "",
-                number=number,
-                label=label,
-            )
-            self._journal.post([Disinherited(step_id=step) for step in adoption.disinherited], [event], lazy=True)
-        if adoption.refuted is not None:
-            await self._restart(adoption.refuted, paths)
-
     async def adopt_rest(self) -> None:
         """The script has ended: what no step of it came to is plain contents from now on."""
         if not self.timeline.pending:
             return
         async with self.lock.alone():
             if pending := self.timeline.pending:
-                await self.adopt(pending, AdoptionCause.LEFT)
-
-    def adopted_in(self, grounds: Grounds | None) -> set[str]:
-        """The adopted files that a decision to run live stood on."""
-        if not self._adopted or grounds is None:
-            return set()
-        if grounds.path is not None:
-            return self._adopted & {grounds.path}
-        footprint = None if grounds.observation is None else self.timeline.footprint(grounds.observation)
-        return set() if footprint is None else {path for path in self._adopted if footprint.covers(path)}
-
-    async def _restart(self, refuted: Witness, paths: tuple[str, ...]) -> NoReturn:
-        now = self._journal.now()
-        number, label = refuted.number, refuted.label
-        self._start_over(ScriptRestarted(at=now, number=number, step=refuted.id, label=label, paths=paths))
-        await trio.sleep_forever()  # until the cancellation that this asked for
-        raise AssertionError("a pass that starts over is cancelled")
+                await self.adoptions.adopt(pending, AdoptionCause.LEFT)
 
 
 async def _outcome(tool: Tool, arguments: Mapping[str, JSON]) -> Outcome:
@@ -323,10 +201,5 @@ async def _outcome(tool: Tool, arguments: Mapping[str, JSON]) -> Outcome:
         return error
 
 
-async def _digest(data: bytes | None) -> str | None:
+def _digest(data: bytes | None) -> str | None:
     return None if data is None else content_digest(data)
-
-
-def _contents(plan: PlannedEdit, change: Change) -> list[Record]:
-    sides = ((change.before, plan.before), (change.after, plan.after))
-    return [FileContents(digest=digest, data=data) for digest, data in sides if digest is not None and data is not None]

@@ -21,12 +21,14 @@ from tests.support.editing_stories import (
 from tests.support.editing_stories import nothing_set as nothing_set
 from tests.support.zygotes import zygote as zygote
 from vibe_workflows.engine.errors import VibeError
-from vibe_workflows.engine.model import Cause, Edit, Observation
-from vibe_workflows.engine.ports import FileChange, PlannedEdit, Record, ToolResult
+from vibe_workflows.engine.model import Cause, Edit, Observation, StepId
+from vibe_workflows.engine.ports import PlannedEdit, Record
 from vibe_workflows.engine.retracing import Retracing
 from vibe_workflows.engine.store.histories import Histories
+from vibe_workflows.engine.timeline import disk as disk_module
 from vibe_workflows.engine.timeline import opening as opening_module
 from vibe_workflows.engine.timeline import project as project_module
+from vibe_workflows.engine.timeline.disk import Disk
 from vibe_workflows.engine.timeline.own_edits import OwnEdits
 from vibe_workflows.engine.timeline.project import Project
 from vibe_workflows.engine.timeline.timeline import Doubt, Timeline, Witness
@@ -127,16 +129,14 @@ def _applied_steps_keep_their_epochs(patch: pytest.MonkeyPatch) -> None:
 
 def _files_are_written_before_it_is_said(patch: pytest.MonkeyPatch) -> None:
     async def make(
-        self: Project, witness: Witness, number: int, plan: PlannedEdit, seen: Observation, along: Sequence[Record]
-    ) -> tuple[ToolResult, Observation]:
-        assert seen.change is not None
+        self: Disk, step: StepId, number: int, plan: PlannedEdit, seen: Observation, along: Sequence[Record]
+    ) -> None:
         await self._files.write(plan.path, plan.before, plan.after)
-        entry = FileChange(epoch=seen.epoch, change=seen.change, step_id=witness.id, run_id=self._run_id, done=True)
-        await self._journal.commit([*project_module._contents(plan, seen.change), entry, *along], [])
-        self.timeline.saw(witness, seen)
-        return plan.result, seen
+        (entry,) = self.entries(step, [seen])
+        done = msgspec.structs.replace(entry, done=True)
+        await self._journal.commit([*disk_module._contents(plan, entry.change), done, *along], [])
 
-    patch.setattr(Project, "_make", make)
+    patch.setattr(Disk, "make", make)
 
 
 def _edits_of_the_dead_are_not_settled(patch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,122 @@
+"""The way of an edit to the disk: what is intended is durable first, then the file changes at once, then it is done.
+
+Whoever finds an intention of a dead process compares it with the disk (`opening`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+
+import trio
+from msgspec.structs import replace
+
+from ..errors import ToolDenied, ToolFailed
+from ..events import FileEdited
+from ..journal import Journal
+from ..model import Change, Observation, RunId, StepId
+from ..ports import FileChange, FileContents, PlannedEdit, ProjectFiles, Record, SeenAgain, Withdrawn
+
+
+class Disk:
+    """Of one run. Nobody else may edit while a method runs; a cancellation waits for its end.
+
+    `contents` are those of a file at some time, by digest.
+    """
+
+    def __init__(
+        self, run_id: RunId, files: ProjectFiles, contents: Callable[[str], bytes | None], journal: Journal
+    ) -> None:
+        self._run_id = run_id
+        self._files = files
+        self._contents = contents
+        self._journal = journal
+        self._edited: list[int] = []  # epochs of the edits of this run, in order
+
+    def edits_before(self, epoch: int) -> int:
+        return bisect_left(self._edited, epoch)
+
+    async def make(
+        self, step: StepId, number: int, plan: PlannedEdit, seen: Observation, along: Sequence[Record]
+    ) -> ToolFailed | ToolDenied | None:
+        """Do what was planned, of which `seen` is the record; or give why that could not be, and nothing was done."""
+        (entry,) = self.entries(step, [seen])
+        with trio.CancelScope(shield=True):  # bounded by the store's own limits, and by the disk
+            await self._journal.commit([*_contents(plan, entry.change), entry, *along], [])
+            try:
+                await self._files.write(plan.path, plan.before, plan.after)
+            except (ToolFailed, ToolDenied) as error:
+                await self._journal.commit([Withdrawn(epochs=(entry.epoch,))], [])
+                return error
+            self.done([entry], number, again=False)
+        return None
+
+    async def make_again(self, step: StepId, number: int, observations: Sequence[Observation]) -> None:
+        """Make the edits of a stored step once more. Raises ToolFailed or ToolDenied where one cannot be made.
+
+        Then the others are taken back.
+        """
+        entries = self.entries(step, observations)
+        with trio.CancelScope(shield=True):  # bounded as that of `make`
+            await self._journal.commit([SeenAgain(step_id=step, observations=tuple(observations)), *entries], [])
+            made: list[FileChange] = []
+            try:
+                for entry in entries:
+                    await self._files.write(entry.change.path, *self._sides(entry.change))
+                    made.append(entry)
+            except (ToolFailed, ToolDenied):
+                stuck = [entry for entry in reversed(made) if not await self._is_taken_back(entry.change)]
+                gone = tuple(entry.epoch for entry in entries if entry not in stuck)
+                await self._journal.commit([Withdrawn(epochs=gone)], [])
+                self.done(stuck, number, again=True)
+                raise
+            self.done(made, number, again=True)
+
+    def entries(self, step: StepId, observations: Sequence[Observation]) -> list[FileChange]:
+        """Of the chains, for what a step did."""
+        return [
+            FileChange(epoch=seen.epoch, change=seen.change, step_id=step, run_id=self._run_id)
+            for seen in observations
+            if seen.change is not None
+        ]
+
+    def done(self, entries: Sequence[FileChange], number: int, *, again: bool) -> None:
+        """No need to hurry: an entry that is not done is compared with the disk at the next start."""
+        self._edited += [entry.epoch for entry in entries]
+        now = self._journal.now()
+        events = [
+            FileEdited(
+                at=now,
+                number=number,
+                step=entry.step_id,
+                path=entry.change.path,
+                created=entry.change.before is None,
+                again=again,
+            )
+            for entry in entries
+        ]
+        self._journal.post([replace(entry, done=True) for entry in entries], events, lazy=True)
+
+    async def _is_taken_back(self, change: Change) -> bool:
+        before, after = self._sides(change)
+        try:
+            await self._files.write(change.path, after, before)
+        except (ToolFailed, ToolDenied):
+            return False
+        return True
+
+    def _sides(self, change: Change) -> tuple[bytes | None, bytes | None]:
+        return self._at(change.before), self._at(change.after)
+
+    def _at(self, digest: str | None) -> bytes | None:
+        if digest is None:
+            return None
+        data = self._contents(digest)
+        if data is None:
+            raise ToolFailed("contents that it once wrote are not kept any more")
+        return data
+
+
+def _contents(plan: PlannedEdit, change: Change) -> list[Record]:
+    sides = ((change.before, plan.before), (change.after, plan.after))
+    return [FileContents(digest=digest, data=data) for digest, data in sides if digest is not None and data is not None]
