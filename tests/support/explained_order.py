@@ -53,17 +53,21 @@ def may_see(what: Observation | Edit, change: Change) -> bool:
     """Whether what a look shows can depend on that change."""
     if isinstance(what, Edit):
         return what.change.path == change.path
-    arguments = json.loads(what.arguments)
+    path = json.loads(what.arguments)["path"]
     came_or_went = change.before is None or change.after is None
     match what.tool:
         case "glob":
-            return came_or_went and change.path.endswith(".py")
+            return came_or_went and change.path.endswith(".py") and _is_below(path, change.path)
         case "list_files":
-            return came_or_went
+            return came_or_went and _is_below(path, change.path)
         case "grep":
-            return change.path.startswith(arguments.get("path", ""))
+            return _is_below(path, change.path)
         case _:
-            return bool(arguments["path"] == change.path)
+            return bool(path == change.path)
+
+
+def _is_below(folder: str, path: str) -> bool:
+    return folder == "." or path.startswith(folder + "/")
 
 
 def _check_no_circle(after: dict[int, set[int]]) -> None:
