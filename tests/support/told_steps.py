@@ -68,7 +68,7 @@ def _moments(reader: StoreReader, each: DeliveredStep, leaf: Leaf) -> tuple[Mome
     step = each.step
     if not isinstance(leaf, Agent):
         return tuple(Moment(seen.epoch, 0, leaf.deed, None, seen) for seen in step.observations)
-    attached, rest = _attached(step, len(leaf.files))
+    attached, rest = _attached(reader, step, len(leaf.files))
     moments = [
         Moment(seen.epoch, number - len(attached), None, json.loads(seen.arguments)["path"], seen)
         for number, seen in enumerate(attached)
@@ -86,8 +86,10 @@ def _moments(reader: StoreReader, each: DeliveredStep, leaf: Leaf) -> tuple[Mome
     return tuple(moments)
 
 
-def _attached(step: Step, count: int) -> tuple[Sequence[Observation], Sequence[Observation]]:
+def _attached(reader: StoreReader, step: Step, count: int) -> tuple[Sequence[Observation], Sequence[Observation]]:
     """The looks at attached files, and the others. A step that goes on with another one may have looked again."""
+    if step.status is not StepStatus.COMPLETED and not step.observations and step.predecessor is not None:
+        return _attached(reader, _step(reader, step.predecessor), count)
     first, rest = step.observations[:count], step.observations[count:]
     looks = [[(seen.tool, seen.arguments, seen.digest) for seen in some] for some in (first, rest[:count])]
     again = step.predecessor is not None and looks[0] == looks[1]
