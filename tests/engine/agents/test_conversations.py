@@ -339,6 +339,7 @@ def test_a_conversation_taken_up_from_its_rows_asks_what_the_uninterrupted_one_w
     if outcome is not None:
         assert expected is not None
         assert (outcome.turns, outcome.usage) == (expected.turns, expected.usage)
-        assert _looks(outcome.observations) == _looks(expected.observations)
+        # A look from before the cut counts once more after it: somebody may have edited something in between.
+        assert list(dict.fromkeys(_looks(outcome.observations))) == _looks(expected.observations)
     assert {**killed.turns, **successor.turns}.keys() == whole.turns.keys()
     assert {**killed.calls, **successor.calls}.keys() == whole.calls.keys()
