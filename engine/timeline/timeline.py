@@ -184,6 +184,7 @@ class Timeline:
                 Moment(edit.epoch, Footprint(path=edit.change.path), edit.change.path) for edit in witness.inherited
             ]
             moments += map(self._moment, witness.observations)
+            moments.sort(key=lambda moment: moment.epoch)  # looks of one turn may have come in any order
             witness.placed = Placed(witness.id, witness.past, moments)
         return witness.placed
 

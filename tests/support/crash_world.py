@@ -16,8 +16,8 @@ from typing import Any
 
 from tests.support.fork_server import Server, fork_server
 from tests.support.reuse_world import FLOW, Asked, Expected, Oracle, Tree, answer_to, source_of
-from vibe_workflows.engine.store.origin import StoreOrigins
 from vibe_workflows.engine.store.migrate import latest_schema
+from vibe_workflows.engine.store.origin import StoreOrigins
 from vibe_workflows.engine.store.references import REFERENCES
 from vibe_workflows.engine.store.soundness import examine
 
@@ -199,19 +199,25 @@ class CrashedProject:
         else:
             assert counted == self.course.steps
         assert self.committed == self.needed
-        health = examine(self.store, StoreOrigins(self.folder / "home"))
+        with self.copied_store() as copy:
+            health = examine(copy, StoreOrigins(self.folder / "home"))
         assert health.sound, health.problems
 
     def committed_turns(self) -> Counter[str]:
         """From a copy, so that the next run finds what the killed one left: its log, and locks that nobody holds."""
         if not self.store.exists():
             return Counter()
-        with tempfile.TemporaryDirectory(dir=self.folder) as copy:
+        with self.copied_store() as copy, closing(sqlite3.connect(copy)) as connection:
+            return sound_turns(connection)
+
+    @contextmanager
+    def copied_store(self) -> Iterator[Path]:
+        """Who looks at it leaves SQLite's files beside it."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             for suffix in ("", "-wal"):
                 if (file := self.store.with_name("vibe.db" + suffix)).exists():
-                    shutil.copy(file, copy)
-            with closing(sqlite3.connect(Path(copy) / "vibe.db")) as connection:
-                return sound_turns(connection)
+                    shutil.copy(file, folder)
+            yield Path(folder) / "vibe.db"
 
     def left_behind(self) -> set[str]:
         """Every file of the project and of the user's own folders, by name."""

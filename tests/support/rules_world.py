@@ -31,8 +31,8 @@ from tests.support.dict_project import (
     put,
     seen,
 )
-from tests.support.rules_explained import Answered, ByHand, Told, unexplained
 from tests.support.memory_store import MemoryStore
+from tests.support.rules_explained import Answered, ByHand, Told, unexplained
 from tests.support.script_trees import Tree, TreeHost, digest
 from vibe_workflows.engine.agents.tools.file_state import FileDigests
 from vibe_workflows.engine.agents.tools.registry import ToolBox
