@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import trio
@@ -19,6 +20,8 @@ from msgspec.structs import replace
 from vibe_workflows.catalog.arguments import bind_arguments
 from vibe_workflows.catalog.index import Index
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
+from vibe_workflows.engine.agents.profile_folders import ProfileFolder
+from vibe_workflows.engine.agents.profiles import Examined, Profiles, examine, profile_folders, vocabulary
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
@@ -105,6 +108,14 @@ def probe_commands() -> ConfineReport:
     from vibe_workflows.sandbox.confine import probe_confinement
 
     return trio.run(probe_confinement)
+
+
+def examine_profiles(settings: Settings) -> list[Examined]:
+    """What is wrong with the profiles that could be named here, as far as no run is needed to tell."""
+    workspace = Workspace(settings.project_root, None)  # its tools are named, not called
+    commands = ConfinedCommands(settings.project_root, accepted=settings.sandbox_accept, environ=os.environ)
+    box = ToolBox((*read_tools(workspace, commands), *edit_tools(workspace)))
+    return examine(_profile_folders(settings), vocabulary(box, settings.aliases))
 
 
 _Report = TypeVar("_Report")
@@ -214,12 +225,13 @@ def _services(
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
     box = ToolBox((*tools, *edit_tools(workspace)), grants)
+    profiles = Profiles(_profile_folders(settings), vocabulary(box, settings.aliases), grants)
     return RunServices(
         store=store,
         host=checked.host,
         checker=checker,
         backend=backend,
-        requests=partial(_requests, box, model_resolver(settings, checked.metadata)),
+        requests=partial(_requests, box, profiles, model_resolver(settings, checked.metadata)),
         replayer=Replayer([*tools, state], partial(_looks_over, workspace, commands, digests), store.reader.contents),
         files=WorkspaceFiles(workspace, state),
         attachments=Attachments(workspace, digests, store.reader.contents),
@@ -272,8 +284,14 @@ def _host_limits(settings: Settings) -> HostLimits:
     )
 
 
-def _requests(tools: ToolBox, resolve: ResolveModel, defaults: StepDefaults, horizons: Horizons) -> StepRequests:
-    return StepRequests(tools=tools, resolve_model=resolve, defaults=defaults, horizons=horizons)
+def _requests(
+    tools: ToolBox, profiles: Profiles, resolve: ResolveModel, defaults: StepDefaults, horizons: Horizons
+) -> StepRequests:
+    return StepRequests(tools=tools, profiles=profiles, resolve_model=resolve, defaults=defaults, horizons=horizons)
+
+
+def _profile_folders(settings: Settings) -> tuple[ProfileFolder, ...]:
+    return profile_folders(settings.project_root, settings.user_config_dir, Path.home())
 
 
 # ---------------------------------------------------------------- signals

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import Trusts, WorkflowFile, WorkflowSource
     from vibe_workflows.catalog.index import Index
     from vibe_workflows.catalog.metadata import Metadata
+    from vibe_workflows.engine.agents.profiles import Examined
     from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.launch import RunReport, RunRequest
     from vibe_workflows.engine.model import Run, RunId
@@ -70,6 +71,13 @@ def doctor() -> tuple[DoctorReport, ConfineReport]:
         from . import assembly
 
         return assembly.probe_scripts(zygote), assembly.probe_commands()
+
+
+def examine_profiles(settings: Settings) -> list[Examined]:
+    """Every profile that could be named here, with what is wrong with it."""
+    from . import assembly
+
+    return assembly.examine_profiles(settings)
 
 
 # ---------------------------------------------------------------- the catalog
