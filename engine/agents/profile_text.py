@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,13 +16,15 @@ from msgspec.structs import replace
 from ..config_values import grants, names, number, shown, whole_number
 from ..errors import ConfigError
 from ..nearest import did_you_mean, nearest
-from ..plain_yaml import Entry, read_entries
 from ..routing import model_name, refuse_address
 from .tools.descent import visible
 
+if TYPE_CHECKING:
+    from ..plain_yaml import Entry
+
 MAX_BYTES = 64 * 1024
-_MAX_FRONT_MATTER = 16 * 1024  # characters: YAML takes its time, the system text does not
-_MAX_TOLD = 10  # names in one note
+_MAX_FRONT_MATTER = 8 * 1024  # characters: YAML takes its time, the system text does not
+_MAX_TOLD = 10  # names in one note, and fields that mean nothing here
 _EFFORT_CHARS = 40
 
 #: Names of Claude Code's tools, and what they are here.
@@ -72,6 +75,8 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
 
 def parse_profile(name: str, where: str, content: bytes, vocabulary: Vocabulary) -> Profile:
     """Raises ConfigError where it is no profile: too large, no text, no YAML, or a field with a wrong value."""
+    from ..plain_yaml import read_entries  # YAML takes its time to import, and most runs name no profile
+
     front, system = _parts(where, _text(where, content))
     reader = _Fields(name, where, vocabulary)
     for entry in read_entries(where, front):
@@ -133,6 +138,7 @@ class _Fields:
         self._lines: dict[str, int] = {}
         self._values: dict[str, object] = {}
         self._denied: tuple[str, ...] = ()
+        self._strange = 0
         self._readers: dict[str, Callable[[object, str], object]] = {
             "name": self._own_name,
             "description": _plain_text,
@@ -172,6 +178,9 @@ class _Fields:
 
     def _unknown(self, entry: Entry, at: str) -> None:
         if entry.name in _SILENT:
+            return
+        self._strange += 1
+        if self._strange > _MAX_TOLD:
             return
         near = nearest(entry.name, self._readers)
         hint = f"; did you mean `{near}`?" if near else ""

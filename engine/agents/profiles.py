@@ -18,7 +18,7 @@ from .tools.registry import ToolBox
 
 #: Folders of a project, nearest first.
 _PROJECT_FOLDERS = ((".vibe", "agents"), (".claude", "agents"))
-_MAX_PROFILES = 100  # of one run: each takes some milliseconds, and strangers write scripts and profiles
+_MAX_PROFILES = 50  # of one run: strangers write them, and can make one take a tenth of a second
 
 
 class ProfileSource(Protocol):

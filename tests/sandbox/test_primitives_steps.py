@@ -85,7 +85,7 @@ def test_budgets_are_understood_in_all_their_spellings(child: ForkServer, given:
         ('tool("grep", "TODO")', "tool takes its arguments by name"),
         ('agent(3)', "agent: the prompt is a string, not a value of type int"),
         ('agent("x", modle="y")', "agent has no option 'modle'; did you mean 'model'?"),
-        ('agent("x", zzz=1)', "agent has no option 'zzz'; it takes label, phase, model, "),
+        ('agent("x", zzz=1)', "agent has no option 'zzz'; it takes label, phase, profile, "),
         ('agent("x", isolation="worktree")', "agent: isolation= is not available in this version"),
         ('agent("x", files="a.py")', "agent: files takes a list of paths, such as"),
         ('agent("x", files=["a.py", 1])', "agent: files takes a list of paths in the project, such as"),
