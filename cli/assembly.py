@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import trio
@@ -20,8 +19,7 @@ from msgspec.structs import replace
 from vibe_workflows.catalog.arguments import bind_arguments
 from vibe_workflows.catalog.index import Index
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
-from vibe_workflows.engine.agents.profile_folders import ProfileFolder
-from vibe_workflows.engine.agents.profiles import Examined, Profiles, examine, profile_folders, vocabulary
+from vibe_workflows.engine.agents.profiles import Profiles, vocabulary
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
@@ -59,6 +57,7 @@ from .binding import given_arguments
 from .commands import ConfinedCommands
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
+from .profiles import folders_of_profiles, trust_in_profiles
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -108,14 +107,6 @@ def probe_commands() -> ConfineReport:
     from vibe_workflows.sandbox.confine import probe_confinement
 
     return trio.run(probe_confinement)
-
-
-def examine_profiles(settings: Settings) -> list[Examined]:
-    """What is wrong with the profiles that could be named here, as far as no run is needed to tell."""
-    workspace = Workspace(settings.project_root, None)  # its tools are named, not called
-    commands = ConfinedCommands(settings.project_root, accepted=settings.sandbox_accept, environ=os.environ)
-    box = ToolBox((*read_tools(workspace, commands), *edit_tools(workspace)))
-    return examine(_profile_folders(settings), vocabulary(box, settings.aliases))
 
 
 _Report = TypeVar("_Report")
@@ -225,7 +216,9 @@ def _services(
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
     box = ToolBox((*tools, *edit_tools(workspace)), grants)
-    profiles = Profiles(_profile_folders(settings), vocabulary(box, settings.aliases), grants)
+    profiles = Profiles(
+        folders_of_profiles(settings), vocabulary(box, settings.aliases), grants, trust_in_profiles(settings)
+    )
     return RunServices(
         store=store,
         host=checked.host,
@@ -288,10 +281,6 @@ def _requests(
     tools: ToolBox, profiles: Profiles, resolve: ResolveModel, defaults: StepDefaults, horizons: Horizons
 ) -> StepRequests:
     return StepRequests(tools=tools, profiles=profiles, resolve_model=resolve, defaults=defaults, horizons=horizons)
-
-
-def _profile_folders(settings: Settings) -> tuple[ProfileFolder, ...]:
-    return profile_folders(settings.project_root, settings.user_config_dir, Path.home())
 
 
 # ---------------------------------------------------------------- signals

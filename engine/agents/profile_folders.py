@@ -34,6 +34,10 @@ class ProfileFolder(Protocol):
         """Of the profiles that are in it, as far as they can be named."""
         ...
 
+    def path(self, name: str) -> Path:
+        """Of a profile's file, also where there is none."""
+        ...
+
     def read(self, name: str) -> bytes | None:
         """The contents of a profile's file, one byte more than there may be at most; None where there is none.
 
@@ -61,8 +65,11 @@ class ProjectFolder:
     def names(self) -> list[str]:
         return [] if self.problem else _names(self._folder)
 
+    def path(self, name: str) -> Path:
+        return Path(self._folder, f"{name}.md")
+
     def read(self, name: str) -> bytes | None:
-        file = f"{self._folder}/{name}.md"
+        file = self.path(name)
         if self.problem or not os.path.lexists(file):
             return None
         shown = f"{self.shown}/{name}.md"
@@ -95,12 +102,15 @@ class UserFolder:
     def names(self) -> list[str]:
         return _names(str(self._folder))
 
+    def path(self, name: str) -> Path:
+        return self._folder / f"{name}.md"
+
     def read(self, name: str) -> bytes | None:
         shown = f"{self.shown}/{name}.md"
         try:
             # Without O_NONBLOCK a FIFO would block, and without O_NOCTTY a terminal would become ours.
             flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-            descriptor = os.open(self._folder / f"{name}.md", flags)
+            descriptor = os.open(self.path(name), flags)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise ConfigError(f"{shown}: not a regular file; rename or remove it, or put a profile there")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -32,6 +33,19 @@ class NoProfiles:
 
     def get(self, name: str) -> Profile:
         raise SetupError(f"agent: no profile `{name}`; none is known here")
+
+
+class Hiding(Struct, frozen=True, kw_only=True):
+    """A project's profile that takes the name of one of the person's own, and says something else."""
+
+    name: str
+    path: Path
+    content: bytes
+    hides: str  # as a person knows it
+
+
+#: Whether a person trusts this content at this path.
+Trusts: TypeAlias = Callable[[Path, bytes], bool]
 
 
 class Examined(Struct, frozen=True, kw_only=True):
@@ -73,11 +87,36 @@ def examine(folders: Sequence[ProfileFolder], words: Vocabulary) -> list[Examine
     return found
 
 
+def hiding(folders: Sequence[ProfileFolder], trusts: Trusts) -> list[Hiding]:
+    """All that `Profiles` refuses for want of trust. A file that cannot be read is nothing to trust."""
+    found: dict[str, Hiding | None] = {}
+    for place, folder in enumerate(folders):
+        for name in folder.names():
+            with suppress(ConfigError):
+                if name not in found and (content := folder.read(name)) is not None:
+                    found[name] = _hiding(folders, place, name, content, trusts)
+    return [each for each in found.values() if each is not None]
+
+
+def _hiding(folders: Sequence[ProfileFolder], place: int, name: str, content: bytes, trusts: Trusts) -> Hiding | None:
+    """What stands between a person and the profile of this name in `folders[place]`."""
+    for own in folders[place + 1 :]:
+        if not isinstance(own, UserFolder) or own.read(name) in (None, content):
+            continue
+        path = folders[place].path(name)
+        if not trusts(path, content):
+            return Hiding(name=name, path=path, content=content, hides=f"{own.shown}/{name}.md")
+    return None
+
+
 class Profiles:
     """Implements `ProfileSource`. A file that changes during a run stays what it was when it was first named."""
 
-    def __init__(self, folders: Sequence[ProfileFolder], words: Vocabulary, granted: Sequence[str]) -> None:
+    def __init__(
+        self, folders: Sequence[ProfileFolder], words: Vocabulary, granted: Sequence[str], trusts: Trusts
+    ) -> None:
         self._folders = folders
+        self._trusts = trusts
         self._words = words
         self._granted = granted
         self._held: dict[str, Profile | StepFault] = {}  # what was named: failures are not looked up again, either
@@ -105,25 +144,24 @@ class Profiles:
         return profile
 
     def _read(self, name: str) -> Profile | None:
-        """From the nearest folder that has it; what that hides of the person's own is noted."""
-        notes: list[str] = []
-        for number, folder in enumerate(self._folders):
+        """From the nearest folder that has it. One that hides the person's own needs trust, as a workflow does."""
+        passed_over: list[str] = []
+        for place, folder in enumerate(self._folders):
             if folder.problem:
-                notes.append(folder.problem)
+                passed_over.append(folder.problem)
                 continue
             content = folder.read(name)
-            if content is not None:
-                profile = parse_profile(name, f"{folder.shown}/{name}.md", content, self._words)
-                notes += self._hidden(name, number)
-                return replace(profile, notes=(*notes, *profile.notes))
+            if content is None:
+                continue
+            where = f"{folder.shown}/{name}.md"
+            if (found := _hiding(self._folders, place, name, content, self._trusts)) is not None:
+                raise ConfigError(
+                    f"{where} takes the name of your own, {found.hides}; `vibe trust` lets it have that name, or "
+                    "rename one of them"
+                )
+            profile = parse_profile(name, where, content, self._words)
+            return replace(profile, notes=(*passed_over, *profile.notes))
         return None
-
-    def _hidden(self, name: str, nearest: int) -> list[str]:
-        return [
-            f"profile `{name}` is the project's, and hides your own, {own.shown}/{name}.md"
-            for own in self._folders[nearest + 1 :]
-            if isinstance(own, UserFolder) and name in own.names()
-        ]
 
     def _unknown(self, name: str) -> str:
         known = {each for folder in self._folders for each in folder.names()}

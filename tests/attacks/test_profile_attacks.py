@@ -59,6 +59,7 @@ GUARDS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "requested grants": lambda: mock.patch.object(profiles, "require_profile", return_value=None),
     "confinement": lambda: mock.patch.object(ProjectFolder, "_below", _anywhere),
     "secrets": lambda: mock.patch.object(profile_folders, "refusal", return_value=None),
+    "trust": lambda: mock.patch.object(profiles, "_hiding", return_value=None),
     "size": _any_size,
     "no aliases": lambda: mock.patch.object(plain_yaml._Loader, "compose_node", yaml.SafeLoader.compose_node),
     "no addresses": lambda: _all(
@@ -93,6 +94,7 @@ class Attack:
     name: str
     guard: str
     text: str = ""
+    own: str = ""  # what the person's own profile of that name says
     links: Mapping[str, str] = field(default_factory=dict)
     got_through: Callable[[Outcome], bool] = _asked
     says: str
@@ -147,6 +149,14 @@ ATTACKS = [
         got_through=lambda outcome: outcome.marked,
         says="`.vibe` is not open to tools",
     ),
+    Attack(
+        name="it takes the name of the person's own",
+        guard="trust",
+        text=MARK,
+        own="Mine.",
+        got_through=lambda outcome: outcome.marked,
+        says="takes the name of your own",
+    ),
     Attack(name="it is huge", guard="size", text="x" * 1_000_000, says="larger than 64 KB"),
     Attack(
         name="its front matter is huge",
@@ -167,6 +177,8 @@ ATTACKS = [
 def _attempt(project: RunProject, attack: Attack) -> Outcome:
     if attack.text:
         project.write(PROFILE, attack.text)
+    if attack.own:
+        project.write("../home/.config/vibe/agents/helper.md", attack.own)
     for path, target in attack.links.items():
         link = project.folder / path
         link.parent.mkdir(parents=True, exist_ok=True)

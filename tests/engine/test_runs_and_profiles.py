@@ -251,6 +251,32 @@ def test_what_a_profile_asks_for_is_denied_until_the_person_grants_it(project: R
     assert [tool.name for tool in project.backend.requests[0].tools] == ["read_file", "edit_file"]
 
 
+def test_a_projects_profile_takes_the_name_of_ones_own_after_vibe_trust(
+    project: RunProject, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project.write("../home/.config/vibe/agents/reviewer.md", "Mine.")
+    run(project)
+    assert system_of(the_request(project)) == "Mine."
+    project.write(".claude/agents/reviewer.md", "Theirs.")
+    report = project.run(PLAIN)
+    assert report.error is not None
+    assert (
+        ".claude/agents/reviewer.md takes the name of your own, ~/.config/vibe/agents/reviewer.md"
+        in report.error.message
+    )
+    assert project.asked == 0
+
+    (offer,) = json.loads(vibe(capfd, "trust", "--json"))["profiles"]
+    assert (offer["name"], offer["hides"]) == ("reviewer", "~/.config/vibe/agents/reviewer.md")
+    wants = "wants to be the profile `reviewer`, in place of ~/.config/vibe/agents/reviewer.md"
+    assert wants in " ".join(vibe(capfd, "trust", "--yes").split())
+    run(project)
+    assert system_of(the_request(project)) == "Theirs."
+    assert "nothing here needs your trust" in vibe(capfd, "trust")
+    vibe(capfd, "trust", "--revoke")
+    assert project.run(PLAIN).error is not None
+
+
 def test_doctor_says_which_profiles_are_broken(project: RunProject, capfd: pytest.CaptureFixture[str]) -> None:
     project.write(".vibe/agents/good.md", "---\nmodel: opus\n---\nGood.")
     project.write(".claude/agents/broken.md", "---\nmodel: http://evil\n---\n")

@@ -101,7 +101,7 @@ def test_budgets_are_understood_in_all_their_spellings(child: ForkServer, given:
         ('agent("x", max_turns=0)', "agent: max_turns takes a whole number from 1 to 10,000, not 0"),
         ('agent("x", timeout=10 ** 5000)', "agent: timeout takes a number of seconds from 0.001 to 604,800, not such"),
         ('agent("x", retries="2")', "agent: retries takes a whole number from 0 to 100, not '2'"),
-        ('agent("x", profile="../y")', 'agent: profile takes the name of a profile, such as "reviewer": letters, digits'),
+        ('agent("x", profile="../y")', 'agent: profile takes the name of a profile, such as "reviewer": letters'),
         ('agent("x", label="")', "agent: label takes a string that is not empty, not ''"),
         ('agent("x", detail=1)', "agent: detail takes True or False, not 1"),
         ('agent("x", cache=3)', "agent: cache takes True, False, or a string that sets its answers apart, not 3"),

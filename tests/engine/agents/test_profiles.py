@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vibe_workflows.engine.agents import profiles as profiles_module
 from vibe_workflows.engine.agents.profile_text import MAX_BYTES, Profile, Vocabulary, parse_profile
-from vibe_workflows.engine.agents.profiles import Profiles, examine, profile_folders
+from vibe_workflows.engine.agents.profiles import Profiles, examine, hiding, profile_folders
 from vibe_workflows.engine.errors import ConfigError, SetupError, ToolDenied
 
 WORDS = Vocabulary(
@@ -239,6 +239,7 @@ class Shelf:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.trusted: list[tuple[Path, bytes]] = []
         self.project = root / "project"
         self.project.mkdir()
         (root / "home").mkdir()
@@ -250,7 +251,13 @@ class Shelf:
         return file
 
     def profiles(self, *granted: str) -> Profiles:
-        return Profiles(self.folders, WORDS, ("read", *granted))
+        return Profiles(self.folders, WORDS, ("read", *granted), self.trusts)
+
+    def trust(self, file: Path) -> None:
+        self.trusted.append((file, file.read_bytes()))
+
+    def trusts(self, path: Path, content: bytes) -> bool:
+        return (path, content) in self.trusted
 
     @property
     def folders(self) -> Any:
@@ -273,22 +280,48 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path)
 
 
-def test_the_nearest_file_wins_and_says_whose_it_hides(shelf: Shelf) -> None:
+def test_the_nearest_file_wins(shelf: Shelf) -> None:
     shelf.put(USER + "x.md", "mine")
     assert shelf.system("x") == "mine"
     assert shelf.profiles().get("x").notes == ()
-    shelf.put(CLAUDE + "x.md", "claude")
+    shelf.trust(shelf.put(CLAUDE + "x.md", "claude"))
     assert shelf.system("x") == "claude"
-    shelf.put(VIBE + "x.md", "vibe")
+    shelf.trust(shelf.put(VIBE + "x.md", "vibe"))
     found = shelf.profiles().get("x")
-    assert (found.system, found.where) == ("vibe", ".vibe/agents/x.md")
-    assert found.notes == ("profile `x` is the project's, and hides your own, ~/.config/vibe/agents/x.md",)
+    assert (found.system, found.where, found.notes) == ("vibe", ".vibe/agents/x.md", ())
+
+
+def test_a_projects_profile_has_the_name_of_the_persons_own_only_with_trust(shelf: Shelf) -> None:
+    shelf.put(USER + "x.md", "mine")
+    file = shelf.put(CLAUDE + "x.md", "theirs")
+    said = shelf.error("x")
+    assert ".claude/agents/x.md takes the name of your own, ~/.config/vibe/agents/x.md; `vibe trust` lets it" in said
+    (offer,) = hiding(shelf.folders, shelf.trusts)
+    assert (offer.name, offer.path, offer.content, offer.hides) == ("x", file, b"theirs", "~/.config/vibe/agents/x.md")
+    shelf.trust(file)
+    assert shelf.system("x") == "theirs"
+    assert hiding(shelf.folders, shelf.trusts) == []
+    file.write_text("theirs, changed")
+    assert "takes the name of your own" in shelf.error("x")
+    file.write_text("mine")
+    assert shelf.system("x") == "mine", "it says the same"
+    file.unlink()
+    assert shelf.system("x") == "mine"
+
+
+def test_what_hides_is_the_nearest_file_of_the_project(shelf: Shelf) -> None:
+    shelf.put(USER + "x.md", "mine")
+    shelf.trust(shelf.put(VIBE + "x.md", "near"))
+    shelf.put(CLAUDE + "x.md", "far")
+    shelf.put(CLAUDE + "y.md", "only theirs")
+    assert hiding(shelf.folders, shelf.trusts) == []
+    assert shelf.system("x") == "near"
 
 
 def test_a_broken_file_does_not_make_way_for_one_that_is_further_away(shelf: Shelf) -> None:
-    shelf.put(USER + "x.md", "mine")
-    shelf.put(CLAUDE + "x.md", front("max_turns: many"))
-    assert shelf.error("x").startswith("agent: profile `x`: .claude/agents/x.md:2: `max_turns`")
+    shelf.put(CLAUDE + "x.md", "fine")
+    shelf.put(VIBE + "x.md", front("max_turns: many"))
+    assert shelf.error("x").startswith("agent: profile `x`: .vibe/agents/x.md:2: `max_turns`")
 
 
 def test_an_unknown_name_is_an_error_with_the_nearest_known_one(shelf: Shelf) -> None:
