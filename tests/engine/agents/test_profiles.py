@@ -218,6 +218,7 @@ def test_what_is_no_text_too_large_or_without_end_is_no_profile() -> None:
     assert len(parsed("a" * MAX_BYTES).system) == MAX_BYTES
     assert "reviewer.md:1: more than 8 KB of front matter" in refused(front("x: " + "a" * 9_000))
     assert "reviewer.md:2: the front matter has no end" in refused("\n---\nmodel: a/b\n")
+    assert "reviewer.md:4: `effort`" in refused("\n\n" + front("effort: 3"))
 
 
 @given(
