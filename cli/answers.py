@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import SkippedFile, WorkflowFile
     from vibe_workflows.catalog.metadata import Metadata, MetadataProblem
+    from vibe_workflows.engine.agents.profiles import Hiding
     from vibe_workflows.engine.trust import ConfigOffer
 
 
@@ -47,10 +48,11 @@ class TrustReport(NamedTuple):
     project: Path
     config: ConfigOffer | None = None  # None: no file, none of its keys needs trust, or it is trusted already
     workflows: tuple[WorkflowOffer, ...] = ()
+    profiles: tuple[Hiding, ...] = ()
     store: Path | None = None  # set where its answers are not reused ...
     store_problem: str = ""  # ... and why
     trusted: tuple[str, ...] = ()  # paths of this project that are trusted already
 
     @property
     def nothing_to_decide(self) -> bool:
-        return self.config is None and not self.workflows and self.store is None
+        return self.config is None and not self.workflows and not self.profiles and self.store is None

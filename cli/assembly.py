@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from vibe_workflows.catalog.arguments import bind_arguments
 from vibe_workflows.catalog.index import Index
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
+from vibe_workflows.engine.agents.profiles import Profiles, vocabulary
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
@@ -56,6 +57,7 @@ from .binding import given_arguments
 from .commands import ConfinedCommands
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
+from .profiles import folders_of_profiles, trust_in_profiles
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -214,12 +216,15 @@ def _services(
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
     box = ToolBox((*tools, *edit_tools(workspace)), grants)
+    profiles = Profiles(
+        folders_of_profiles(settings), vocabulary(box, settings.aliases), grants, trust_in_profiles(settings)
+    )
     return RunServices(
         store=store,
         host=checked.host,
         checker=checker,
         backend=backend,
-        requests=partial(_requests, box, model_resolver(settings, checked.metadata)),
+        requests=partial(_requests, box, profiles, model_resolver(settings, checked.metadata)),
         replayer=Replayer([*tools, state], partial(_looks_over, workspace, commands, digests), store.reader.contents),
         files=WorkspaceFiles(workspace, state),
         attachments=Attachments(workspace, digests, store.reader.contents),
@@ -272,8 +277,10 @@ def _host_limits(settings: Settings) -> HostLimits:
     )
 
 
-def _requests(tools: ToolBox, resolve: ResolveModel, defaults: StepDefaults, horizons: Horizons) -> StepRequests:
-    return StepRequests(tools=tools, resolve_model=resolve, defaults=defaults, horizons=horizons)
+def _requests(
+    tools: ToolBox, profiles: Profiles, resolve: ResolveModel, defaults: StepDefaults, horizons: Horizons
+) -> StepRequests:
+    return StepRequests(tools=tools, profiles=profiles, resolve_model=resolve, defaults=defaults, horizons=horizons)
 
 
 # ---------------------------------------------------------------- signals

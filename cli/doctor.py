@@ -1,4 +1,4 @@
-"""vibe doctor: what holds scripts, and the commands of agents, on this machine; and whether the store is sound."""
+"""vibe doctor: what holds scripts and commands on this machine, and whether the store and the profiles are sound."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _COMMANDS = {
 def command(as_json: bool, db: str | None) -> int:
     """Attack a really locked script and a really confined command, as if all else had fallen, and show what holds.
 
-    Then look at everything in the store of this project. Exit code 8 where this machine is weaker than
-    `sandbox.accept` allows, so that `vibe run` refuses; 74 where the store is not sound.
+    Then look at everything in the store of this project, and at the profiles of agents. Exit code 8 where this
+    machine is weaker than `sandbox.accept` allows, so that `vibe run` refuses; 74 where the store is not sound.
     """
     from vibe_workflows.engine.errors import ExitCode
 
@@ -43,12 +43,14 @@ def command(as_json: bool, db: str | None) -> int:
     from .environment import screen
     from .printing import print_json, print_text
     from .render.health import health_json, health_text
+    from .render.profiles import profiles_json, profiles_text
     from .settings import load
 
     settings = load({"db": db})
     accepted = settings.sandbox_accept
     scripts, commands = wiring.doctor()  # first: a system without a sandbox is told so, and has no locks either
     store = wiring.store_health(settings)
+    profiles = wiring.examine_profiles(settings)
     runs = scripts.level.meets(accepted)
     if as_json:
         print_json(
@@ -58,13 +60,15 @@ def command(as_json: bool, db: str | None) -> int:
                 "runs": runs,
                 "commands": commands.to_json(),
                 "store": health_json(store),
+                "profiles": profiles_json(profiles),
             }
         )
     else:
         surface = screen(sys.stdout)
         text = scripts_text(scripts, accepted, width=surface.width, colour=surface.colour)
         text += f"\n\n{commands_text(commands, width=surface.width, colour=surface.colour)}"
-        print_text(f"{text}\n\n{health_text(store, colour=surface.colour)}")
+        text += f"\n\n{health_text(store, colour=surface.colour)}"
+        print_text("\n\n".join(filter(None, [text, profiles_text(profiles, colour=surface.colour)])))
     if not runs:
         return int(ExitCode.SANDBOX_WEAK)
     return int(ExitCode.DONE if store.sound else ExitCode.STORE)

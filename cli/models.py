@@ -26,7 +26,14 @@ def default_model(settings: Settings, metadata: Metadata) -> str:
 
 def model_resolver(settings: Settings, metadata: Metadata) -> ResolveModel:
     def resolve(
-        *, requested: str, phase_model: str, phase: str, label: str, prompt_tokens: Callable[[], int]
+        *,
+        requested: str,
+        profile_model: str,
+        phase_model: str,
+        phase: str,
+        label: str,
+        profile: str,
+        prompt_tokens: Callable[[], int],
     ) -> ModelChoice:
         if settings.offline:
             return ModelChoice(model=OFFLINE, reason="offline was asked for")
@@ -34,10 +41,12 @@ def model_resolver(settings: Settings, metadata: Metadata) -> ResolveModel:
             choice = resolve_model(
                 settings,
                 requested=requested,
+                profile_model=profile_model,
                 phase_model=phase_model,
                 meta_model=metadata.model,
                 phase=phase,
                 label=label,
+                profile=profile,
                 prompt_tokens=prompt_tokens,
             )
         except ConfigError as error:

@@ -97,7 +97,7 @@ def of_run(trace: RunTrace) -> dict[str, object]:
 
 
 def of_step(trace: StepTrace) -> dict[str, object]:
-    from .render.given import given_files, given_grants, given_tools
+    from .render.given import given_files, given_grants, given_profile, given_tools
 
     step = trace.step
     said = conversation(trace.turns)
@@ -114,6 +114,7 @@ def of_step(trace: StepTrace) -> dict[str, object]:
         "answered_by": trace.answered_by,
         **_step(step),
         "makeup": makeup_sum([turn.makeup for turn in trace.turns]),
+        "profile": given_profile(given) or None,
         "tools": given_tools(given),
         "grants": given_grants(given),
         "files": [

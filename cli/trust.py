@@ -21,8 +21,8 @@ def command(yes: bool, revoke: bool, as_json: bool, db: str | None) -> int:
     """Let this project's own settings, names and store count, after showing what they are.
 
     A cloned repository must not configure its own escape: until you trust it, its vibe.yaml may not set grants,
-    servers, keys or the database, its workflows may not take the names of yours, and a store that came with it
-    answers no step. A file that changes is untrusted again.
+    servers, keys or the database, its workflows and profiles may not take the names of yours, and a store that came
+    with it answers no step. A file that changes is untrusted again.
     """
     from vibe_workflows.engine.errors import ExitCode
 
@@ -68,6 +68,8 @@ def trust_text(report: TrustReport) -> str:
     for offer in report.workflows:
         hidden = ", ".join(str(each.path) for each in offer.file.hides)
         parts.append(f"{offer.file.path} wants to be run as `{offer.file.name}`, in place of {hidden}")
+    for profile in report.profiles:
+        parts.append(f"{profile.path} wants to be the profile `{profile.name}`, in place of {profile.hides}")
     if report.store is not None:
         parts.append(report.store_problem)
     if report.nothing_to_decide:
@@ -99,6 +101,9 @@ def _as_json(report: TrustReport) -> dict[str, object]:
                 "hides": [str(each.path) for each in offer.file.hides],
             }
             for offer in report.workflows
+        ],
+        "profiles": [
+            {"name": profile.name, "path": str(profile.path), "hides": profile.hides} for profile in report.profiles
         ],
         "store": None if report.store is None else {"path": str(report.store), "problem": report.store_problem},
         "trusted": list(report.trusted),

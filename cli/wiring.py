@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import Trusts, WorkflowFile, WorkflowSource
     from vibe_workflows.catalog.index import Index
     from vibe_workflows.catalog.metadata import Metadata
+    from vibe_workflows.engine.agents.profiles import Examined
     from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.launch import RunReport, RunRequest
     from vibe_workflows.engine.model import Run, RunId
@@ -70,6 +71,13 @@ def doctor() -> tuple[DoctorReport, ConfineReport]:
         from . import assembly
 
         return assembly.probe_scripts(zygote), assembly.probe_commands()
+
+
+def examine_profiles(settings: Settings) -> list[Examined]:
+    """Every profile that could be named here, with what is wrong with it."""
+    from . import profiles
+
+    return profiles.examine_profiles(settings)
 
 
 # ---------------------------------------------------------------- the catalog
@@ -226,12 +234,14 @@ def trust_report(settings: Settings) -> TrustReport:
     from vibe_workflows.engine.store.reader import store_id
     from vibe_workflows.engine.trust import TrustStore, config_offer
 
+    from .profiles import hiding_profiles
+
     held = TrustStore(settings.state_dir).entries()
     offer = config_offer(settings.project_file)
     if offer is not None and (not offer.keys or _config_trusted(offer, held)):
         offer = None
     trusts = _trusts(settings)
-    hiding = [read_source(file) for file in discover(settings).workflows.values() if file.needs_trust]
+    takers = [read_source(file) for file in discover(settings).workflows.values() if file.needs_trust]
     problem = None
     if settings.db_path.exists():
         problem = StoreOrigins(settings.state_dir).problem(store_id(settings.db_path), settings.db_path)
@@ -241,9 +251,10 @@ def trust_report(settings: Settings) -> TrustReport:
         config=offer,
         workflows=tuple(
             WorkflowOffer(file=source.file, digest=source.digest)
-            for source in hiding
+            for source in takers
             if not trusts(source.file.path, source.content)
         ),
+        profiles=tuple(hiding_profiles(settings)),
         store=settings.db_path if problem is not None else None,
         store_problem=problem or "",
         trusted=tuple(each.path for each in held if each.path.startswith(root + os.sep)),
@@ -261,13 +272,15 @@ def trust_grant(settings: Settings, report: TrustReport) -> None:
     """Trust exactly what `report` showed."""
     from vibe_workflows.engine.store.origin import StoreOrigins
     from vibe_workflows.engine.store.reader import store_id
-    from vibe_workflows.engine.trust import TrustKind, TrustStore
+    from vibe_workflows.engine.trust import TrustKind, TrustStore, trust_digest
 
     trust = TrustStore(settings.state_dir)
     if report.config is not None:
         trust.grant(TrustKind.CONFIG, report.config.path, report.config.digest)
     for offer in report.workflows:
         trust.grant(TrustKind.WORKFLOW, offer.file.path, offer.digest)
+    for profile in report.profiles:
+        trust.grant(TrustKind.PROFILE, profile.path, trust_digest(profile.content))
     if report.store is not None:
         StoreOrigins(settings.state_dir).record(store_id(report.store), report.store)
 

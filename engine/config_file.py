@@ -1,32 +1,15 @@
-"""Reads one YAML config file into plain values that know their lines. Imported only where such a file exists.
-
-A project's file may come from a stranger, so its cost is bounded: size, depth, no aliases, plain scalars only.
-"""
+"""Reads one config file. Imported only where such a file exists. A project's may come from a stranger."""
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
+from typing import NamedTuple
 
 from .errors import ConfigError
+from .plain_yaml import Entry, read_entries
 
 MAX_BYTES = 64 * 1024
-_MAX_DEPTH = 12
-_MAX_NUMBER = 40  # characters of a number: int() of a long one is slow
-_SCALARS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null"))
-_TEXTS = frozenset({"tag:yaml.org,2002:timestamp"})  # `2024-05-01` is a name here, not a date
-
-
-class Entry(NamedTuple):
-    """One top-level key of a file, or one key of a section (`sandbox.memory_mb`)."""
-
-    name: str
-    value: object
-    line: int
 
 
 class ConfigFile(NamedTuple):
@@ -37,45 +20,16 @@ class ConfigFile(NamedTuple):
     entries: tuple[Entry, ...]
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses aliases and depth while composing, before anything is built from them."""
-
-    depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        mark: Any = event.start_mark  # the stubs know two kinds of marks, and errors only one of them
-        if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(None, None, "aliases (*name) are not available here", mark)
-        if self.depth >= _MAX_DEPTH:
-            raise yaml.MarkedYAMLError(None, None, "nested too deeply", mark)
-        self.depth += 1
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-
 def read_config_file(path: Path, sections: frozenset[str]) -> ConfigFile | None:
     """The file's entries in order; None where there is no file. Keys of `sections` are flattened to dotted names."""
     content = _read(path)
     if content is None:
         return None
     try:
-        loader = _Loader(content.decode("utf-8-sig"))
-        try:
-            root = loader.get_single_node()
-            entries = () if root is None else tuple(_entries(path, loader, root, sections))
-        finally:
-            loader.dispose()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: not valid YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from error
-    return ConfigFile(path=path, content=content, entries=entries)
+    return ConfigFile(path=path, content=content, entries=read_entries(str(path), text, sections))
 
 
 def _read(path: Path) -> bytes | None:
@@ -91,66 +45,3 @@ def _read(path: Path) -> bytes | None:
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_BYTES // 1024} KB, which no config file needs to be")
     return content
-
-
-def _entries(path: Path, loader: _Loader, root: yaml.Node, sections: frozenset[str]) -> list[Entry]:
-    if not isinstance(root, yaml.MappingNode):
-        raise ConfigError(f"{path}:{_line(root)}: settings are `key: value` lines, not {_kind(root)}")
-    found: list[Entry] = []
-    for name, (line, node) in _mapping(path, root).items():
-        if name not in sections:
-            found.append(Entry(name=name, value=_value(path, loader, node), line=line))
-        elif isinstance(node, yaml.MappingNode):
-            found += [
-                Entry(name=f"{name}.{inner}", value=_value(path, loader, below), line=inner_line)
-                for inner, (inner_line, below) in _mapping(path, node).items()
-            ]
-        elif not (isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null")):
-            raise ConfigError(f"{path}:{line}: `{name}` holds `key: value` lines of its own, not {_kind(node)}")
-    return found
-
-
-def _mapping(path: Path, node: yaml.MappingNode) -> Mapping[str, tuple[int, yaml.Node]]:
-    found: dict[str, tuple[int, yaml.Node]] = {}
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise ConfigError(f"{path}:{_line(key)}: a key is a plain word, not {_kind(key)}")
-        if key.value in found:
-            raise ConfigError(
-                f"{path}:{_line(key)}: `{key.value}` is set twice (first in line {found[key.value][0]}); keep one"
-            )
-        found[key.value] = (_line(key), value)
-    return found
-
-
-def _value(path: Path, loader: _Loader, node: yaml.Node) -> object:
-    if isinstance(node, yaml.MappingNode):
-        return {name: _value(path, loader, below) for name, (_, below) in _mapping(path, node).items()}
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(path, loader, below) for below in node.value]
-    text = str(node.value)
-    if node.tag in _TEXTS:
-        return text
-    if node.tag not in _SCALARS:
-        raise ConfigError(f"{path}:{_line(node)}: a value is text, a number, true or false; not `{node.tag}`")
-    if node.tag.endswith(":str"):
-        return text
-    if len(text) > _MAX_NUMBER:
-        raise ConfigError(f"{path}:{_line(node)}: a number of {len(text)} digits is too long")
-    try:
-        value: object = loader.construct_object(node)
-    except (ValueError, LookupError) as error:  # `!!int x`, `!!bool x`, `!!int ''`
-        raise ConfigError(f"{path}:{_line(node)}: `{text}` is not {_kind(node)}") from error
-    return value
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
-
-
-def _kind(node: yaml.Node) -> str:
-    if isinstance(node, yaml.MappingNode):
-        return "a mapping"
-    if isinstance(node, yaml.SequenceNode):
-        return "a list"
-    return f"`{str(node.value)[:60]}`"

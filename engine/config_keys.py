@@ -55,7 +55,7 @@ KEYS: Mapping[str, Key] = {
             parse=routing,
             default=(),
             reach=_FREE,
-            about="models by phase, label and size of the prompt, first match",
+            about="models by phase, label, profile and size of the prompt, first match",
         ),
         Key(
             name="fallbacks",

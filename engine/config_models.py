@@ -13,7 +13,7 @@ from .routing import OFFLINE, RoutingRule, model_name
 
 _MAX_FALLBACKS = 10
 _MAX_PATTERN = 200
-_RULE_KEYS = ("model", "phase", "label", "prompt_tokens_over")
+_RULE_KEYS = ("model", "phase", "label", "profile", "prompt_tokens_over")
 _PRICE_KEYS = ModelPrice._fields
 _MAX_PRICE = 1e6  # dollars per million tokens: a dollar a token
 
@@ -141,13 +141,14 @@ def _rule(position: int, value: object) -> RoutingRule:
         raise ValueError(f"rule {position} names no `model`")
     if all(value.get(name) is None for name in _RULE_KEYS if name != "model"):
         raise ValueError(
-            f"rule {position} matches every step; name a `phase`, a `label` or `prompt_tokens_over`, or set `model` "
-            "instead"
+            f"rule {position} matches every step; name a `phase`, a `label`, a `profile` or `prompt_tokens_over`, or "
+            "set `model` instead"
         )
     return RoutingRule(
         model=model_name(value["model"]),
         phase=_pattern(position, "phase", value),
         label=_pattern(position, "label", value),
+        profile=_pattern(position, "profile", value),
         prompt_tokens_over=_size(position, value.get("prompt_tokens_over")),
     )
 

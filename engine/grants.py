@@ -1,6 +1,6 @@
 """What a person lets a run do. Grants come from the configuration and the command line, and from nothing else.
 
-What a workflow declares is a request; what a prompt, a file or a model's reply says is text.
+What a workflow or a profile declares is a request; what a prompt, a file or a model's reply says is text.
 """
 
 from __future__ import annotations
@@ -44,6 +44,16 @@ def require_tool(tool: Tool, granted: Sequence[str]) -> None:
         raise ToolDenied(
             f"tool `{tool.spec.name}` needs the grant `{tool.group}`, which this run does not have; name it in "
             f'meta["permissions"], and grant it with --allow {tool.group}'
+        )
+
+
+def require_profile(where: str, requested: Sequence[str], granted: Sequence[str]) -> None:
+    """Raises ToolDenied where a profile requests what was not granted. At the call: a script may compute its name."""
+    missing = missing_grants(requested, granted)
+    if missing:
+        raise ToolDenied(
+            f"{where}: the profile asks for {', '.join(missing)}, which this run does not have; name it in "
+            f'meta["permissions"], and grant it with --allow {",".join(missing)}'
         )
 
 

@@ -50,6 +50,8 @@ def canonical_spec(spec: StepSpec) -> str:
         held["system"] = spec.system
     if spec.context:
         held["context"] = text_digest(spec.context)  # shared by a fan-out, and maybe large
+    if spec.profile:
+        held["profile"] = spec.profile
     if spec.model:
         held["model"] = spec.model
     if spec.fallbacks:

@@ -143,6 +143,7 @@ class StepSpec(Struct, frozen=True, kw_only=True):
     prompts_version: int = 0  # of every sentence that the engine itself says to a model
     system: str = ""
     context: str = ""
+    profile: str = ""  # its name: what it says is in the other fields
     model: str = ""
     effort: str | None = None
     fallbacks: tuple[str, ...] = ()  # models that may answer where `model` fails, in order

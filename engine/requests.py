@@ -1,4 +1,4 @@
-"""From the parameters of a call to a step's spec, key and limits: defaults, model and tools resolved."""
+"""From the parameters of a call to a step's spec, key and limits: profile, defaults, model and tools resolved."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
+from .agents.profile_folders import NAME_PATTERN
+from .agents.profile_text import Profile
+from .agents.profiles import NoProfiles, ProfileSource
 from .agents.prompts import PROMPTS_VERSION, default_system_text
 from .agents.tools.registry import ToolBox
 from .agents.tools.workspace import MAX_PATH_CHARS, plain_path
@@ -42,6 +46,7 @@ class AgentParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompt: str
     label: str | None = None
     phase: str | None = None
+    profile: Annotated[str, Meta(pattern=NAME_PATTERN)] | None = None
     model: str | None = None
     system: str | None = None
     tools: list[str] | None = None
@@ -91,6 +96,7 @@ class StepRequest(Struct, frozen=True, kw_only=True):
     detail: bool = False
     phase: str | None = None
     model_reason: str = ""  # who chose the model
+    notes: tuple[str, ...] = ()  # what a person should know of its profile
 
 
 class Horizons(Struct, frozen=True, kw_only=True):
@@ -103,13 +109,24 @@ class Horizons(Struct, frozen=True, kw_only=True):
 
 class ResolveModel(Protocol):
     def __call__(
-        self, *, requested: str, phase_model: str, phase: str, label: str, prompt_tokens: Callable[[], int]
+        self,
+        *,
+        requested: str,
+        profile_model: str,
+        phase_model: str,
+        phase: str,
+        label: str,
+        profile: str,
+        prompt_tokens: Callable[[], int],
     ) -> ModelChoice:
-        """The model of one step, from what the step, its phase and the configuration say. Raises SetupError.
+        """The model of one step: what step, profile, phase and configuration say. Raises SetupError.
 
         `prompt_tokens` estimates the prompt; it is asked only where a rule depends on it.
         """
         ...
+
+
+_NO_PROFILES = NoProfiles()
 
 
 class StepRequests:
@@ -122,24 +139,31 @@ class StepRequests:
         resolve_model: ResolveModel,
         defaults: StepDefaults,
         horizons: Horizons,
+        profiles: ProfileSource = _NO_PROFILES,
     ) -> None:
         self._tools = tools
         self._resolve_model = resolve_model
         self._defaults = defaults
         self._horizons = horizons
+        self._profiles = profiles
         self._agent = msgspec.json.Decoder(AgentParams)
         self._tool = msgspec.json.Decoder(ToolParams)
 
     def agent(self, params: bytes, *, phase: str, phase_model: str) -> StepRequest:
         asked = self._agent.decode(params)
+        profile = None if asked.profile is None else self._profiles.get(asked.profile)
+        if profile is not None:
+            asked = _filled_in(asked, profile)
         phase = asked.phase or phase
         tools = self._tools.select(asked.tools or ())
         system = asked.system if asked.system is not None else default_system_text(tools, asked.schema)
         choice = self._resolve_model(
             requested=asked.model or "",
+            profile_model="" if profile is None else profile.model,
             phase_model=phase_model,
             phase=phase,
             label=asked.label or "",
+            profile=asked.profile or "",
             prompt_tokens=lambda: sum(map(text_tokens, (system, asked.context or "", asked.prompt))),
         )
         files = tuple(dict.fromkeys(map(plain_path, asked.files or ())))
@@ -149,6 +173,7 @@ class StepRequests:
             prompts_version=PROMPTS_VERSION,
             system=system,
             context=asked.context or "",
+            profile=asked.profile or "",
             model=choice.model,
             fallbacks=choice.fallbacks,
             effort=asked.effort,
@@ -178,6 +203,7 @@ class StepRequests:
             detail=asked.detail,
             phase=asked.phase,
             model_reason=choice.reason,
+            notes=() if profile is None else profile.notes,
         )
 
     def tool(self, params: bytes) -> StepRequest:
@@ -209,6 +235,20 @@ class StepRequests:
         if ttl is not None:
             bounds.append(horizons.now - ttl)
         return max(bounds, default=None)
+
+
+def _filled_in(asked: AgentParams, profile: Profile) -> AgentParams:
+    """What the call leaves open, as the profile says it. (The model has more to say: see `resolve_model`.)"""
+    tools = None if profile.tools is None else list(profile.tools)
+    return replace(
+        asked,
+        system=profile.system or None if asked.system is None else asked.system,
+        tools=tools if asked.tools is None else asked.tools,
+        effort=profile.effort if asked.effort is None else asked.effort,
+        temperature=profile.temperature if asked.temperature is None else asked.temperature,
+        max_tokens=profile.max_tokens if asked.max_tokens is None else asked.max_tokens,
+        max_turns=profile.max_turns if asked.max_turns is None else asked.max_turns,
+    )
 
 
 def first_words(prompt: str, width: int = 40) -> str:

@@ -20,12 +20,14 @@ class RoutingRule(NamedTuple):
     model: str
     phase: str | None = None
     label: str | None = None
+    profile: str | None = None
     prompt_tokens_over: int | None = None
 
-    def matches(self, phase: str, label: str, prompt_tokens: Callable[[], int]) -> bool:
+    def matches(self, phase: str, label: str, profile: str, prompt_tokens: Callable[[], int]) -> bool:
         return (
             (self.phase is None or star_match(self.phase, phase))
             and (self.label is None or star_match(self.label, label))
+            and (self.profile is None or star_match(self.profile, profile))
             and (self.prompt_tokens_over is None or prompt_tokens() > self.prompt_tokens_over)
         )
 
@@ -111,20 +113,29 @@ def resolve_model(
     settings: Settings,
     *,
     requested: str = "",
+    profile_model: str = "",
     phase_model: str = "",
     meta_model: str = "",
     phase: str = "",
     label: str = "",
+    profile: str = "",
     prompt_tokens: Callable[[], int] = lambda: 0,
 ) -> ModelChoice:
-    """The model of one step, by precedence: agent(model=), phase, routing rule, --model, meta.model, config.
+    """The model of one step, by precedence: agent(model=), profile, phase, routing rule, --model, meta.model, config.
 
-    `prompt_tokens` is asked at most once, and only where a rule depends on it. The first two names and `meta_model`
-    come from a script: one that holds an address raises ConfigError.
+    `prompt_tokens` is asked at most once, and only where a rule depends on it. The first three names and `meta_model`
+    come from a script or a profile: one that holds an address raises ConfigError.
     """
-    for named, where in ((requested, "agent(model=)"), (phase_model, "phase(model=)"), (meta_model, 'meta["model"]')):
+    named_by_steps = (
+        (requested, "agent(model=)"),
+        (profile_model, f"profile {profile}"),
+        (phase_model, "phase(model=)"),
+    )
+    for named, where in (*named_by_steps, (meta_model, 'meta["model"]')):
         refuse_address(named, where)
-    name, reason = _first_named(settings, requested, phase_model, meta_model, phase, label, prompt_tokens)
+    name, reason = next((each for each in named_by_steps if each[0]), ("", ""))
+    if not name:
+        name, reason = _configured(settings, meta_model, phase, label, profile, prompt_tokens)
     if not name:
         return ModelChoice(model="", reason="no model is configured")
     model = resolve_alias(settings.aliases, name)
@@ -134,23 +145,18 @@ def resolve_model(
     return ModelChoice(model=model, reason=reason if model == name else f"{reason}, alias {name}", fallbacks=fallbacks)
 
 
-def _first_named(
+def _configured(
     settings: Settings,
-    requested: str,
-    phase_model: str,
     meta_model: str,
     phase: str,
     label: str,
+    profile: str,
     prompt_tokens: Callable[[], int],
 ) -> tuple[str, str]:
-    """The first name by precedence, and who gave it."""
-    if requested:
-        return requested, "agent(model=)"
-    if phase_model:
-        return phase_model, "phase(model=)"
+    """The first name by precedence where neither the step nor its phase names one, and who gave it."""
     prompt_tokens = cache(prompt_tokens) if settings.routing else prompt_tokens
     for number, rule in enumerate(settings.routing, start=1):
-        if rule.matches(phase, label, prompt_tokens):
+        if rule.matches(phase, label, profile, prompt_tokens):
             return rule.model, f"routing rule {number}"
     if settings.model_by_flag and settings.model:
         return settings.model, "--model"

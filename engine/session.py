@@ -108,6 +108,8 @@ class Session:
         except StepFault as error:
             self._answers.fail(call, error.to_fault(), NO_USAGE, steps=0)
             return
+        for note in request.notes:
+            self._journal.warn_once(note)
         opened = OpenCall(
             number=call,
             scope=where,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .model import FILE_STATE, Step
 from .text_diff import TextDiff, text_diff
@@ -17,8 +18,10 @@ T = TypeVar("T")
 
 #: Fields whose change is told as a diff of texts.
 TEXTS = ("prompt", "system", "schema", "arguments")
+#: Fields that a profile sets where the call does not. (Who chose the model is told by its own words.)
+_OF_PROFILE = frozenset({"system", "effort", "temperature", "max_tokens", "max_turns", "tools"})
 #: In the order in which a person looks for them.
-_ORDER = ("kind", "tool", "arguments", "prompt", "system", "context", "model")
+_ORDER = ("kind", "tool", "arguments", "prompt", "profile", "system", "context", "model")
 
 _WORD = re.compile(r"\w+")
 _COMPARED_CHARS = 4_000  # of a prompt, where specs are compared roughly
@@ -48,8 +51,13 @@ def spec_changes(before: Spec, after: Spec) -> list[FieldChange]:
     """The fields that differ, in an order that does not depend on the specs."""
     names = [name for name in (before.keys() | after.keys()) if before.get(name) != after.get(name)]
     rank = {name: at for at, name in enumerate(_ORDER)}
+    names.sort(key=lambda name: (rank.get(name, 99), name))
+    profile = after.get("profile")
+    if not profile or before.get("profile") != profile:
+        return [_change(name, before.get(name), after.get(name)) for name in names]
+    note = f"where the call does not say it, the file of the profile `{profile}` does"
     return [
-        _change(name, before.get(name), after.get(name)) for name in sorted(names, key=lambda n: (rank.get(n, 99), n))
+        _noted(_change(name, before.get(name), after.get(name)), note if name in _OF_PROFILE else "") for name in names
     ]
 
 
@@ -69,6 +77,10 @@ def _files_seen(step: Step) -> dict[str, str]:
     files = spec_of(step.spec).get("files")
     paths = [str(path) for path in files] if isinstance(files, list) else []
     return {path: look.digest for path, look in zip(paths, step.observations, strict=False) if look.tool == FILE_STATE}
+
+
+def _noted(change: FieldChange, note: str) -> FieldChange:
+    return replace(change, note="; ".join(filter(None, (change.note, note))))
 
 
 def _change(name: str, before: object, after: object) -> FieldChange:

@@ -1,6 +1,7 @@
-"""What this user trusts: project config files and workflows, by path and content. Kept in the user's state folder.
+"""What this user trusts: project config files, workflows and profiles, by path and content.
 
-A changed file is untrusted again. A state folder that cannot be read trusts nothing, which is the safe side.
+Kept in the user's state folder. A changed file is untrusted again. A state folder that cannot be read trusts nothing,
+which is the safe side.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _MAX_BYTES = 4 * 1024 * 1024
 class TrustKind(StrEnum):
     CONFIG = "config"  # a project's vibe.yaml: all of its keys count
     WORKFLOW = "workflow"  # a project's workflow that hides a user's or a built-in one: it runs by that name
+    PROFILE = "profile"  # a project's profile that hides one of the user's: it is had by that name
 
 
 class Trusted(NamedTuple):

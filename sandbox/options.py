@@ -17,6 +17,8 @@ _MAX_BUDGET = 1 << 53
 #: Of one step; the engine checks the same.
 MAX_FILES = 100
 MAX_PATH_CHARS = 4_096
+#: The engine checks the same.
+_PROFILE = r"[A-Za-z0-9_-]{1,64}"
 _UNITS = ("tokens", "usd", "steps", "seconds")
 _AMOUNT = r"\s*(\$?)\s*(\d[\d_,]*(?:\.\d+)?|\.\d+)\s*([kKmM]?)\s*"
 _AGE = r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*"
@@ -40,6 +42,12 @@ def _text(value: Any) -> Any:
 def _name(value: Any) -> Any:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a string that is not empty")
+    return value
+
+
+def _profile(value: Any) -> Any:
+    if not isinstance(value, str) or re.fullmatch(_PROFILE, value) is None:
+        raise ValueError('the name of a profile, such as "reviewer": letters, digits, `_` and `-`, at most 64')
     return value
 
 
@@ -138,6 +146,7 @@ def _spelled(text: str) -> dict[str, float]:
 AGENT_OPTIONS: dict[str, Check] = {
     "label": _name,
     "phase": _name,
+    "profile": _profile,
     "model": _name,
     "system": _text,
     "tools": _tools,
@@ -165,7 +174,7 @@ FAN_OUT_OPTIONS: dict[str, Check] = {
 PHASE_OPTIONS: dict[str, Check] = {"budget": budget_limits, "model": _name}
 
 #: Parts of the language that this version does not have.
-LATER = frozenset({"profile", "isolation", "merge", "gate", "gate_retries"})
+LATER = frozenset({"isolation", "merge", "gate", "gate_retries"})
 
 
 def _one_of(value: Any, names: tuple[str, ...]) -> Any:

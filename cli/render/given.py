@@ -1,4 +1,4 @@
-"""What a step was given beside its prompt: the tools and grants that it had, and the files that went along."""
+"""What a step was given beside its prompt: the profile, tools and grants that it had, and the files that went along."""
 
 from __future__ import annotations
 
@@ -43,9 +43,17 @@ def given_grants(spec: Mapping[str, object]) -> list[str]:
     return _listed(spec, "grants", str)
 
 
-def grants_line(spec: Mapping[str, object]) -> str:
-    """`tools: read_file, grep; grants: read`, or "" for a step that had none."""
-    given = {"tools": given_tools(spec), "grants": given_grants(spec)}
+def given_profile(spec: Mapping[str, object]) -> str:
+    return str(spec.get("profile", ""))
+
+
+def given_line(spec: Mapping[str, object]) -> str:
+    """`profile: reviewer; tools: read_file, grep; grants: read`, or "" for a step that had none."""
+    given = {
+        "profile": list(filter(None, [given_profile(spec)])),
+        "tools": given_tools(spec),
+        "grants": given_grants(spec),
+    }
     return one_line("; ".join(f"{name}: {', '.join(values)}" for name, values in given.items() if values))
 
 

@@ -26,7 +26,7 @@ from vibe_workflows.engine.model import (
 from . import figures
 from .diffs import diff_lines
 from .faults import LONGEST_ERROR, fault_line, fault_name
-from .given import file_lines, given_files, grants_line
+from .given import file_lines, given_files, given_line
 from .happenings import instead
 from .paint import Style, paint
 from .sanitize import clean, one_line
@@ -165,8 +165,8 @@ def _head(trace: StepTrace, *, colour: bool) -> str:
     lines += _model(trace, colour=colour)
     if trace.reason:
         lines.append(f"reuse: {one_line(trace.reason)}")
-    if grants := grants_line(spec_of(step)):
-        lines.append(grants)
+    if given := given_line(spec_of(step)):
+        lines.append(given)
     if trace.stored:
         lines.append(_answered_first(step))
     return "\n".join([*lines, *_attempts(trace.attempts, colour=colour), *_waits(trace)])

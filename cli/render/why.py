@@ -208,9 +208,9 @@ def _ended(status: StepStatus, fault: Fault | None) -> str:
 
 def _change(change: FieldChange, *, colour: bool) -> list[str]:
     title = paint(one_line(change.name), Style.TITLE, colour=colour)
-    if change.diff is not None:
-        return [title, *diff_lines(change.diff, colour=colour)]
     note = f"  ({one_line(change.note)})" if change.note else ""
+    if change.diff is not None:
+        return [f"{title}{note}", *diff_lines(change.diff, colour=colour)]
     if change.name in ("files", "tools"):
         return [f"{title}  {one_line(change.note)}"]
     if change.name == "context":

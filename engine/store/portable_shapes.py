@@ -106,6 +106,7 @@ class PortableSpec(_Strict, frozen=True, kw_only=True):
     prompts_version: _Count = 0
     system: str = ""
     context: _Digest | None = None
+    profile: _Name = ""
     model: _Name = ""
     fallbacks: tuple[_Name, ...] = ()
     effort: _Name | None = None

@@ -34,6 +34,8 @@ class AgentOptions(TypedDict, total=False):
     """Name of the step in the live view and the trace."""
     phase: str | None
     """Phase to show this step under, instead of the one in force."""
+    profile: str | None
+    """Name of a profile, such as "reviewer": system text, model, tools and more, where this call does not say."""
     model: str | None
     """Model name or alias, such as "fast"."""
     system: str | None

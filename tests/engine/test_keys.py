@@ -37,6 +37,7 @@ CHANGED = {
     "prompts_version": 3,
     "system": "Be long.",
     "context": "shared ",
+    "profile": "reviewer",
     "model": "openai/gpt-test2",
     "fallbacks": ("other/model",),
     "effort": "high",

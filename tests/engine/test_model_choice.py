@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.support.config_place import Place
 from vibe_workflows.catalog.metadata import Metadata
 from vibe_workflows.cli.models import model_resolver
+from vibe_workflows.engine.agents.profile_text import Profile
 from vibe_workflows.engine.agents.tools.registry import ToolBox
 from vibe_workflows.engine.backends.estimate import text_tokens
 from vibe_workflows.engine.config import Settings
@@ -35,8 +36,24 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+class OneProfile:
+    """Any name is that of a profile, which names this model."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def get(self, name: str) -> Profile:
+        return Profile(name=name, where=f"{name}.md", model=self._model)
+
+
 def asked(
-    held: Settings, *, phase: str = "", phase_model: str = "", meta_model: str = "", **params: Any
+    held: Settings,
+    *,
+    phase: str = "",
+    phase_model: str = "",
+    profile_model: str = "",
+    meta_model: str = "",
+    **params: Any,
 ) -> StepRequest:
     """What the call of a script becomes, through the resolver that a run has."""
     requests = StepRequests(
@@ -44,6 +61,7 @@ def asked(
         resolve_model=model_resolver(held, Metadata(name="flow", model=meta_model)),
         defaults=_DEFAULTS,
         horizons=_HORIZONS,
+        profiles=OneProfile(profile_model),
     )
     return requests.agent(msgspec.json.encode({"prompt": "p", **params}), phase=phase, phase_model=phase_model)
 
@@ -53,6 +71,7 @@ def asked(
 #: From the strongest to the weakest, with the reason that the trace gives.
 SOURCES = {
     "agent": "agent(model=)",
+    "profile": "profile critic",
     "phase": "phase(model=)",
     "rule": "routing rule 2",
     "flag": "--model",
@@ -73,7 +92,7 @@ def test_the_first_that_names_a_model_wins_and_is_named_in_the_trace(
     aliases = {"fast": "a/fast", "smart": "a/smart"}
     rules = [{"phase": "Other", "model": "never/one"}]
     if "rule" in named:
-        rules.append({"phase": "Rev*", "label": "bug:*", "model": named["rule"]})
+        rules.append({"phase": "Rev*", "label": "bug:*", "profile": "crit*", "model": named["rule"]})
     config = {"aliases": aliases, "routing": rules}
     place.user(yaml.safe_dump(config | ({"model": named["config"]} if "config" in named else {})))
     flags = [named["flag"]] if "flag" in named else []
@@ -84,6 +103,8 @@ def test_the_first_that_names_a_model_wins_and_is_named_in_the_trace(
         place.load(model=flags or None),
         phase="Review",
         label="bug:1",
+        profile="critic",
+        profile_model=named.get("profile", ""),
         phase_model=named.get("phase", ""),
         meta_model=named.get("meta", ""),
         **({"model": named["agent"]} if "agent" in named else {}),
@@ -109,10 +130,18 @@ def test_offline_answers_whatever_was_named_and_says_so(place: Place) -> None:
     assert request.model_reason == "offline was asked for"
 
 
-@pytest.mark.parametrize("where", ["model", "phase_model", "meta_model"])
+@pytest.mark.parametrize("where", ["model", "profile_model", "phase_model", "meta_model"])
 def test_a_script_may_not_name_an_address(place: Place, where: str) -> None:
     with pytest.raises(SetupError, match="holds an address"):
-        asked(place.load(), **{where: "http://evil"})
+        asked(place.load(), profile="critic", **{where: "http://evil"})
+
+
+def test_a_rule_may_ask_for_a_profile(place: Place) -> None:
+    place.user("model: a/b\nrouting: [{profile: 'crit*', model: c/d}]\n")
+    held = place.load()
+    assert asked(held, profile="critic").spec.model == "c/d"
+    assert asked(held, profile="other").spec.model == "a/b"
+    assert asked(held).spec.model == "a/b"
 
 
 @given(st.text("ab*", max_size=8), st.text("ab", max_size=12))

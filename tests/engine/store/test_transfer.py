@@ -51,6 +51,7 @@ FULL_SPEC = StepSpec(
     prompts_version=2,
     system="Be brief.",
     context="shared",
+    profile="reviewer",
     model="gpt",
     effort="low",
     fallbacks=("other",),
