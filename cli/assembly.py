@@ -22,7 +22,8 @@ from vibe_workflows.catalog.metadata import Metadata, read_metadata
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
-from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
+from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools, web_tools
+from vibe_workflows.engine.agents.tools.web_access import WebAccess
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.config import Settings
@@ -213,7 +214,8 @@ def _services(
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
-    box = ToolBox((*tools, *edit_tools(workspace)), grants)
+    web = WebAccess(allow_hosts=settings.web_allow_hosts, provider=settings.web_search, environ=os.environ)
+    box = ToolBox((*tools, *edit_tools(workspace), *web_tools(web, checker)), grants)
     return RunServices(
         store=store,
         host=checked.host,

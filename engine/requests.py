@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -33,6 +33,8 @@ class LimitParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 FILES_GRANT = "read"
 #: Of one step; the child tells its author the same.
 MAX_FILES = 100
+#: How old an answer may be that came from the web, where its step says nothing else: nobody can verify it later.
+WEB_TTL_S = 24 * 3_600.0
 _FilePath = Annotated[str, Meta(min_length=1, max_length=MAX_PATH_CHARS)]
 
 
@@ -174,7 +176,7 @@ class StepRequests:
             timeout_s=asked.timeout or defaults.timeout_s,
             retries=defaults.retries if asked.retries is None else asked.retries,
             limits=asked.budget.limits() if asked.budget is not None else Limits(),
-            horizon=self._horizon(asked.cache, asked.ttl),
+            horizon=self._horizon(asked.cache, _ttl_of(tools) if asked.ttl is None else asked.ttl),
             detail=asked.detail,
             phase=asked.phase,
             model_reason=choice.reason,
@@ -198,7 +200,7 @@ class StepRequests:
             label=tool.spec.name,
             tools=(tool,),
             timeout_s=self._defaults.timeout_s,
-            horizon=self._horizons.run,
+            horizon=self._horizon(True, _ttl_of((tool,))),
         )
 
     def _horizon(self, cache: bool | str, ttl: float | None) -> float | None:
@@ -209,6 +211,11 @@ class StepRequests:
         if ttl is not None:
             bounds.append(horizons.now - ttl)
         return max(bounds, default=None)
+
+
+def _ttl_of(tools: Sequence[Tool]) -> float | None:
+    """How long what these tools give holds by itself; None: as long as what they saw."""
+    return WEB_TTL_S if any(tool.group == "web" for tool in tools) else None
 
 
 def first_words(prompt: str, width: int = 40) -> str:

@@ -3,7 +3,7 @@
 `sandbox` does not import this module: it satisfies `ScriptHost` and `Checker` by shape, which the wiring type-checks.
 """
 
-from .checker import Checker, Verdict
+from .checker import Checker, Page, PageReader, Verdict
 from .commands import Command, CommandEnd, CommandRunner
 from .executor import Executor
 from .models import ModelBackend
@@ -62,6 +62,8 @@ __all__ = [
     "ModelBackend",
     "Outcome",
     "OwnStep",
+    "Page",
+    "PageReader",
     "PlannedEdit",
     "ProjectFiles",
     "Record",

@@ -75,6 +75,8 @@ class Project:
         self, witness: Witness, tool: Tool, arguments: Mapping[str, JSON], *, as_text: bool = False
     ) -> tuple[Outcome, Observation | None]:
         """Run a tool that only looks. `as_text` as in `observation_of`."""
+        if not tool.observes and tool.footprint(arguments) is None:
+            return await _outcome(tool, arguments), None  # nothing of the project: no edit has to wait for it
         await self._claim(witness, tool.footprint(arguments))
         async with self.lock.shared():
             outcome = await _outcome(tool, arguments)

@@ -8,13 +8,16 @@ from types import MappingProxyType
 from ...errors import SetupError
 from ...grants import DEFAULT_GRANTS, require_tool
 from ...nearest import nearest
-from ...ports import CommandRunner, EditingTool, Tool
+from ...ports import CommandRunner, EditingTool, PageReader, Tool
 from .edit_file import EditFile
 from .git_diff import GitDiff
 from .glob import Glob
 from .grep import Grep
 from .list_files import ListFiles
 from .read_file import ReadFile
+from .web_access import WebAccess
+from .web_fetch import WebFetch
+from .web_search import WebSearch
 from .workspace import Workspace
 from .write_file import WriteFile
 
@@ -28,8 +31,6 @@ _ELSEWHERE = frozenset(
         "spawn_subagent",
         "subagent_result",
         "subagent_status",
-        "web_fetch",
-        "web_search",
     }
 )
 
@@ -48,6 +49,11 @@ def read_tools(workspace: Workspace, commands: CommandRunner) -> tuple[Tool, ...
 def edit_tools(workspace: Workspace) -> tuple[EditingTool, ...]:
     """The tools that change the files of one workspace."""
     return (WriteFile(workspace), EditFile(workspace))
+
+
+def web_tools(web: WebAccess, reader: PageReader) -> tuple[Tool, ...]:
+    """The tools that read the web."""
+    return (WebFetch(web, reader), WebSearch(web))
 
 
 class ToolBox:
