@@ -7,6 +7,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from .urls import DEFAULT_PORTS, Address, Target
 
+#: Those of the web; any other is one that the person named.
+PORTS = frozenset(DEFAULT_PORTS.values())
+
 _Network = IPv4Network | IPv6Network
 
 #: Of networks of one's own: a host that the person named may lie there.
@@ -56,12 +59,12 @@ class AllowedHosts:
 
     def names(self, target: Target) -> bool:
         """Whether this host, at this port, may lie inside of a network of one's own."""
-        port = None if target.port in DEFAULT_PORTS.values() else target.port
+        port = None if target.port in PORTS else target.port
         return (target.host, port) in self._entries or (target.host, target.port) in self._entries
 
     def port_refusal(self, target: Target) -> str:
         """Why this port of the host is not connected to; empty where it is."""
-        if target.port in DEFAULT_PORTS.values() or self.names(target):
+        if target.port in PORTS or self.names(target):
             return ""
         return (
             f"only ports 80 and 443 are connected to, not {target.port}; a person can allow it in their own config: "
