@@ -105,7 +105,7 @@ async def _connect(target: Target, addresses: Sequence[Address]) -> trio.SocketS
             try:
                 return await _connect_to(address, target.port)
             except OSError as error:
-                why = error.strerror or error
+                why = os.strerror(error.errno) if error.errno else error
     raise ToolFailed(f"{target.url}: no connection: {why}")
 
 

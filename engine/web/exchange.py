@@ -46,6 +46,7 @@ class Exchange:
         self._stream = stream
         self._target = target
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._over = False  # the server ended the connection
 
     async def ask(self, request: Request) -> Head:
         """Send the request; the head of the answer."""
@@ -100,8 +101,12 @@ class Exchange:
                 event = self._http.next_event()
                 if event is not h11.NEED_DATA:
                     return event
-                self._http.receive_data(bytes(await self._stream.receive_some(_CHUNK)))
+                data = bytes(await self._stream.receive_some(_CHUNK))
+                self._over = not data
+                self._http.receive_data(data)
         except h11.RemoteProtocolError as error:
+            if self._over:
+                raise self._failure("it ended the connection before its answer was whole") from error
             raise self._failure(f"it does not speak HTTP/1.1 as it should ({str(error)[:200]})") from error
         except (trio.BrokenResourceError, OSError) as error:
             raise self._failure("it broke the connection off") from error

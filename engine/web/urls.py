@@ -20,6 +20,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _SHOWN_CHARS = 200
 #: White space and controls, which some parsers drop and some send, and `\`, which some read as `/`.
 _UNFIT = re.compile("[\x00-\x20\x7f-\xa0\\\\\\s\ud800-\udfff]")
+_AUTHORITY = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([0-9]{0,5}))?")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _MAX_HOST_CHARS = 253
@@ -56,18 +57,21 @@ def read_url(text: str) -> Target:
         raise ToolDenied(f"{shown}: a URL cannot hold the character {found[0]!a}; write it percent-encoded")
     try:
         parts = urlsplit(text)
-        port = parts.port
     except ValueError as error:
         raise ToolFailed(f"{shown}: this is no URL ({error})") from error
     if parts.scheme not in DEFAULT_PORTS:
         raise ToolDenied(f"{shown}: only http and https are fetched; give a URL that begins with https://")
     if "@" in parts.netloc:
         raise ToolDenied(f"{shown}: a URL with a user or a password is not fetched; leave out what stands before the @")
-    host, literal = _read_host(parts.hostname or "", shown)
+    authority = _AUTHORITY.fullmatch(parts.netloc)
+    port = int((authority and authority[2]) or DEFAULT_PORTS[parts.scheme])
+    if authority is None or not 0 < port < 65_536:
+        raise ToolFailed(f"{shown}: this is no URL (what stands for host and port is none)")
+    host, literal = _read_host(authority[1], shown)
     return Target(
         scheme=parts.scheme,
         host=host,
-        port=DEFAULT_PORTS[parts.scheme] if port is None else port,
+        port=port,
         path=_escaped(parts.path or "/") + (f"?{_escaped(parts.query)}" if parts.query else ""),
         literal=literal,
     )
@@ -101,9 +105,9 @@ def _read_host(name: str, shown: str) -> tuple[str, Address | None]:
         raise ToolFailed(f"{shown}: this URL names no host")
     if "%" in name:
         raise ToolDenied(f"{shown}: a host with `%` in it (an escape, or a zone) is not fetched")
-    if ":" in name:
+    if name.startswith("["):
         try:
-            address = IPv6Address(name)
+            address = IPv6Address(name[1:-1])
         except ValueError as error:
             raise ToolDenied(f"{shown}: its host is no IPv6 address") from error
         return address.compressed, address
