@@ -10,29 +10,39 @@ from typing import Any
 
 #: Encodings that pages have. Not those of Python that unpack, evaluate or turn: `zip`, `unicode_escape`, `rot13`.
 _ENCODINGS = re.compile(
-    r"utf-8|utf-16(-[lb]e)?|iso8859-\d+|cp(437|85\d|86\d|874|932|949|125[0-8])|koi8-[rut]|mac-(roman|cyrillic)"
-    r"|gb(2312|k|18030)|big5(hkscs)?|euc_(jp|kr)|iso2022_(jp|kr)|shift_jis|tis-620|johab"
+    r"utf-8|utf-16(-[lb]e)?|iso8859_\d+|cp(437|85\d|86\d|874|932|949|125[0-8])|koi8_[rut]|mac_(roman|cyrillic)"
+    r"|gb18030|big5(hkscs)?|euc_(jp|kr)|iso2022_(jp|kr)|johab"
 )
 #: What the web means by a name is more than what it says.
-_WIDER = {"ascii": "cp1252", "iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932",
-          "euc_kr": "cp949", "iso8859-9": "cp1254", "tis-620": "cp874"}  # fmt: skip
+_WIDER = {"ascii": "cp1252", "latin_1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932",
+          "euc_kr": "cp949", "iso8859_9": "cp1254", "tis_620": "cp874"}  # fmt: skip
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _META = re.compile(rb"""<meta[^>]{0,500}?charset\s{0,20}=\s{0,20}["']?\s{0,20}([a-zA-Z0-9_.:-]{1,40})""", re.IGNORECASE)
 _META_BYTES = 1_024  # where a page has to say it
 _TITLE_CHARS = 300
 
 
+#: By any name that the encoding has; filled before the lock, since codecs are modules, and behind it are no files.
+_known: dict[str, str] = {}
+
+
 def load() -> dict[str, Callable[..., Any]]:
+    _known.update(_known_encodings())
     page(base64.b64encode(b"<title>t</title><ul><li><a href=x>y</a></ul>").decode(), "", True, 100)
-    for name in ("cp1252", "utf-16-le", "gb18030", "cp932", "big5", "euc_jp", "iso2022_jp", "cp949"):
-        b"".decode(name)  # each is a module of its own, and once the lock is on there are no files
-    for number in (*range(2, 9), 10, 13, 14, 15, 16):
-        b"".decode(f"iso8859-{number}")
-    for name in (*range(1250, 1259), 437, 850, 852, 866, 874):
-        b"".decode(f"cp{name}")
-    for name in ("koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "euc_kr", "big5hkscs", "utf-16", "utf-16-be"):
-        b"".decode(name)
     return {"page": page}
+
+
+def _known_encodings() -> dict[str, str]:
+    from encodings.aliases import aliases
+
+    found: dict[str, str] = {}
+    for alias, module in aliases.items():
+        name = module.replace("_", "-") if module.startswith("utf") else module
+        name = _WIDER.get(name, name)
+        if _ENCODINGS.fullmatch(name):
+            b"a".decode(name, "replace")  # loads it, and what it loads in turn
+            found[_bare(alias)] = found[module] = name
+    return found
 
 
 def page(body: str, charset: str, html: bool, most: int) -> dict[str, Any]:
@@ -67,12 +77,11 @@ def decode(data: bytes, charset: str, *, html: bool) -> str:
 
 
 def _encoding(name: str) -> str | None:
-    try:
-        found = codecs.lookup(name).name if name else ""
-    except (LookupError, ValueError, ImportError):  # unknown, or a module that was not loaded before the lock
-        return None
-    found = _WIDER.get(found, found)
-    return found if _ENCODINGS.fullmatch(found) else None
+    return _known.get(_bare(name))
+
+
+def _bare(name: str) -> str:
+    return re.sub("[^a-z0-9]+", "_", name.lower())
 
 
 def _readable(html: str) -> tuple[str, str]:

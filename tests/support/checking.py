@@ -40,4 +40,5 @@ class PlainChecker:
         return [(files[number][0], line + 1, text) for number, line, text in hits]
 
     async def read_page(self, body: bytes, *, charset: str, html: bool, most: int) -> Page:
+        pages.load()
         return Page(**pages.page(base64.b64encode(body).decode(), charset, html, most)).cleaned(most)
