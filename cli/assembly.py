@@ -214,7 +214,12 @@ def _services(
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
-    web = WebAccess(allow_hosts=settings.web_allow_hosts, provider=settings.web_search, environ=os.environ)
+    web = WebAccess(
+        allow_hosts=settings.web_allow_hosts,
+        proxy=settings.web_proxy,
+        provider=settings.web_search,
+        environ=os.environ,
+    )
     box = ToolBox((*tools, *edit_tools(workspace), *web_tools(web, checker)), grants)
     return RunServices(
         store=store,

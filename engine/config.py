@@ -55,6 +55,7 @@ class Settings(NamedTuple):
     sandbox_log_lines: int
     sandbox_stall_s: float
     web_allow_hosts: tuple[str, ...]  # `host` or `host:port`
+    web_proxy: str | None
     web_search: SearchProvider | None
     catalog_builtin: bool
     catalog_hide: frozenset[str]
@@ -197,6 +198,7 @@ def _settings(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings
         sandbox_log_lines=values["sandbox.log_lines"],
         sandbox_stall_s=values["sandbox.stall_s"],
         web_allow_hosts=tuple(values["web.allow_hosts"]),
+        web_proxy=values["web.proxy"],
         web_search=values["web.search"],
         catalog_builtin=values["catalog.builtin"],
         catalog_hide=values["catalog.hide"],

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .config_amounts import budget, max_usd
 from .config_models import aliases, api_bases, fallbacks, model, prices, routing
 from .config_values import Parser, address, choice, folders, grants, hidden, path, seconds, switch, whole_number
-from .config_web import allow_hosts, search
+from .config_web import allow_hosts, proxy, search
 
 
 class Reach(StrEnum):
@@ -172,6 +172,7 @@ KEYS: Mapping[str, Key] = {
             about="hosts of one's own network that pages may be fetched from",
             merged=True,
         ),
+        Key(name="web.proxy", parse=proxy, default=None, reach=_PERSON, about="a proxy that leads to the web"),
         Key(name="web.search", parse=search, default=None, reach=_PERSON, about="who answers web_search"),
         Key(name="catalog.builtin", parse=switch, default=True, reach=_FREE, about="offer the built-in workflows"),
         Key(

@@ -53,6 +53,13 @@ def _require_ipv6(address: str, name: str) -> None:
         raise ValueError(f"{shown(name)} holds no IPv6 address") from error
 
 
+def proxy(value: object, text: bool) -> str:
+    named = address(value, text)
+    if not named.startswith("http://") or named.count("/") > 2:
+        raise ValueError(f"an address such as `http://proxy.corp.example:3128` is needed, not {shown(value)}")
+    return named
+
+
 def search(value: object, text: bool) -> SearchProvider:
     held = mapping(value, text, {"provider": "searxng", "url": "http://localhost:8888"})
     for key in held:

@@ -12,7 +12,7 @@ import trio
 
 from ..errors import ToolDenied, ToolFailed
 from .addresses import AllowedHosts, refusal
-from .urls import Address, Target
+from .urls import Address, Target, read_url
 
 #: The addresses of a name, as text. Raises OSError.
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -44,16 +44,20 @@ def _look_up(host: str, port: int) -> list[tuple[int, int, int, str, tuple[str |
 class Dialer:
     """Makes connections for requests. Raises ToolDenied for what is not connected to, ToolFailed for what fails."""
 
-    def __init__(self, allowed: AllowedHosts, resolve: Resolve, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self, allowed: AllowedHosts, resolve: Resolve, tls: Callable[[], ssl.SSLContext], proxy: str = ""
+    ) -> None:
+        """`proxy` leads to public addresses, those of one's own network are near; the environment's is never asked."""
         self._allowed = allowed
         self._resolve = resolve
         self._make_tls = tls
+        self._proxy = read_url(proxy) if proxy else None
         self._tls: ssl.SSLContext | None = None
 
     async def dial(self, target: Target, *, trusted: bool = False) -> trio.abc.Stream:
         """A connection for one request. `trusted`: the person named the address itself, wherever it may lie."""
         addresses = await self._addresses(target) if trusted else await self._vetted(target)
-        stream = await _connect(target, addresses)
+        stream = await self._connect(target, addresses)
         if target.scheme == "http":
             return stream
         return await self._secured(stream, target)
@@ -83,6 +87,32 @@ class Dialer:
             raise ToolFailed(f"{target.url}: the host has no address")
         return [ip_address(text) for text in found]
 
+    async def _connect(self, target: Target, addresses: Sequence[Address]) -> trio.SocketStream:
+        why: object = "it does not answer"
+        for address in addresses[:_ADDRESSES_TRIED]:
+            with trio.move_on_after(_CONNECT_S):
+                try:
+                    return await self._reach(address, target.port)
+                except OSError as error:
+                    why = os.strerror(error.errno) if error.errno else error
+                except ToolFailed as error:
+                    why = error.message
+        raise ToolFailed(f"{target.url}: no connection: {why}")
+
+    async def _reach(self, address: Address, port: int) -> trio.SocketStream:
+        if self._proxy is None or refusal(address, inside=False):
+            return await _connect_to(address, port)
+        from .tunnel import open_tunnel
+
+        near = await self._addresses(self._proxy)
+        stream = await _connect_to(near[0], self._proxy.port)
+        try:
+            await open_tunnel(stream, address, port)
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+        return stream
+
     async def _secured(self, stream: trio.SocketStream, target: Target) -> trio.abc.Stream:
         if self._tls is None:
             self._tls = self._make_tls()
@@ -96,17 +126,6 @@ class Dialer:
             await trio.aclose_forcefully(stream)
             raise
         return secured
-
-
-async def _connect(target: Target, addresses: Sequence[Address]) -> trio.SocketStream:
-    why: object = "it does not answer"
-    for address in addresses[:_ADDRESSES_TRIED]:
-        with trio.move_on_after(_CONNECT_S):
-            try:
-                return await _connect_to(address, target.port)
-            except OSError as error:
-                why = os.strerror(error.errno) if error.errno else error
-    raise ToolFailed(f"{target.url}: no connection: {why}")
 
 
 async def _connect_to(address: Address, port: int) -> trio.SocketStream:

@@ -144,7 +144,7 @@ def _unpack_all(self: exchange._Unpacked, data: bytes) -> bytes:
     return self._unpacker.decompress(data)
 
 
-async def _by_proxy(target: Target, _addresses: Sequence[Address]) -> trio.SocketStream:
+async def _by_proxy(_self: Dialer, _address: Address, _port: int) -> trio.SocketStream:
     """As clients do that heed the environment."""
     proxy = urlsplit(os.environ["http_proxy"])
     return await trio.open_tcp_stream(str(proxy.hostname), proxy.port or 80)
@@ -168,7 +168,7 @@ GUARDS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "head": lambda: mock.patch.object(exchange, "MAX_HEAD_BYTES", 1 << 30),
     "pieces": lambda: mock.patch.object(exchange, "MAX_PIECES", 1 << 30),
     "types": lambda: mock.patch.object(fetching, "content_type", return_value=("text/plain", "")),
-    "no proxy": lambda: mock.patch.object(dialing, "_connect", _by_proxy),
+    "no proxy": lambda: mock.patch.object(Dialer, "_reach", _by_proxy),
     "cleaning": lambda: mock.patch.object(Page, "cleaned", lambda self, _most: self),
 }
 

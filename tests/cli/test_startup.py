@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 _HEAVY = {"litellm", "trio", "asyncio", "aiosqlite", "rich", "yaml", "jsonschema", "ssl", "msgspec", "sqlite3"}
-_OF_THE_WEB = {"h11", "idna", "certifi", "resiliparse", "vibe_workflows.engine.web"}
+_OF_THE_WEB = {"h11", "certifi", "resiliparse", "vibe_workflows.engine.web"}
 _ROOMS = {"vibe_workflows.engine", "vibe_workflows.catalog", "vibe_workflows.sandbox"}
 
 

@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 
 
 class WebAccess:
-    """`allow_hosts` and `provider` are the person's; `environ` is where the provider's key lies."""
+    """`allow_hosts`, `proxy` and `provider` are the person's; `environ` is where the provider's key lies."""
 
     def __init__(
-        self, *, allow_hosts: Sequence[str], provider: SearchProvider | None, environ: Mapping[str, str]
+        self,
+        *,
+        allow_hosts: Sequence[str],
+        provider: SearchProvider | None,
+        environ: Mapping[str, str],
+        proxy: str | None = None,
     ) -> None:
         self._allow_hosts = allow_hosts
         self._provider = provider
         self._environ = environ
+        self._proxy = proxy
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -41,4 +47,4 @@ class WebAccess:
         from ...web.addresses import AllowedHosts
         from ...web.dialing import Dialer, SystemResolver, system_tls
 
-        return Dialer(AllowedHosts(self._allow_hosts), SystemResolver(), system_tls)
+        return Dialer(AllowedHosts(self._allow_hosts), SystemResolver(), system_tls, self._proxy or "")

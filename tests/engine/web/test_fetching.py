@@ -241,3 +241,64 @@ def test_the_answer_of_a_named_server_is_not_redirected(server: WebServer) -> No
     answered = trio.run(fetcher.ask, server.url(), Request(method="POST", body=b"{}"))
     assert answered.head.status == 302
     assert [(request.method, request.path, request.body) for request in server.requests] == [("POST", "/", b"{}")]
+
+
+# ---------------------------------------------------------------- a proxy
+
+
+async def _proxied(stream: trio.abc.Stream, to: int, asked: list[bytes]) -> None:
+    """What a proxy does with a tunnel, once it was asked for one."""
+    await stream.send_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    async with await trio.open_tcp_stream("127.0.0.1", to) as server, trio.open_nursery() as nursery:
+
+        async def back() -> None:
+            async for data in server:
+                await stream.send_all(data)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(back)
+        async for data in stream:
+            asked.append(bytes(data))
+            await server.send_all(data)
+
+
+def _by_proxy(proxy: WebServer, url: str, allowed: Sequence[str] = (), address: str = "93.184.215.14") -> Fetched:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return [address]
+
+    return trio.run(Fetcher(Dialer(AllowedHosts(allowed), resolve, client_tls, proxy.url().rstrip("/"))).page, url)
+
+
+def test_a_proxy_is_asked_for_the_vetted_address_and_tls_is_the_servers_own() -> None:
+    asked: list[bytes] = []
+    with (
+        WebServer({"/": html("secure")}, tls=server_tls()) as server,
+        WebServer(rude={"93.184.215.14:443": lambda stream: _proxied(stream, server.port, asked)}) as proxy,
+    ):
+        page = _by_proxy(proxy, "https://web.example/")
+        assert page.body == b"secure"
+        assert [(request.method, request.path) for request in proxy.requests] == [("CONNECT", "93.184.215.14:443")]
+        assert server.requests[0].headers["host"] == "web.example"
+        assert b"GET /" not in b"".join(asked)
+        with pytest.raises(ToolFailed, match="certificate does not hold"):
+            _by_proxy(proxy, "https://other.example/")
+
+
+def test_a_proxy_is_not_asked_for_what_is_denied_nor_for_ones_own_network(server: WebServer) -> None:
+    with WebServer() as proxy:
+        with pytest.raises(ToolDenied, match="private address"):
+            _by_proxy(proxy, "https://web.example/", address="10.0.0.1")
+        allowed = [f"web.example:{server.port}"]
+        assert _by_proxy(proxy, server.url(name="web.example"), allowed, "127.0.0.1").body == b"<p>Hello</p>"
+        assert proxy.connections == 0
+
+
+def test_a_proxy_that_refuses_or_is_none_is_told(server: WebServer) -> None:
+    async def rude(stream: trio.abc.Stream) -> None:
+        await stream.send_all(b"nonsense\r\n\r\n")
+
+    with WebServer({"93.184.215.14:80": WebReply("no", status=403)}, rude={"93.184.215.14:443": rude}) as proxy:
+        with pytest.raises(ToolFailed, match=r"`web.proxy` names answers 403 when it is asked for 93\.184\.215\.14:80"):
+            _by_proxy(proxy, "http://web.example/")
+        with pytest.raises(ToolFailed, match="does not answer as a proxy"):
+            _by_proxy(proxy, "https://web.example/")
