@@ -19,7 +19,7 @@ from vibe_workflows.engine.web.search import Result, Searcher
 
 KEY = "k-4711-secret"
 KEYS = {"BRAVE_API_KEY": KEY, "TAVILY_API_KEY": KEY}
-FOUND = [
+FOUND: list[dict[str, Any]] = [
     {"title": "One &amp; <strong>two</strong>", "url": "https://a.example/1", "text": "A  snippet\u202e\x1b[1m\nmore"},
     {"title": None, "url": "https://b.example/2", "text": None},
     {"title": "no address", "url": "", "text": "left out"},
