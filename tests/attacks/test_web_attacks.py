@@ -390,9 +390,19 @@ ATTACKS = [
 ]
 
 
+class _WebOf(WebAccess):
+    """The web as it is in a world."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(allow_hosts=(), provider=None, environ={})
+        self._world = world
+
+    def dialer(self) -> Dialer:
+        return Dialer(AllowedHosts(), self._world.resolve, lambda: self._world.tls())
+
+
 async def _fetch(world: World, url: str) -> None:
-    web = WebAccess(allow_hosts=(), provider=None, environ={})
-    web.__dict__["fetcher"] = fetching.Fetcher(Dialer(AllowedHosts(), world.resolve, lambda: world.tls()))
+    web = _WebOf(world)
     try:
         result = await WebFetch(web, PlainChecker()).run({"url": url})
         world.told = f"{result.text}\n{result.data}"

@@ -160,3 +160,8 @@ def test_a_hostile_page_costs_a_worker_at_most_and_the_next_one_is_read(name: st
     said = locked(work, request_s=0.3)
     assert not said or "the page" in said or "memory" in said
     assert threading.active_count() <= before + 1
+
+
+def test_what_a_worker_says_beyond_what_was_asked_is_cut() -> None:
+    page = Page("t" * 1_000, "x" * 1_001, True).cleaned(1_000)
+    assert (len(page.title), len(page.text), page.whole) == (300, 1_000, False)
