@@ -182,8 +182,8 @@ def test_no_edit_waits_for_a_page(project: RunProject, server: WebServer) -> Non
     made = project.folder / "made.txt"
 
     async def once_it_is_there(stream: trio.abc.Stream) -> None:
-        await trio.to_thread.run_sync(wait_until, made.exists)
-        await stream.send_all(html("it is there").raw)
+        there = await trio.to_thread.run_sync(wait_until, made.exists)
+        await stream.send_all(html("it is there" if there else "it never came").raw)
 
     server.rude["/"] = once_it_is_there
     source = body(
