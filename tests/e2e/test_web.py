@@ -17,6 +17,7 @@ from tests.support.web_server import WebReply, WebServer, html, redirect
 from tests.support.whole_runs import RunProject, body, new_project
 from vibe_workflows.cli.main import main as vibe
 from vibe_workflows.engine import requests
+from vibe_workflows.engine.agents.tools import registry
 from vibe_workflows.engine.errors import ExitCode, GrantNeeded
 from vibe_workflows.engine.model import ModelReply, ModelRequest, Role
 
@@ -97,6 +98,12 @@ def test_without_the_grant_nothing_is_looked_up_or_sent(project: RunProject, ser
         source = body("return await agent('x', tools=['read'], retries=0)")
         assert "no tool `web_fetch`" in project.result(source, calling(("web_fetch", {"url": server.url()})), **WEB)
     assert server.connections == 0
+
+
+def test_the_grant_alone_stands_between_a_step_and_the_web(project: RunProject, server: WebServer) -> None:
+    with mock.patch.object(registry, "require_tool", return_value=None):
+        assert project.result(fetching(server))["title"] == "T"
+        assert "Tea is a drink" in project.result(AGENT, calling(("web_fetch", {"url": server.url()})))
 
 
 def test_a_project_cannot_open_ones_own_network_nor_choose_who_answers_searches(
