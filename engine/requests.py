@@ -15,7 +15,7 @@ from .backends.estimate import text_tokens
 from .keys import canonical_spec, step_key
 from .model import StepKey, StepKind, StepSpec, ToolVersion
 from .observe import canonical_arguments
-from .ports import Limits, Tool
+from .ports import ExpiringTool, Limits, Tool
 from .routing import ModelChoice
 
 
@@ -33,8 +33,6 @@ class LimitParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 FILES_GRANT = "read"
 #: Of one step; the child tells its author the same.
 MAX_FILES = 100
-#: How old an answer may be that came from the web, where its step says nothing else: nobody can verify it later.
-WEB_TTL_S = 24 * 3_600.0
 _FilePath = Annotated[str, Meta(min_length=1, max_length=MAX_PATH_CHARS)]
 
 
@@ -176,7 +174,7 @@ class StepRequests:
             timeout_s=asked.timeout or defaults.timeout_s,
             retries=defaults.retries if asked.retries is None else asked.retries,
             limits=asked.budget.limits() if asked.budget is not None else Limits(),
-            horizon=self._horizon(asked.cache, _ttl_of(tools) if asked.ttl is None else asked.ttl),
+            horizon=self._horizon(asked.cache, shortest_ttl(tools) if asked.ttl is None else asked.ttl),
             detail=asked.detail,
             phase=asked.phase,
             model_reason=choice.reason,
@@ -200,7 +198,7 @@ class StepRequests:
             label=tool.spec.name,
             tools=(tool,),
             timeout_s=self._defaults.timeout_s,
-            horizon=self._horizon(True, _ttl_of((tool,))),
+            horizon=self._horizon(True, shortest_ttl((tool,))),
         )
 
     def _horizon(self, cache: bool | str, ttl: float | None) -> float | None:
@@ -213,9 +211,10 @@ class StepRequests:
         return max(bounds, default=None)
 
 
-def _ttl_of(tools: Sequence[Tool]) -> float | None:
-    """How long what these tools give holds by itself; None: as long as what they saw."""
-    return WEB_TTL_S if any(tool.group == "web" for tool in tools) else None
+def shortest_ttl(tools: Sequence[Tool]) -> float | None:
+    """How long an answer that may rest on these counts by itself; None: for ever, since all that they see is looked at
+    again."""
+    return min((tool.ttl_s for tool in tools if isinstance(tool, ExpiringTool)), default=None)
 
 
 def first_words(prompt: str, width: int = 40) -> str:

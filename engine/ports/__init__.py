@@ -29,6 +29,7 @@ from .store import (
 from .tools import (
     Along,
     EditingTool,
+    ExpiringTool,
     Footprint,
     Hands,
     Look,
@@ -51,6 +52,7 @@ __all__ = [
     "EditingTool",
     "EventSink",
     "Executor",
+    "ExpiringTool",
     "FileChange",
     "FileContents",
     "Footprint",

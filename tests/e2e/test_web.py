@@ -16,8 +16,8 @@ from tests.support.leaks import wait_until
 from tests.support.web_server import WebReply, WebServer, html, redirect
 from tests.support.whole_runs import RunProject, body, new_project
 from vibe_workflows.cli.main import main as vibe
-from vibe_workflows.engine import requests
 from vibe_workflows.engine.agents.tools import registry
+from vibe_workflows.engine.agents.tools.web_fetch import WebFetch
 from vibe_workflows.engine.errors import ExitCode, GrantNeeded
 from vibe_workflows.engine.model import ModelReply, ModelRequest, Role
 
@@ -130,7 +130,7 @@ def test_a_page_is_answered_from_the_store_for_a_day(project: RunProject, server
     server.routes["/"] = html("changed")
     assert project.result(script, **WEB) == first
     assert len(server.requests) == 1
-    with mock.patch.object(requests, "WEB_TTL_S", 1e-6):
+    with mock.patch.object(WebFetch, "ttl_s", 1e-6):
         assert project.result(script, **WEB)["text"] == "changed"
     assert project.result(script, **WEB)["text"] == "changed"
     assert len(server.requests) == 2
@@ -147,7 +147,7 @@ def test_an_agent_that_has_web_tools_is_asked_again_after_a_day_unless_it_says_h
         assert project.asked
         project.result(source, says, **WEB)
         assert not project.asked
-        with mock.patch.object(requests, "WEB_TTL_S", 1e-6):
+        with mock.patch.object(WebFetch, "ttl_s", 1e-6):
             project.result(source, says, **WEB)
         assert bool(project.asked) is again
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+#: How long counts what the web said, where its step says nothing else: nobody can verify it later.
+WEB_TTL_S = 24 * 3_600.0
+
 if TYPE_CHECKING:
     from ...config_web import SearchProvider
     from ...web.dialing import Dialer

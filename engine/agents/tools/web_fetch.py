@@ -14,7 +14,7 @@ from ...model import JSON, ToolSpec
 from ...ports import Footprint, PageReader, ToolResult
 from .arguments import parameters_of, parse
 from .render import MAX_TEXT_BYTES
-from .web_access import WebAccess
+from .web_access import WEB_TTL_S, WebAccess
 
 if TYPE_CHECKING:
     from ...web.fetching import Fetched
@@ -54,6 +54,7 @@ class WebFetch:
     )
     group = "web"
     observes = False
+    ttl_s = WEB_TTL_S
 
     def __init__(self, web: WebAccess, reader: PageReader) -> None:
         self._web = web

@@ -11,7 +11,7 @@ from msgspec import Meta
 from ...model import JSON, ToolSpec
 from ...ports import Footprint, ToolResult
 from .arguments import BadArguments, parameters_of, parse
-from .web_access import WebAccess
+from .web_access import WEB_TTL_S, WebAccess
 
 #: What the strictest of the providers takes.
 _QUERY_CHARS = 400
@@ -37,6 +37,7 @@ class WebSearch:
     )
     group = "web"
     observes = False
+    ttl_s = WEB_TTL_S
 
     def __init__(self, web: WebAccess) -> None:
         self._web = web
