@@ -23,7 +23,8 @@ from vibe_workflows.engine.agents.profiles import Profiles, vocabulary
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
-from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
+from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools, web_tools
+from vibe_workflows.engine.agents.tools.web_access import WebAccess
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
 from vibe_workflows.engine.config import Settings
@@ -215,9 +216,15 @@ def _services(
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
-    box = ToolBox((*tools, *edit_tools(workspace)), grants)
+    web = WebAccess(
+        allow_hosts=settings.web_allow_hosts,
+        proxy=settings.web_proxy,
+        provider=settings.web_search,
+        environ=os.environ,
+    )
+    box = ToolBox((*tools, *edit_tools(workspace), *web_tools(web, checker)), grants)
     profiles = Profiles(
-        folders_of_profiles(settings), vocabulary(box, settings.aliases), grants, trust_in_profiles(settings)
+        folders_of_profiles(settings), vocabulary(box.groups, settings.aliases), grants, trust_in_profiles(settings)
     )
     return RunServices(
         store=store,

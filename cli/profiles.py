@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from vibe_workflows.engine.agents.profile_folders import ProfileFolder
@@ -15,12 +14,9 @@ from vibe_workflows.engine.agents.profiles import (
     profile_folders,
     vocabulary,
 )
-from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
-from vibe_workflows.engine.agents.tools.workspace import Workspace
+from vibe_workflows.engine.agents.tools.registry import BUILT_IN
 from vibe_workflows.engine.config import Settings
 from vibe_workflows.engine.trust import TrustKind, TrustStore
-
-from .commands import ConfinedCommands
 
 
 def folders_of_profiles(settings: Settings) -> tuple[ProfileFolder, ...]:
@@ -39,7 +35,4 @@ def hiding_profiles(settings: Settings) -> list[Hiding]:
 
 def examine_profiles(settings: Settings) -> list[Examined]:
     """What is wrong with the profiles that could be named here, as far as no run is needed to tell."""
-    workspace = Workspace(settings.project_root, None)  # its tools are named, not called
-    commands = ConfinedCommands(settings.project_root, accepted=settings.sandbox_accept, environ=os.environ)
-    box = ToolBox((*read_tools(workspace, commands), *edit_tools(workspace)))
-    return examine(folders_of_profiles(settings), vocabulary(box, settings.aliases))
+    return examine(folders_of_profiles(settings), vocabulary(BUILT_IN, settings.aliases))

@@ -19,6 +19,7 @@ from .places import PROJECT_FILE, USER_FILE, find_places
 
 if TYPE_CHECKING:
     from .config_file import ConfigFile
+    from .config_web import SearchProvider
     from .ports import Limits
     from .prices import ModelPrice
     from .routing import RoutingRule
@@ -53,6 +54,9 @@ class Settings(NamedTuple):
     sandbox_calls: int
     sandbox_log_lines: int
     sandbox_stall_s: float
+    web_allow_hosts: tuple[str, ...]  # `host` or `host:port`
+    web_proxy: str | None
+    web_search: SearchProvider | None
     catalog_builtin: bool
     catalog_hide: frozenset[str]
     offline: bool
@@ -193,6 +197,9 @@ def _settings(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings
         sandbox_calls=values["sandbox.calls"],
         sandbox_log_lines=values["sandbox.log_lines"],
         sandbox_stall_s=values["sandbox.stall_s"],
+        web_allow_hosts=tuple(values["web.allow_hosts"]),
+        web_proxy=values["web.proxy"],
+        web_search=values["web.search"],
         catalog_builtin=values["catalog.builtin"],
         catalog_hide=values["catalog.hide"],
         offline=values["offline"],

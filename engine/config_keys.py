@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .config_amounts import budget, max_usd
 from .config_models import aliases, api_bases, fallbacks, model, prices, routing
 from .config_values import Parser, address, choice, folders, grants, hidden, path, seconds, switch, whole_number
+from .config_web import allow_hosts, proxy, search
 
 
 class Reach(StrEnum):
@@ -163,6 +164,16 @@ KEYS: Mapping[str, Key] = {
             reach=_PERSON,
             about="seconds of a script's silence while no answer is due",
         ),
+        Key(
+            name="web.allow_hosts",
+            parse=allow_hosts,
+            default={},
+            reach=_PERSON,
+            about="hosts of one's own network that pages may be fetched from",
+            merged=True,
+        ),
+        Key(name="web.proxy", parse=proxy, default=None, reach=_PERSON, about="a proxy that leads to the web"),
+        Key(name="web.search", parse=search, default=None, reach=_PERSON, about="who answers web_search"),
         Key(name="catalog.builtin", parse=switch, default=True, reach=_FREE, about="offer the built-in workflows"),
         Key(
             name="catalog.hide",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from .frames import Problem
 from .launcher import Zygote
 from .limits import ALL_LAYERS, MAX_FRAME
 from .patterns import LINE_CHARS
-from .replies import Metadata, Validated, check_hits, chosen, read_reply, read_value
+from .replies import Metadata, Page, Validated, check_hits, chosen, read_reply, read_value
 from .worker_client import LIFETIME, REQUEST_S, ask, cpu_used, ready
 
 #: Characters a request: each takes six bytes at most.
@@ -109,6 +110,20 @@ class LockedChecker:
             if len(found) >= limit:
                 break
         return found
+
+    async def read_page(self, body: bytes, *, charset: str, html: bool, most: int) -> Page:
+        """A page of the web as text, without control characters: at most `most` characters of it, 1,000,000 at most."""
+        found = await self._ask(
+            "pages",
+            "the page",
+            Page,
+            op="page",
+            body=base64.b64encode(body).decode(),
+            charset=charset,
+            html=html,
+            most=most,
+        )
+        return found.cleaned(most)
 
     async def read_metadata(self, files: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
         """What (filename, source) pairs say of themselves, in their order. Never raises for what is in a file.

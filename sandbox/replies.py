@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .cleaning import clean, clean_value
+from .cleaning import clean, clean_page, clean_value
 from .ending import Misbehaved
 from .frames import Problem
 from .inbound import check_json, check_nesting, check_numbers
@@ -19,6 +19,7 @@ from .inbound import check_json, check_nesting, check_numbers
 _PROBLEM_CHARS = 2_000
 _PROBLEMS = 1_000
 _SHOWN_CHARS = 20_000
+PAGE_TITLE_CHARS = 300
 
 T = TypeVar("T")
 
@@ -34,6 +35,18 @@ class Reply(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Validated(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     value: msgspec.Raw
     problems: tuple[str, ...]
+
+
+class Page(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A page of the web as text. `whole`: nothing of it was left out."""
+
+    title: str
+    text: str
+    whole: bool
+
+    def cleaned(self, most: int) -> Page:
+        title = " ".join(clean_page(self.title, PAGE_TITLE_CHARS).split())
+        return Page(title, clean_page(self.text, most), self.whole and len(self.text) <= most)
 
 
 class Metadata(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -39,6 +39,10 @@ def _operations(capability: str) -> dict[str, Callable[..., Any]]:
             from . import patterns
 
             return patterns.load()
+        case "pages":
+            from . import pages
+
+            return pages.load()
         case "metadata":
             from . import metadata
 

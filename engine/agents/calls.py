@@ -1,6 +1,6 @@
-"""Runs the tool calls of one reply: those that only observe at the same time, others one by one, in order.
+"""Runs the tool calls of one reply: those that only read at the same time, others one by one, in order.
 
-A tool that does not only observe is a barrier: what stands before it is over when it begins, what comes after waits.
+A tool that does not only read is a barrier: what stands before it is over when it begins, what comes after waits.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Calls(Struct, frozen=True, kw_only=True):
     async def run(self, requests: Sequence[ToolRequest]) -> tuple[ToolCall, ...]:
         """Their results in the order of the requests. A tool's failure is a result; other errors are raised."""
         results: list[ToolCall] = []
-        for together, members in groupby(requests, key=self._observes):
+        for together, members in groupby(requests, key=self._only_reads):
             work = [(len(results) + number, request) for number, request in enumerate(members, 1)]
             if together and len(work) > 1:
                 results += await self._run_together(work)
@@ -64,9 +64,9 @@ class Calls(Struct, frozen=True, kw_only=True):
             for call, text in zip(results, texts, strict=True)
         )
 
-    def _observes(self, request: ToolRequest) -> bool:
+    def _only_reads(self, request: ToolRequest) -> bool:
         tool = self.tools.get(request.name)
-        return tool is None or tool.observes
+        return tool is None or tool.observes or tool.group == "web"
 
     async def _run_together(self, work: Sequence[tuple[int, ToolRequest]]) -> list[ToolCall]:
         results: dict[int, ToolCall] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -15,7 +15,6 @@ from ..grants import require_profile
 from ..nearest import did_you_mean
 from .profile_folders import ProfileFolder, ProjectFolder, UserFolder
 from .profile_text import Profile, Vocabulary, parse_profile
-from .tools.registry import ToolBox
 
 #: Folders of a project, nearest first.
 _PROJECT_FOLDERS = ((".vibe", "agents"), (".claude", "agents"))
@@ -62,12 +61,12 @@ def profile_folders(project: Path, user_config_dir: Path, home: Path) -> tuple[P
     return (*folders, UserFolder(user_config_dir / "agents", home))
 
 
-def vocabulary(tools: ToolBox, aliases: Container[str]) -> Vocabulary:
-    """What names in profiles mean in a run with these tools."""
+def vocabulary(tools: Mapping[str, str], aliases: Container[str]) -> Vocabulary:
+    """What names in profiles mean in a run with these tools, each with its group."""
     groups: dict[str, list[str]] = {}
-    for name, tool in tools.by_name.items():
-        groups.setdefault(tool.group, []).append(name)
-    return Vocabulary(tools={**groups, **{name: [name] for name in tools.by_name}}, aliases=aliases)
+    for name, group in tools.items():
+        groups.setdefault(group, []).append(name)
+    return Vocabulary(tools={**groups, **{name: [name] for name in tools}}, aliases=aliases)
 
 
 def examine(folders: Sequence[ProfileFolder], words: Vocabulary) -> list[Examined]:

@@ -3,7 +3,7 @@
 `sandbox` does not import this module: it satisfies `ScriptHost` and `Checker` by shape, which the wiring type-checks.
 """
 
-from .checker import Checker, Verdict
+from .checker import Checker, Page, PageReader, Verdict
 from .commands import Command, CommandEnd, CommandRunner
 from .executor import Executor
 from .models import ModelBackend
@@ -30,6 +30,7 @@ from .store import (
 from .tools import (
     Along,
     EditingTool,
+    ExpiringTool,
     Footprint,
     Hands,
     Look,
@@ -53,6 +54,7 @@ __all__ = [
     "EditingTool",
     "EventSink",
     "Executor",
+    "ExpiringTool",
     "FileChange",
     "FileContents",
     "Footprint",
@@ -64,6 +66,8 @@ __all__ = [
     "ModelBackend",
     "Outcome",
     "OwnStep",
+    "Page",
+    "PageReader",
     "PlannedEdit",
     "ProjectFiles",
     "Record",

@@ -45,3 +45,26 @@ class Checker(Protocol):
     ) -> Sequence[tuple[str, int, str]]:
         """(path, line from 1, text) of the first `limit` matching lines of (path, text) files."""
         ...
+
+
+class Page(Protocol):
+    """A page of the web as text; `whole`: nothing of it was left out."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def whole(self) -> bool: ...
+
+
+class PageReader(Protocol):
+    """Reads pages of the web in a locked process, as `Checker` does its work: parsing hostile HTML is code in C."""
+
+    async def read_page(self, body: bytes, *, charset: str, html: bool, most: int) -> Page:
+        """What a page says, readable and without control characters; of its text the first `most` characters.
+
+        `charset` is what its server says ("" for nothing). `html`: it is to be made readable, else it is text already.
+        Raises ValueError as `Checker`.
+        """
+        ...

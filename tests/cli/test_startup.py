@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 _HEAVY = {"litellm", "trio", "asyncio", "aiosqlite", "rich", "yaml", "jsonschema", "ssl", "msgspec", "sqlite3"}
+_OF_THE_WEB = {"h11", "certifi", "resiliparse", "vibe_workflows.engine.web"}
 _ROOMS = {"vibe_workflows.engine", "vibe_workflows.catalog", "vibe_workflows.sandbox"}
 
 
@@ -40,3 +41,13 @@ def test_a_second_listing_imports_nothing_heavy_but_the_index(tmp_path: Path) ->
 def test_help_of_vibe_imports_no_command() -> None:
     commands = {name for name in modules_after("--help") if name.startswith("vibe_workflows.cli.")}
     assert commands == {"vibe_workflows.cli.main", "vibe_workflows.cli.errors", "vibe_workflows.cli.environment"}
+
+
+def test_a_run_that_reads_no_page_imports_nothing_of_the_web(tmp_path: Path) -> None:
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": ""}
+    (tmp_path / "vibe.yaml").touch()
+    (tmp_path / "flow.py").write_text("return await tool('glob', pattern='*.py')")
+    for _ in ("live", "from the store"):
+        loaded = modules_after("run", "flow.py", "--allow", "web", cwd=tmp_path, environ=environ)
+        assert "vibe_workflows.engine.agents.tools.web_fetch" in loaded
+        assert not loaded & _OF_THE_WEB

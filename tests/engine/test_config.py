@@ -129,6 +129,7 @@ FORBIDDEN = {
     "retries": "5",
     "timeout": "5",
     "sandbox": "{accept: weak, memory_mb: 4096, cpu_s: 900}",
+    "web": "{allow_hosts: [localhost], proxy: 'http://evil.example:1', search: {provider: brave, url: 'http://e/'}}",
 }
 
 
@@ -246,6 +247,17 @@ def test_a_project_may_not_name_an_address_as_a_model(place: Place, text: str) -
         ("api_bases: {openai/gpt-5: 'http://x/v1'}", "`openai/gpt-5` is no provider, such as `openai`"),
         ("api_bases: {OpenAI: 'http://x/v1'}", "`OpenAI` is no provider"),
         ("api_bases: {openai: localhost}", "address of `openai`: an address such as"),
+        ("web: {allow_hosts: [http://x]}", "`http://x` is no host, such as `wiki.corp.example`"),
+        ("web: {allow_hosts: ['x:99999']}", "`x:99999` is no host"),
+        ("web: {allow_hosts: ['*.corp']}", "`*.corp` is no host"),
+        ("web: {allow_hosts: ['[1:2]']}", "`[1:2]` holds no IPv6 address"),
+        ("web: {proxy: 'https://p:1'}", "an address such as `http://proxy.corp.example:3128` is needed"),
+        ("web: {proxy: 'http://u:p@p:1'}", "without user or password"),
+        ("web: {search: brave}", "`key: value` lines are needed, such as `{provider: searxng,"),
+        ("web: {search: {provider: bing}}", "`provider` is one of brave, tavily, searxng, not `bing`"),
+        ("web: {search: {provider: searxng}}", "`url` is missing: where your searxng answers"),
+        ("web: {search: {provider: brave, key: k-123}}", "unknown key `key`; did you mean `key_env`?"),
+        ("web: {search: {provider: brave, key_env: k-123}}", "`key_env` is the name of an environment variable"),
         ("- a", ":1: settings are `key: value` lines, not a list"),
         ("model: x\nmodel: y", ":2: `model` is set twice (first in line 1); keep one"),
         ("model: &a x\ndb: *a", ":2:5: not valid YAML: aliases (*name) are not available here"),
@@ -413,6 +425,16 @@ def test_budgets_read_as_people_write_them(text: object, limits: Limits) -> None
 def test_what_is_no_budget_is_an_error(text: object) -> None:
     with pytest.raises(ConfigError, match="budget: "):
         parse_budget(text)
+
+
+def test_who_answers_searches_is_read_with_the_providers_own_address_and_variable(place: Place) -> None:
+    assert place.load().web_search is None
+    place.user("web: {search: {provider: brave}, allow_hosts: [WIKI.corp., 'localhost:8000', '[::1]:80']}")
+    held = place.load({"VIBE_WEB_ALLOW_HOSTS": "10.0.0.5"})
+    assert held.web_search == ("brave", "https://api.search.brave.com/res/v1/web/search", "BRAVE_API_KEY")
+    assert set(held.web_allow_hosts) == {"wiki.corp", "localhost:8000", "[::1]:80", "10.0.0.5"}
+    asked = '{"provider": "searxng", "url": "http://localhost:8888/", "key_env": "MINE"}'
+    assert place.load({"VIBE_WEB_SEARCH": asked}).web_search == ("searxng", "http://localhost:8888", "MINE")
 
 
 def test_the_documented_keys_are_the_real_ones() -> None:

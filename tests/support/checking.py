@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from vibe_workflows.engine.model import JSON
-from vibe_workflows.sandbox import patterns, schemas
+from vibe_workflows.sandbox import pages, patterns, schemas
+from vibe_workflows.sandbox.replies import Page
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,7 @@ class PlainChecker:
     ) -> Sequence[tuple[str, int, str]]:
         hits = patterns.search(pattern, [text for _, text in files], ignore_case, limit)
         return [(files[number][0], line + 1, text) for number, line, text in hits]
+
+    async def read_page(self, body: bytes, *, charset: str, html: bool, most: int) -> Page:
+        pages.load()
+        return Page(**pages.page(base64.b64encode(body).decode(), charset, html, most)).cleaned(most)

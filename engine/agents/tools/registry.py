@@ -8,13 +8,16 @@ from types import MappingProxyType
 from ...errors import SetupError
 from ...grants import DEFAULT_GRANTS, require_tool
 from ...nearest import nearest
-from ...ports import CommandRunner, EditingTool, Tool
+from ...ports import CommandRunner, EditingTool, PageReader, Tool
 from .edit_file import EditFile
 from .git_diff import GitDiff
 from .glob import Glob
 from .grep import Grep
 from .list_files import ListFiles
 from .read_file import ReadFile
+from .web_access import WebAccess
+from .web_fetch import WebFetch
+from .web_search import WebSearch
 from .workspace import Workspace
 from .write_file import WriteFile
 
@@ -28,8 +31,6 @@ _ELSEWHERE = frozenset(
         "spawn_subagent",
         "subagent_result",
         "subagent_status",
-        "web_fetch",
-        "web_search",
     }
 )
 
@@ -50,12 +51,31 @@ def edit_tools(workspace: Workspace) -> tuple[EditingTool, ...]:
     return (WriteFile(workspace), EditFile(workspace))
 
 
+#: The tools that every run could have, by name, with their groups.
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        tool.spec.name: tool.group
+        for tool in (ReadFile, ListFiles, Glob, Grep, GitDiff, WriteFile, EditFile, WebFetch, WebSearch)
+    }
+)
+
+
+def web_tools(web: WebAccess, reader: PageReader) -> tuple[Tool, ...]:
+    """The tools that read the web."""
+    return (WebFetch(web, reader), WebSearch(web))
+
+
 class ToolBox:
     """The tools of one workspace, as far as `granted` lets a run use them."""
 
     def __init__(self, tools: Iterable[Tool], granted: Sequence[str] = DEFAULT_GRANTS) -> None:
         self._tools = {tool.spec.name: tool for tool in tools}
         self._granted = granted
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """The group of each tool, by its name."""
+        return {name: tool.group for name, tool in self._tools.items()}
 
     @property
     def by_name(self) -> Mapping[str, Tool]:
