@@ -491,6 +491,24 @@ def test_a_zygote_that_is_killed_is_named_at_the_next_fork() -> None:
     trio.run(main)
 
 
+def test_a_block_that_is_cancelled_in_the_middle_of_a_fork_leaves_the_next_one_alone() -> None:
+    async def main() -> None:
+        zygote = start_zygote()
+        try:
+            for _ in range(10):
+                with trio.CancelScope() as scope:
+                    async with open_forker(zygote) as forker, trio.open_nursery() as nursery:
+                        nursery.start_soon(forker.fork, "native", ChildLimits())
+                        await trio.testing.wait_all_tasks_blocked()  # the zygote has been asked, and has not answered
+                        scope.cancel()
+                async with open_forker(zygote) as forker:
+                    await (await forker.fork("native", ChildLimits())).release()
+        finally:
+            zygote.close()
+
+    trio.run(main)
+
+
 def test_the_level_follows_the_layers_that_the_host_asked_for() -> None:
     async def main() -> None:
         zygote = start_zygote()
