@@ -216,7 +216,7 @@ class Forker:
         return data
 
     def _take(self, message: _Forked | _Unforked | _Exited | _Failed, pidfd: int | None) -> None:
-        """What an earlier block on this zygote asked for, and did not wait for when it was cancelled, may come as well."""
+        """What an earlier block on this zygote asked for, and was cancelled before it came, may come as well."""
         match message:
             case _Forked():
                 request = self._requests.pop(message.tag, None)
@@ -237,10 +237,10 @@ class Forker:
                 request.refusal = f"no process for the sandbox ({message.message}); close some programs and try again"
                 request.settled.set()
             case _Exited():
-                child = self._children.pop(message.pid, None)
-                if child is None:
+                ended = self._children.pop(message.pid, None)
+                if ended is None:
                     return
-                child.set_exit(Exit(status=message.status, cpu_s=message.cpu_s, peak_kib=message.peak_kib))
+                ended.set_exit(Exit(status=message.status, cpu_s=message.cpu_s, peak_kib=message.peak_kib))
             case _Failed():
                 self._lose(f"the sandbox's helper process failed to start: {message.message}")
 
