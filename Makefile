@@ -11,7 +11,7 @@ demo: $(SET_UP)
 
 ## Install, and pass the tests, a file at a time on each of up to four processors.
 test: $(SET_UP)
-	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 ## The same properties with many more cases, and many more crashes (about 40 minutes).
 test-long: $(SET_UP)

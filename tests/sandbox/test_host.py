@@ -495,7 +495,7 @@ def test_a_block_that_is_cancelled_in_the_middle_of_a_fork_leaves_the_next_one_a
     async def main() -> None:
         zygote = start_zygote()
         try:
-            for _ in range(10):
+            for _ in range(3):
                 with trio.CancelScope() as scope:
                     async with open_forker(zygote) as forker, trio.open_nursery() as nursery:
                         nursery.start_soon(forker.fork, "native", ChildLimits())
