@@ -9,7 +9,7 @@ import secrets
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -35,6 +35,8 @@ from vibe_workflows.engine.errors import (
 from vibe_workflows.engine.grants import missing_grants, require_requested
 from vibe_workflows.engine.island import Island, open_island
 from vibe_workflows.engine.launch import RunReport, RunRequest
+from vibe_workflows.engine.mcp.listing import ListingCache
+from vibe_workflows.engine.mcp.servers import RunServers, Surroundings, mentioned, open_servers
 from vibe_workflows.engine.model import RunId, RunStatus
 from vibe_workflows.engine.observe import Replayer
 from vibe_workflows.engine.plan import RunServices
@@ -56,6 +58,7 @@ from .binding import given_arguments
 from .commands import ConfinedCommands
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
+from .programs import PersonsPrograms
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -152,8 +155,12 @@ async def _run(
     store = await stack.enter_async_context(open_store(settings.db_path, checked.island, origins=origins))
     continues = continued(store.reader, request.resume) if request.resume else None
     plan = run_plan(settings, request, checked.source, checked.metadata, checked.args, continues)
-    plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(checked.host)))))
-    services = _services(stack, checked, settings, store, backend, granted(settings))
+    servers = await stack.enter_async_context(_servers(settings))
+    await servers.list_unknown(
+        mentioned(settings.mcp.values(), granted(settings), (plan.source, plan.args.decode("utf-8", "replace")))
+    )
+    plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(checked.host), *servers.left_out))))
+    services = _services(stack, checked, settings, store, backend, granted(settings), servers)
     return await execute(plan, services, sinks, stop)
 
 
@@ -175,7 +182,8 @@ async def _dry_run(
     store = stack.enter_context(open_look(settings.db_path, StoreOrigins(settings.state_dir)))
     plan = run_plan(settings, request, checked.source, checked.metadata, checked.args, None)
     plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(checked.host)))))
-    services = _services(stack, checked, settings, store, backend, (*granted(settings), *wanted))
+    servers = await stack.enter_async_context(_servers(settings))  # of which a rehearsal starts none
+    services = _services(stack, checked, settings, store, backend, (*granted(settings), *wanted), servers)
     return await rehearse(plan, services, missing, sinks, stop)
 
 
@@ -204,6 +212,7 @@ def _services(
     store: Store,
     backend: ModelBackend | None,
     grants: Sequence[str],
+    servers: RunServers,
 ) -> RunServices:
     backend = equipped(backend or open_backends(settings, checked.island), settings)
     stack.push_async_callback(close_backend, backend)
@@ -213,7 +222,7 @@ def _services(
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
-    box = ToolBox((*tools, *edit_tools(workspace)), grants)
+    box = ToolBox((*tools, *edit_tools(workspace), *servers.tools), grants, servers.unknown)
     return RunServices(
         store=store,
         host=checked.host,
@@ -228,6 +237,16 @@ def _services(
         jitter=random.random,
         new_run_id=lambda: RunId(secrets.token_hex(5)),
     )
+
+
+def _servers(settings: Settings) -> AbstractAsyncContextManager[RunServers]:
+    surroundings = Surroundings(
+        programs=PersonsPrograms(settings.project_root, os.environ),
+        environ=os.environ,
+        project=settings.project_root,
+        cache=ListingCache(settings.cache_dir),
+    )
+    return open_servers(settings.mcp.values(), surroundings)
 
 
 def _looks_over(

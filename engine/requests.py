@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -15,7 +15,7 @@ from .backends.estimate import text_tokens
 from .keys import canonical_spec, step_key
 from .model import StepKey, StepKind, StepSpec, ToolVersion
 from .observe import canonical_arguments
-from .ports import Limits, Tool
+from .ports import ExpiringTool, Limits, Tool
 from .routing import ModelChoice
 
 
@@ -174,7 +174,7 @@ class StepRequests:
             timeout_s=asked.timeout or defaults.timeout_s,
             retries=defaults.retries if asked.retries is None else asked.retries,
             limits=asked.budget.limits() if asked.budget is not None else Limits(),
-            horizon=self._horizon(asked.cache, asked.ttl),
+            horizon=self._horizon(asked.cache, shortest_ttl(tools) if asked.ttl is None else asked.ttl),
             detail=asked.detail,
             phase=asked.phase,
             model_reason=choice.reason,
@@ -198,7 +198,7 @@ class StepRequests:
             label=tool.spec.name,
             tools=(tool,),
             timeout_s=self._defaults.timeout_s,
-            horizon=self._horizons.run,
+            horizon=self._horizon(True, shortest_ttl((tool,))),
         )
 
     def _horizon(self, cache: bool | str, ttl: float | None) -> float | None:
@@ -209,6 +209,12 @@ class StepRequests:
         if ttl is not None:
             bounds.append(horizons.now - ttl)
         return max(bounds, default=None)
+
+
+def shortest_ttl(tools: Sequence[Tool]) -> float | None:
+    """How long an answer that may rest on these counts by itself; None: for ever, since all that they see is looked at
+    again."""
+    return min((tool.ttl_s for tool in tools if isinstance(tool, ExpiringTool)), default=None)
 
 
 def first_words(prompt: str, width: int = 40) -> str:

@@ -8,6 +8,7 @@ from .commands import Command, CommandEnd, CommandRunner
 from .executor import Executor
 from .models import ModelBackend
 from .observers import EventSink
+from .programs import KeptProgram, Programs
 from .script import AnswerSink, Limits, LimitsShape, ScriptCalls, ScriptEnd, ScriptHost, ScriptProblem, ScriptStart
 from .store import (
     CutOffStep,
@@ -29,6 +30,7 @@ from .store import (
 from .tools import (
     Along,
     EditingTool,
+    ExpiringTool,
     Footprint,
     Hands,
     Look,
@@ -51,10 +53,12 @@ __all__ = [
     "EditingTool",
     "EventSink",
     "Executor",
+    "ExpiringTool",
     "FileChange",
     "FileContents",
     "Footprint",
     "Hands",
+    "KeptProgram",
     "LabelUsage",
     "Limits",
     "LimitsShape",
@@ -63,6 +67,7 @@ __all__ = [
     "Outcome",
     "OwnStep",
     "PlannedEdit",
+    "Programs",
     "ProjectFiles",
     "Record",
     "RunEvent",

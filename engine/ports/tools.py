@@ -55,7 +55,7 @@ class Tool(Protocol):
 
     @property
     def group(self) -> str:
-        """The grant that it needs: read, write, command or web."""
+        """The grant that it needs: read, write, command or web; `mcp:SERVER` for a tool of an MCP server."""
         ...
 
     @property
@@ -68,6 +68,16 @@ class Tool(Protocol):
         ...
 
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult: ...
+
+
+@runtime_checkable
+class ExpiringTool(Tool, Protocol):
+    """A tool whose answers come from elsewhere, so that nothing shows when they have changed."""
+
+    @property
+    def ttl_s(self) -> float:
+        """How long an answer that rests on it counts, where its step does not say."""
+        ...
 
 
 class PlannedEdit(Struct, frozen=True, kw_only=True):

@@ -74,7 +74,12 @@ class Project:
     async def look(
         self, witness: Witness, tool: Tool, arguments: Mapping[str, JSON], *, as_text: bool = False
     ) -> tuple[Outcome, Observation | None]:
-        """Run a tool that only looks. `as_text` as in `observation_of`."""
+        """Run a tool that only looks. `as_text` as in `observation_of`.
+
+        One that does not look at the project keeps nobody from editing it, however long it takes.
+        """
+        if not tool.observes and tool.footprint(arguments) is None:
+            return await _outcome(tool, arguments), None
         await self._claim(witness, tool.footprint(arguments))
         async with self.lock.shared():
             outcome = await _outcome(tool, arguments)
