@@ -156,10 +156,11 @@ async def _run(
     continues = continued(store.reader, request.resume) if request.resume else None
     plan = run_plan(settings, request, checked.source, checked.metadata, checked.args, continues)
     servers = await stack.enter_async_context(_servers(settings))
-    await servers.list_unknown(
-        mentioned(settings.mcp.values(), granted(settings), (plan.source, plan.args.decode("utf-8", "replace")))
-    )
-    plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(checked.host), *servers.left_out))))
+    texts = (plan.source, plan.args.decode("utf-8", "replace"))
+    named = mentioned(settings.mcp.values(), granted(settings), texts)
+    await servers.list_unknown(named)
+    warnings = (store.warning, _weakness(checked.host), *servers.left_out(named))
+    plan = replace(plan, warnings=tuple(filter(None, warnings)))
     services = _services(stack, checked, settings, store, backend, granted(settings), servers)
     return await execute(plan, services, sinks, stop)
 

@@ -147,8 +147,12 @@ async def _streams(launch: Launch, programs: Programs, inbound: Inbound, closed:
             said = last_words.decode("utf-8", "replace").strip()
             return f"ended; its last words: {said}" if said else "ended"
 
-        yield _Streams(reader, LineWriter(program.stdin), why)
-        nursery.cancel_scope.cancel()
+        try:
+            yield _Streams(reader, LineWriter(program.stdin), why)
+        finally:
+            nursery.cancel_scope.cancel()
+            if reader.problem:  # it may be writing still, and would hear of nothing else
+                await trio.aclose_forcefully(program.stdout)
 
 
 async def _keep_last(stream: trio.abc.ReceiveStream, held: bytearray) -> None:

@@ -102,8 +102,10 @@ class ListingCache:
                 found = msgspec.json.decode(file.read(_MAX_FILE), type=Listing)
         except (OSError, msgspec.DecodeError, RecursionError):
             return None
-        # Sifted again: this version may hand on less than the one that wrote it.
-        return sifted(found.tools) if found.format == _FORMAT else None
+        if found.format != _FORMAT:
+            return None
+        again = sifted(found.tools)  # this version may hand on less than the one that wrote it
+        return Listing(tools=again.tools, left_out=(*found.left_out, *again.left_out))
 
     def save(self, server: McpServer, listing: Listing) -> None:
         """A list that cannot be kept is asked for again."""

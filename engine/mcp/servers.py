@@ -80,13 +80,13 @@ class RunServers:
             for tool in offered(server, listing)
         ]
 
-    @property
-    def left_out(self) -> list[str]:
-        """What of the lists is not offered, in sentences for the person."""
+    def left_out(self, names: Iterable[str]) -> list[str]:
+        """What of the lists of these servers is not offered, in sentences for the person."""
         notes = []
-        for server in self._servers:
-            if (listing := self._listings.get(server.name)) is None:
+        for name in names:
+            if (listing := self._listings.get(name)) is None:
                 continue
+            server = self._running[name].server
             notes += [f"MCP server `{server.name}`: {note}" for note in listing.left_out]
             known = {tool.name for tool in listing.tools}
             notes += [
