@@ -100,7 +100,7 @@ class Connection:
             case ValidationError():
                 said = f"answered in a form that the protocol does not have ({error.error_count()} problems)"
             case _:
-                said = f"failed: {type(error).__name__}: {error}"
+                said = self._why() or f"failed: {type(error).__name__}: {error}"
         return f"the MCP server `{self._name}` {said[:_ERROR_CHARS]}"
 
 
@@ -129,7 +129,7 @@ class _Streams(NamedTuple):
 async def _streams(launch: Launch, programs: Programs, inbound: Inbound, closed: trio.Event) -> AsyncIterator[_Streams]:
     if launch.url:
         async with web_streams(launch.url, launch.headers, inbound, closed) as (heard, writer):
-            yield _Streams(heard, writer, lambda: heard.problem)
+            yield _Streams(heard, writer, lambda: inbound.problem)
         return
     async with (
         programs.keep(launch.argv, cwd=launch.cwd, environ=launch.environ) as program,
@@ -140,8 +140,8 @@ async def _streams(launch: Launch, programs: Programs, inbound: Inbound, closed:
         reader = LineReader(program.stdout, inbound, closed)
 
         def why() -> str:
-            if reader.problem:
-                return reader.problem
+            if inbound.problem:
+                return inbound.problem
             if program.problem:
                 return f"did not start: {program.problem}"
             said = last_words.decode("utf-8", "replace").strip()
@@ -151,7 +151,7 @@ async def _streams(launch: Launch, programs: Programs, inbound: Inbound, closed:
             yield _Streams(reader, LineWriter(program.stdin), why)
         finally:
             nursery.cancel_scope.cancel()
-            if reader.problem:  # it may be writing still, and would hear of nothing else
+            if inbound.problem:  # it may be writing still, and would hear of nothing else
                 await trio.aclose_forcefully(program.stdout)
 
 

@@ -23,10 +23,16 @@ class OutOfBounds(Exception):
 
 
 class Inbound:
-    """Counts what came since our last request."""
+    """Counts what came since our last request. `problem` says what is wrong with the connection, once that is known."""
 
     def __init__(self) -> None:
+        self.problem = ""
         self.asked()
+
+    def out_of_bounds(self, problem: str) -> OutOfBounds:
+        """The error to raise for what the server did, told after its name."""
+        self.problem = problem
+        return OutOfBounds(problem)
 
     def asked(self) -> None:
         """We sent a request: the server may answer at length."""
@@ -36,13 +42,13 @@ class Inbound:
         """Raises OutOfBounds."""
         self._bytes += count
         if self._bytes > MAX_BYTES:
-            raise OutOfBounds(f"sent more than {MAX_BYTES >> 20} MB without an end")
+            raise self.out_of_bounds(f"sent more than {MAX_BYTES >> 20} MB without an end")
 
     def stray(self) -> None:
         """What came is no message; some servers greet. Raises OutOfBounds."""
         self._stray += 1
         if self._stray > MAX_STRAY:
-            raise OutOfBounds(f"sent more than {MAX_STRAY} lines that are no messages of the protocol")
+            raise self.out_of_bounds(f"sent more than {MAX_STRAY} lines that are no messages of the protocol")
 
     def admits(self, message: JSONRPCMessage) -> bool:
         """Whether the SDK is to see it. Raises OutOfBounds.
@@ -51,14 +57,14 @@ class Inbound:
         """
         self._messages += 1
         if self._messages > MAX_MESSAGES:
-            raise OutOfBounds(f"sent more than {MAX_MESSAGES:,} messages for one request")
+            raise self.out_of_bounds(f"sent more than {MAX_MESSAGES:,} messages for one request")
         match message:
             case JSONRPCNotification():
                 return False
             case JSONRPCRequest():
                 self._requests += 1
                 if self._requests > MAX_REQUESTS:
-                    raise OutOfBounds(f"asked more than {MAX_REQUESTS} things during one request")
+                    raise self.out_of_bounds(f"asked more than {MAX_REQUESTS} things during one request")
                 return True
             case JSONRPCResponse() | JSONRPCError():
                 return True

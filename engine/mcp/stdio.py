@@ -31,10 +31,7 @@ class _Closing:
 
 
 class LineReader(_Closing):
-    """Messages from a program. Ends where its output ends, and where it leaves its bounds: then `problem` says how.
-
-    `ended` is set then.
-    """
+    """Messages from a program. Ends, and sets `ended`, where its output ends, and where it leaves its bounds."""
 
     def __init__(self, stream: trio.abc.ReceiveStream, inbound: Inbound, ended: trio.Event) -> None:
         self._stream = stream
@@ -42,7 +39,6 @@ class LineReader(_Closing):
         self._ended = ended
         self._held = bytearray()
         self._seen = 0  # so much of what is held has no line end
-        self.problem = ""
 
     def __aiter__(self) -> Self:
         return self
@@ -54,7 +50,6 @@ class LineReader(_Closing):
                 if line.strip() and (message := self._message(line)) is not None:
                     return message
         except OutOfBounds as error:
-            self.problem = str(error)
             self._ended.set()
             raise StopAsyncIteration from error
         except StopAsyncIteration:
@@ -85,7 +80,7 @@ class LineReader(_Closing):
                 return line
             self._seen = len(self._held)
             if self._seen > MAX_MESSAGE_BYTES:
-                raise OutOfBounds(f"sent a message of more than {MAX_MESSAGE_BYTES >> 20} MB")
+                raise self._inbound.out_of_bounds(f"sent a message of more than {MAX_MESSAGE_BYTES >> 20} MB")
             try:
                 data = await self._stream.receive_some(_CHUNK)
             except (trio.BrokenResourceError, trio.ClosedResourceError):

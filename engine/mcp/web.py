@@ -21,16 +21,15 @@ _SILENCE_S = 660.0
 
 
 class GuardedReader:
-    """What the SDK's transport read, as far as `inbound` admits it. Ends where the server leaves its bounds.
+    """What the SDK's transport read, as far as `inbound` admits it.
 
-    `ended` is set then.
+    Ends, and sets `ended`, where that ends, and where the server leaves its bounds.
     """
 
     def __init__(self, stream: Any, inbound: Inbound, ended: trio.Event) -> None:
         self._stream = stream
         self._inbound = inbound
         self._ended = ended
-        self.problem = ""
 
     @property
     def last_context(self) -> Any:
@@ -49,7 +48,6 @@ class GuardedReader:
                 elif self._inbound.admits(item.message):
                     return item
         except OutOfBounds as error:
-            self.problem = str(error)
             self._ended.set()
             raise StopAsyncIteration from error
         except StopAsyncIteration:
@@ -84,14 +82,17 @@ class _BoundedBody(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._body:
             try:
-                self._inbound.bytes(len(chunk))
+                self._count(len(chunk))
             except OutOfBounds as error:
                 raise httpx2.StreamError(f"the server {error}") from error
-            if self._left is not None:
-                self._left -= len(chunk)
-                if self._left < 0:
-                    raise httpx2.StreamError(f"the server sent a message of more than {MAX_MESSAGE_BYTES >> 20} MB")
             yield chunk
+
+    def _count(self, size: int) -> None:
+        self._inbound.bytes(size)
+        if self._left is not None:
+            self._left -= size
+            if self._left < 0:
+                raise self._inbound.out_of_bounds(f"sent a message of more than {MAX_MESSAGE_BYTES >> 20} MB")
 
     async def aclose(self) -> None:
         await self._body.aclose()
@@ -105,13 +106,16 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
         self._inbound = inbound
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = await self._inner.handle_async_request(request)
+        try:
+            response = await self._inner.handle_async_request(request)
+        except httpx2.TransportError as error:
+            self._inbound.problem = f"cannot be reached: {type(error).__name__}: {error}"
+            raise
         encoding = response.headers.get("content-encoding", "identity")
         if encoding != "identity":
             await response.aclose()
-            raise httpx2.ProtocolError(
-                f"the server answered in the encoding {encoding[:40]!r}, which was not asked for"
-            )
+            self._inbound.problem = f"answered in the encoding {encoding[:40]!r}, which was not asked for"
+            raise httpx2.ProtocolError(self._inbound.problem)
         streamed = response.headers.get("content-type", "").lower().startswith("text/event-stream")
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = _BoundedBody(response.stream, self._inbound, None if streamed else MAX_MESSAGE_BYTES)
