@@ -66,8 +66,8 @@ async def kept(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str]) -> 
     watched = trio.socket.from_stdlib_socket(control)
     try:
         async with trio.open_nursery() as nursery:
-            heard = trio.Event()
-            nursery.start_soon(_hear, watched, program, heard)
+            heard, listening = trio.Event(), trio.CancelScope(shield=True)  # the last word comes after a cancellation
+            nursery.start_soon(_hear, watched, program, heard, listening)
             try:
                 yield program
             finally:
@@ -78,7 +78,7 @@ async def kept(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str]) -> 
                     watched.shutdown(trio.socket.SHUT_WR)
                     with trio.move_on_after(_END_S):
                         await heard.wait()
-                nursery.cancel_scope.cancel()
+                listening.cancel()
     finally:
         with trio.CancelScope(shield=True):
             process.kill()
@@ -88,14 +88,17 @@ async def kept(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str]) -> 
                 await trio.aclose_forcefully(stream)
 
 
-async def _hear(control: trio.socket.SocketType, program: KeptProgram, heard: trio.Event) -> None:
+async def _hear(
+    control: trio.socket.SocketType, program: KeptProgram, heard: trio.Event, listening: trio.CancelScope
+) -> None:
     """Take in what the keeper tells, until it is gone."""
-    while message := await _receive(control):
-        if message["t"] == "ended":
-            program.status = message["status"]
-        else:
-            program.problem = os.strerror(message["number"])
-    heard.set()
+    with listening:
+        while message := await _receive(control):
+            if message["t"] == "ended":
+                program.status = message["status"]
+            else:
+                program.problem = os.strerror(message["number"])
+        heard.set()
 
 
 async def _receive(control: trio.socket.SocketType) -> dict[str, Any]:

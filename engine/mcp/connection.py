@@ -100,7 +100,7 @@ class Connection:
             case ValidationError():
                 said = f"answered in a form that the protocol does not have ({error.error_count()} problems)"
             case _:
-                said = self._why() or f"failed: {type(error).__name__}: {error}"
+                said = self._inbound.problem or f"failed: {type(error).__name__}: {error}"
         return f"the MCP server `{self._name}` {said[:_ERROR_CHARS]}"
 
 

@@ -53,7 +53,7 @@ class RunServers:
             if listing := self._cache.load(server):
                 self._listings[server.name] = listing
             else:
-                self.unknown[server.name] = "its tools were never listed here"
+                self.unknown[server.name] = "they were never listed here, which a run that may use them does"
 
     async def list_unknown(self, names: Iterable[str]) -> None:
         """Start those of these whose tools are not known, and keep their lists. One that fails is left unknown."""

@@ -18,6 +18,7 @@ from unittest import mock
 
 import mcp_types as types
 import pytest
+from mcp.client.session import ClientSession
 
 from tests.support.mcp_servers import HERE, configure, raw
 from tests.support.whole_runs import RunProject, body, new_project
@@ -47,7 +48,7 @@ async def _obliging_roots(*_: object) -> Any:
 
 
 def _serving(**callbacks: Any) -> Callable[[], AbstractContextManager[object]]:
-    return lambda: mock.patch.object(connection, "ClientSession", partial(connection.ClientSession, **callbacks))
+    return lambda: mock.patch(f"{connection.__name__}.ClientSession", partial(ClientSession, **callbacks))
 
 
 def _without_limit(module: object, name: str) -> Callable[[], AbstractContextManager[object]]:

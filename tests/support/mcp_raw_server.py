@@ -57,7 +57,8 @@ def call(number: Any, params: dict[str, Any]) -> None:
             return answered(number, json.dumps(dict(os.environ)))
         case "deep answer":
             sys.stdout.write(_deep(number))
-            return sys.stdout.flush()
+            sys.stdout.flush()
+            return None
         case "large answer":
             return answered(number, MARK + "x" * (2 << 20))
         case "no answer":
@@ -98,7 +99,7 @@ def main() -> None:
         match message.get("method"):
             case "initialize":
                 version = "1999-01-01" if BEHAVIOUR == "old version" else message["params"]["protocolVersion"]
-                about = {
+                about: dict[str, Any] = {
                     "protocolVersion": version,
                     "capabilities": {"tools": {}},
                     "serverInfo": {"name": "raw", "version": "1"},
