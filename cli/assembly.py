@@ -158,7 +158,9 @@ async def _run(
     servers = await stack.enter_async_context(_servers(settings))
     texts = (plan.source, plan.args.decode("utf-8", "replace"))
     named = mentioned(settings.mcp.values(), granted(settings), texts)
-    await servers.list_unknown(named)
+    with trio.CancelScope() as listing:
+        stop.attach(listing)
+        await servers.list_unknown(named)
     warnings = (store.warning, _weakness(checked.host), *servers.left_out(named))
     plan = replace(plan, warnings=tuple(filter(None, warnings)))
     services = _services(stack, checked, settings, store, backend, granted(settings), servers)

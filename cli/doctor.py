@@ -1,4 +1,4 @@
-"""vibe doctor: what holds scripts, and the commands of agents, on this machine; and whether the store is sound."""
+"""vibe doctor: what holds scripts, and the commands of agents, on this machine; whether the store is sound; servers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport, Probe
 
+    from .answers import McpStanding
     from .render.tables import Cell
 
 _SCRIPTS = {
@@ -34,7 +35,8 @@ _COMMANDS = {
 def command(as_json: bool, db: str | None) -> int:
     """Attack a really locked script and a really confined command, as if all else had fallen, and show what holds.
 
-    Then look at everything in the store of this project. Exit code 8 where this machine is weaker than
+    Then look at everything in the store of this project, and for what the configured MCP servers need, without starting
+    any. Exit code 8 where this machine is weaker than
     `sandbox.accept` allows, so that `vibe run` refuses; 74 where the store is not sound.
     """
     from vibe_workflows.engine.errors import ExitCode
@@ -49,6 +51,7 @@ def command(as_json: bool, db: str | None) -> int:
     accepted = settings.sandbox_accept
     scripts, commands = wiring.doctor()  # first: a system without a sandbox is told so, and has no locks either
     store = wiring.store_health(settings)
+    servers = wiring.mcp_servers(settings)
     runs = scripts.level.meets(accepted)
     if as_json:
         print_json(
@@ -58,13 +61,17 @@ def command(as_json: bool, db: str | None) -> int:
                 "runs": runs,
                 "commands": commands.to_json(),
                 "store": health_json(store),
+                "mcp": [
+                    {**server._asdict(), "problem": server.problem or None, "tools": server.tools} for server in servers
+                ],
             }
         )
     else:
         surface = screen(sys.stdout)
         text = scripts_text(scripts, accepted, width=surface.width, colour=surface.colour)
         text += f"\n\n{commands_text(commands, width=surface.width, colour=surface.colour)}"
-        print_text(f"{text}\n\n{health_text(store, colour=surface.colour)}")
+        text += f"\n\n{health_text(store, colour=surface.colour)}"
+        print_text(text + servers_text(servers, width=surface.width, colour=surface.colour))
     if not runs:
         return int(ExitCode.SANDBOX_WEAK)
     return int(ExitCode.DONE if store.sound else ExitCode.STORE)
@@ -94,6 +101,23 @@ def commands_text(report: ConfineReport, *, width: int | None, colour: bool) -> 
     style = {"strong": Style.GOOD, "good": Style.WARN, "weak": Style.BAD}[report.level]
     parts = [paint(f"commands of agents: {report.level} ({_COMMANDS[report.level]})", style, colour=colour), ""]
     return "\n".join(parts + _findings("a command", report.layers, report.probes, width=width, colour=colour))
+
+
+def servers_text(servers: Sequence[McpStanding], *, width: int | None, colour: bool) -> str:
+    """The configured MCP servers, where there are any."""
+    if not servers:
+        return ""
+    from .render.tables import Column, table
+
+    heads = [Column(title="MCP server"), Column(title="program or address"), Column(title="", shrinks=True)]
+    rows = [(server.name, server.target, server.problem or _known(server.tools)) for server in servers]
+    return "\n\n" + table(heads, rows, width=width, colour=colour)
+
+
+def _known(tools: Sequence[str] | None) -> str:
+    if tools is None:
+        return "found; its tools are listed when a run first may use them"
+    return f"found; {len(tools)} tool{'' if len(tools) == 1 else 's'}"
 
 
 def _findings(

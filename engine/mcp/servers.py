@@ -53,7 +53,10 @@ class RunServers:
             if listing := self._cache.load(server):
                 self._listings[server.name] = listing
             else:
-                self.unknown[server.name] = "they were never listed here, which a run that may use them does"
+                self.unknown[server.name] = (
+                    f"they were never listed here; a run lists them first if it has the grant `{server.grant}` and its "
+                    f"script or arguments name `{server.grant}`"
+                )
 
     async def list_unknown(self, names: Iterable[str]) -> None:
         """Start those of these whose tools are not known, and keep their lists. One that fails is left unknown."""
@@ -177,13 +180,18 @@ def _explained(name: str, connection: Connection | None, error: Exception) -> st
 
 
 def mentioned(servers: Iterable[McpServer], granted: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """The names of those that a run with these grants may use, and that one of these texts names."""
-    return [
-        server.name
-        for server in servers
-        if not missing_grants([server.grant], granted)
-        and any(server.grant in text or f"{server.name}{SEPARATOR}" in text for text in texts)
-    ]
+    """The names of those that a run with these grants may use, and that one of these texts, script or JSON, names.
+
+    The tools of a call are known before it is made, so a server that never listed them has to do so before the run. A
+    name that a script puts together from parts is not found, and its call fails with a word about that.
+    """
+    found = []
+    for server in servers:
+        name = server.name
+        ways = (server.grant, f"{name}{SEPARATOR}", f"'{name}'", f'"{name}"')
+        if not missing_grants([server.grant], granted) and any(way in text for way in ways for text in texts):
+            found.append(name)
+    return found
 
 
 @asynccontextmanager
