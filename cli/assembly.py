@@ -9,7 +9,7 @@ import secrets
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -35,11 +35,9 @@ from vibe_workflows.engine.errors import (
 from vibe_workflows.engine.grants import missing_grants, require_requested
 from vibe_workflows.engine.island import Island, open_island
 from vibe_workflows.engine.launch import RunReport, RunRequest
-from vibe_workflows.engine.mcp.listing import ListingCache
-from vibe_workflows.engine.mcp.servers import RunServers, Surroundings, mentioned, open_servers
 from vibe_workflows.engine.model import RunId, RunStatus
 from vibe_workflows.engine.observe import Replayer
-from vibe_workflows.engine.plan import RunServices
+from vibe_workflows.engine.plan import RunPlan, RunServices
 from vibe_workflows.engine.ports import CommandRunner, EventSink, ModelBackend, Store, Tool
 from vibe_workflows.engine.requests import Horizons, ResolveModel, StepDefaults, StepRequests
 from vibe_workflows.engine.run import Stop, execute
@@ -58,11 +56,11 @@ from .binding import given_arguments
 from .commands import ConfinedCommands
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
-from .programs import PersonsPrograms
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
     from vibe_workflows.engine.dry_run import DryRun
+    from vibe_workflows.engine.mcp.servers import RunServers
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
 
@@ -155,13 +153,10 @@ async def _run(
     store = await stack.enter_async_context(open_store(settings.db_path, checked.island, origins=origins))
     continues = continued(store.reader, request.resume) if request.resume else None
     plan = run_plan(settings, request, checked.source, checked.metadata, checked.args, continues)
-    servers = await stack.enter_async_context(_servers(settings))
-    texts = (plan.source, plan.args.decode("utf-8", "replace"))
-    named = mentioned(settings.mcp.values(), granted(settings), texts)
-    with trio.CancelScope() as listing:
-        stop.attach(listing)
-        await servers.list_unknown(named)
-    warnings = (store.warning, _weakness(checked.host), *servers.left_out(named))
+    servers = await _servers(stack, settings)
+    warnings = [store.warning, _weakness(checked.host)]
+    if servers is not None:
+        warnings += await _list_tools(servers, settings, plan, stop)
     plan = replace(plan, warnings=tuple(filter(None, warnings)))
     services = _services(stack, checked, settings, store, backend, granted(settings), servers)
     return await execute(plan, services, sinks, stop)
@@ -185,7 +180,7 @@ async def _dry_run(
     store = stack.enter_context(open_look(settings.db_path, StoreOrigins(settings.state_dir)))
     plan = run_plan(settings, request, checked.source, checked.metadata, checked.args, None)
     plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(checked.host)))))
-    servers = await stack.enter_async_context(_servers(settings))  # of which a rehearsal starts none
+    servers = await _servers(stack, settings)  # of which a rehearsal starts none
     services = _services(stack, checked, settings, store, backend, (*granted(settings), *wanted), servers)
     return await rehearse(plan, services, missing, sinks, stop)
 
@@ -215,7 +210,7 @@ def _services(
     store: Store,
     backend: ModelBackend | None,
     grants: Sequence[str],
-    servers: RunServers,
+    servers: RunServers | None,
 ) -> RunServices:
     backend = equipped(backend or open_backends(settings, checked.island), settings)
     stack.push_async_callback(close_backend, backend)
@@ -225,7 +220,8 @@ def _services(
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
-    box = ToolBox((*tools, *edit_tools(workspace), *servers.tools), grants, servers.unknown)
+    others, unknown = ((), {}) if servers is None else (servers.tools, servers.unknown)
+    box = ToolBox((*tools, *edit_tools(workspace), *others), grants, unknown)
     return RunServices(
         store=store,
         host=checked.host,
@@ -242,14 +238,34 @@ def _services(
     )
 
 
-def _servers(settings: Settings) -> AbstractAsyncContextManager[RunServers]:
+async def _servers(stack: AsyncExitStack, settings: Settings) -> RunServers | None:
+    """The person's MCP servers, where there are any; none of them is started."""
+    if not settings.mcp:
+        return None
+    from vibe_workflows.engine.mcp.listing import ListingCache  # most people have none
+    from vibe_workflows.engine.mcp.servers import Surroundings, open_servers
+
+    from .programs import PersonsPrograms
+
     surroundings = Surroundings(
         programs=PersonsPrograms(settings.project_root, os.environ),
         environ=os.environ,
         project=settings.project_root,
         cache=ListingCache(settings.cache_dir),
     )
-    return open_servers(settings.mcp.values(), surroundings)
+    return await stack.enter_async_context(open_servers(settings.mcp.values(), surroundings))
+
+
+async def _list_tools(servers: RunServers, settings: Settings, plan: RunPlan, stop: Stop) -> list[str]:
+    """Ask those that the workflow names, and that never listed their tools. Gives what a person is to know of them."""
+    from vibe_workflows.engine.mcp.servers import mentioned
+
+    texts = (plan.source, plan.args.decode("utf-8", "replace"))
+    named = mentioned(settings.mcp.values(), granted(settings), texts)
+    with trio.CancelScope() as listing:
+        stop.attach(listing)
+        await servers.list_unknown(named)
+    return servers.left_out(named)
 
 
 def _looks_over(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -109,6 +108,8 @@ class ListingCache:
 
     def save(self, server: McpServer, listing: Listing) -> None:
         """A list that cannot be kept is asked for again."""
+        import tempfile  # it takes its milliseconds, and only a run that asks a server writes
+
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, draft = tempfile.mkstemp(dir=self._folder, prefix=".list-")  # mode 0600

@@ -51,3 +51,15 @@ def test_no_server_is_left_however_a_run_ends(machine: Machine, number: signal.S
     process.communicate(timeout=60)
     assert process.returncode == code
     assert wait_until(lambda: not any(server.is_running() for server in servers))
+
+
+def test_a_server_that_says_nothing_when_it_is_first_asked_can_be_interrupted(machine: Machine) -> None:
+    _configure(machine, "silent", "plain")
+    process = machine.start("run", "flow.py")
+    family = psutil.Process(process.pid)
+    assert wait_until(lambda: bool(_servers(family)), 60)
+    servers = _servers(family)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert wait_until(lambda: not any(server.is_running() for server in servers))

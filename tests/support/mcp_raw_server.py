@@ -94,7 +94,7 @@ def _deep(number: Any) -> str:
 def main() -> None:
     if BEHAVIOUR == "stays":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    for line in sys.stdin:
+    for line in sys.stdin if BEHAVIOUR != "silent" else ():
         message = json.loads(line)
         match message.get("method"):
             case "initialize":
@@ -111,7 +111,7 @@ def main() -> None:
                 call(message["id"], message["params"])
             case _ if "id" in message and "method" in message:
                 send(id=message["id"], error={"code": -32601, "message": "no such method"})
-    while BEHAVIOUR == "stays":
+    while BEHAVIOUR in ("stays", "silent"):
         time.sleep(1)
 
 

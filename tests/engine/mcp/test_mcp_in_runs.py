@@ -94,6 +94,17 @@ def test_a_server_sees_a_few_variables_and_those_that_are_named_and_stands_in_th
     }
 
 
+def test_a_call_that_is_cancelled_does_not_disturb_the_others(shelf: RunProject) -> None:
+    source = body(
+        "try:",
+        "    await parallel([tool('shelf__hang'), tool('shelf__fail', why='x')], on_error='raise')",
+        "except ToolFailed:",
+        "    return await tool('shelf__note', text='after')",
+    )
+    assert shelf.result(source, flags=ALLOWED) == {"text": "noted: after"}
+    assert log(shelf) == ["started", "note after"]
+
+
 def test_a_server_says_why_it_ended(shelf: RunProject) -> None:
     report = shelf.run(body("return await tool('shelf__quit_now')"), flags=ALLOWED)
     assert message(report).endswith("the MCP server `shelf` ended; its last words: going, going")
