@@ -37,10 +37,7 @@ class Launch(Struct, frozen=True, kw_only=True):
 def launch_of(server: McpServer, *, programs: Programs, environ: Mapping[str, str], project: Path) -> Launch:
     """Raises ToolFailed where something that it names is not there."""
     if server.url:
-        headers = {
-            header: VARIABLE.sub(lambda found: _value(server, environ, found[1]), text)
-            for header, text in server.headers.items()
-        }
+        headers = {header: _header(server, environ, header, text) for header, text in server.headers.items()}
         return Launch(name=server.name, url=server.url, headers=headers)
     program = programs.find(server.command[0])
     if program is None:
@@ -56,6 +53,16 @@ def launch_of(server: McpServer, *, programs: Programs, environ: Mapping[str, st
         cwd=_folder(server, environ, project),
         environ=given,
     )
+
+
+def _header(server: McpServer, environ: Mapping[str, str], header: str, text: str) -> str:
+    sent = VARIABLE.sub(lambda found: _value(server, environ, found[1]), text)
+    if not sent.isascii() or not sent.isprintable() or sent != sent.strip():  # who sends it would quote it in an error
+        raise ToolFailed(
+            f"the MCP server `{server.name}` cannot be used: the value of the header {header} is no plain text; look at "
+            "the variables that it names, whose values may have a space or a line end too many"
+        )
+    return sent
 
 
 def _value(server: McpServer, environ: Mapping[str, str], name: str) -> str:

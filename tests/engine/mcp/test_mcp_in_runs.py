@@ -30,6 +30,7 @@ ALLOWED = {"allow": "mcp:shelf"}
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunProject:
     made = new_project(tmp_path, monkeypatch)
     monkeypatch.setenv("SHELF_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("ODD_KEY", "sk-odd\t")
     return made
 
 
@@ -196,6 +197,10 @@ def test_a_tool_of_a_server_that_is_not_granted_is_denied_and_a_whole_grant_cove
         ({"command": [sys.executable, "-c", "raise SystemExit('I am ill')"]}, "ended; its last words: I am ill"),
         ({"command": [sys.executable, "-c", "print('{}')"]}, "the MCP server `shelf` ended"),
         ({"command": raw("old version")}, "Unsupported protocol version from the server: 1999-01-01"),
+        (
+            {"url": "http://127.0.0.1:9/mcp", "headers": {"A": "${ODD_KEY}"}},
+            "the value of the header A is no plain text",
+        ),
         ({"url": "http://127.0.0.1:9/mcp"}, "the MCP server `shelf` cannot be reached: ConnectError"),
     ],
 )
@@ -207,6 +212,7 @@ def test_a_server_that_cannot_be_used_is_a_setup_error_that_says_why(
     assert report.exit_code is ExitCode.USAGE
     assert "the tools of the MCP server `shelf` are not known: " in message(report)
     assert told in message(report)
+    assert "sk-odd" not in message(report)
 
 
 def test_a_call_without_an_answer_ends_at_its_limit_and_the_server_goes_on(project: RunProject) -> None:
