@@ -59,8 +59,8 @@ def _header(server: McpServer, environ: Mapping[str, str], header: str, text: st
     sent = VARIABLE.sub(lambda found: _value(server, environ, found[1]), text)
     if not sent.isascii() or not sent.isprintable() or sent != sent.strip():  # who sends it would quote it in an error
         raise ToolFailed(
-            f"the MCP server `{server.name}` cannot be used: the value of the header {header} is no plain text; look at "
-            "the variables that it names, whose values may have a space or a line end too many"
+            f"the MCP server `{server.name}` cannot be used: the value of the header {header} is no plain text; look "
+            "at the variables that it names, whose values may have a space or a line end too many"
         )
     return sent
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: From its start to its list of tools. Programs that are fetched first take their time.
 START_S: Final = 60.0
+#: For a session to be closed as the protocol wants it; a program is killed after that, if it has not ended.
+END_S: Final = 5.0
 #: Of one server in one run. What ends again and again is broken.
 MAX_STARTS: Final = 3
 
@@ -206,5 +208,6 @@ async def open_servers(servers: Iterable[McpServer], surroundings: Surroundings)
             failure = error
         finally:
             running.close()
+            nursery.cancel_scope.deadline = trio.current_time() + END_S
     if failure is not None:
         raise failure

@@ -19,6 +19,8 @@ class RawHttpServer:
     def __init__(self, mark: str, behaviour: str, elsewhere: str = "") -> None:
         self.mark, self.behaviour, self.elsewhere = mark, behaviour, elsewhere
         self.headers: list[Mapping[str, str]] = []
+        self.asked_to_end = threading.Event()
+        self.over = threading.Event()  # until then, an end is not answered
         handler = type("Handler", (_Handler,), {"server_of": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/mcp"
@@ -30,6 +32,7 @@ class RawHttpServer:
         try:
             yield self
         finally:
+            self.over.set()
             self._server.shutdown()
             thread.join()
             self._server.server_close()
@@ -44,6 +47,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(405, b"")
 
+    def do_DELETE(self) -> None:
+        self.server_of.asked_to_end.set()
+        self.server_of.over.wait()
+        self._answer(200, b"")
+
     def do_POST(self) -> None:
         ours = self.server_of
         ours.headers.append(dict(self.headers))
@@ -52,7 +60,9 @@ class _Handler(BaseHTTPRequestHandler):
         match message.get("method"):
             case "initialize":
                 about = {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": {"tools": {}}}
-                self._result(number, {**about, "serverInfo": {"name": "raw", "version": "1"}})
+                answer = _message(number, {**about, "serverInfo": {"name": "raw", "version": "1"}})
+                more = {"Mcp-Session-Id": "s1"} if ours.behaviour == "does not let go" else {}
+                self._answer(200, answer, **more)
             case "tools/list":
                 self._result(number, {"tools": [{"name": "call", "inputSchema": {"type": "object"}}]})
             case "tools/call":

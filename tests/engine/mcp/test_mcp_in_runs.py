@@ -21,6 +21,7 @@ from tests.support.whole_runs import RunProject, body, new_project
 from vibe_workflows.engine.errors import ExitCode
 from vibe_workflows.engine.events import Warned
 from vibe_workflows.engine.launch import RunReport
+from vibe_workflows.engine.mcp import servers
 from vibe_workflows.engine.model import ModelReply, ModelRequest, Role
 
 ALLOWED = {"allow": "mcp:shelf"}
@@ -304,4 +305,17 @@ def test_a_header_has_the_value_of_its_variable_and_no_trace_of_it_is_kept(
     assert any(file.suffix == ".db" for file in kept)
     assert any(file.parent.name == "mcp" for file in kept)
     assert not [file for file in kept if b"sk-the-key-of-the-shelf" in file.read_bytes()]
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+def test_a_service_that_does_not_answer_to_the_end_of_its_session_holds_no_run(
+    project: RunProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "END_S", 0.2)
+    with RawHttpServer("mark", "does not let go").running() as server:
+        configure(project, shelf={"url": server.url})
+        assert project.result(body("return await tool('shelf__call')"), flags=ALLOWED) == {"text": "mark"}
+        assert server.asked_to_end.is_set()
+        assert not server.over.is_set()
     gc.collect()
