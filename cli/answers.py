@@ -56,3 +56,12 @@ class TrustReport(NamedTuple):
     @property
     def nothing_to_decide(self) -> bool:
         return self.config is None and not self.workflows and not self.profiles and self.store is None
+
+
+class McpStanding(NamedTuple):
+    """A configured MCP server, looked at without starting it."""
+
+    name: str
+    target: str  # the program's path, or the address
+    problem: str  # why it cannot be used; empty where nothing is known against it
+    tools: tuple[str, ...] | None  # as it listed them last; None: never

@@ -39,7 +39,7 @@ from vibe_workflows.engine.island import Island, open_island
 from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import RunId, RunStatus
 from vibe_workflows.engine.observe import Replayer
-from vibe_workflows.engine.plan import RunServices
+from vibe_workflows.engine.plan import RunPlan, RunServices
 from vibe_workflows.engine.ports import CommandRunner, EventSink, ModelBackend, Store, Tool
 from vibe_workflows.engine.requests import Horizons, ResolveModel, StepDefaults, StepRequests
 from vibe_workflows.engine.run import Stop, execute
@@ -63,6 +63,7 @@ from .profiles import folders_of_profiles, trust_in_profiles
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
     from vibe_workflows.engine.dry_run import DryRun
+    from vibe_workflows.engine.mcp.servers import RunServers
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
 
@@ -155,8 +156,12 @@ async def _run(
     store = await stack.enter_async_context(open_store(settings.db_path, checked.island, origins=origins))
     continues = continued(store.reader, request.resume) if request.resume else None
     plan = run_plan(settings, request, checked.source, checked.metadata, checked.args, continues)
-    plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(checked.host)))))
-    services = _services(stack, checked, settings, store, backend, granted(settings))
+    servers = await _servers(stack, settings)
+    warnings = [store.warning, _weakness(checked.host)]
+    if servers is not None:
+        warnings += await _list_tools(servers, settings, plan, stop)
+    plan = replace(plan, warnings=tuple(filter(None, warnings)))
+    services = _services(stack, checked, settings, store, backend, granted(settings), servers)
     return await execute(plan, services, sinks, stop)
 
 
@@ -178,7 +183,8 @@ async def _dry_run(
     store = stack.enter_context(open_look(settings.db_path, StoreOrigins(settings.state_dir)))
     plan = run_plan(settings, request, checked.source, checked.metadata, checked.args, None)
     plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(checked.host)))))
-    services = _services(stack, checked, settings, store, backend, (*granted(settings), *wanted))
+    servers = await _servers(stack, settings)  # of which a rehearsal starts none
+    services = _services(stack, checked, settings, store, backend, (*granted(settings), *wanted), servers)
     return await rehearse(plan, services, missing, sinks, stop)
 
 
@@ -207,6 +213,7 @@ def _services(
     store: Store,
     backend: ModelBackend | None,
     grants: Sequence[str],
+    servers: RunServers | None,
 ) -> RunServices:
     backend = equipped(backend or open_backends(settings, checked.island), settings)
     stack.push_async_callback(close_backend, backend)
@@ -222,7 +229,8 @@ def _services(
         provider=settings.web_search,
         environ=os.environ,
     )
-    box = ToolBox((*tools, *edit_tools(workspace), *web_tools(web, checker)), grants)
+    others, unknown = ((), {}) if servers is None else (servers.tools, servers.unknown)
+    box = ToolBox((*tools, *edit_tools(workspace), *web_tools(web, checker), *others), grants, unknown)
     profiles = Profiles(
         folders_of_profiles(settings), vocabulary(box.groups, settings.aliases), grants, trust_in_profiles(settings)
     )
@@ -240,6 +248,36 @@ def _services(
         jitter=random.random,
         new_run_id=lambda: RunId(secrets.token_hex(5)),
     )
+
+
+async def _servers(stack: AsyncExitStack, settings: Settings) -> RunServers | None:
+    """The person's MCP servers, where there are any; none of them is started."""
+    if not settings.mcp:
+        return None
+    from vibe_workflows.engine.mcp.listing import ListingCache  # most people have none
+    from vibe_workflows.engine.mcp.servers import Surroundings, open_servers
+
+    from .programs import PersonsPrograms
+
+    surroundings = Surroundings(
+        programs=PersonsPrograms(settings.project_root, os.environ),
+        environ=os.environ,
+        project=settings.project_root,
+        cache=ListingCache(settings.cache_dir),
+    )
+    return await stack.enter_async_context(open_servers(settings.mcp.values(), surroundings))
+
+
+async def _list_tools(servers: RunServers, settings: Settings, plan: RunPlan, stop: Stop) -> list[str]:
+    """Ask those that the workflow names, and that never listed their tools. Gives what a person is to know of them."""
+    from vibe_workflows.engine.mcp.servers import mentioned
+
+    texts = (plan.source, plan.args.decode("utf-8", "replace"))
+    named = mentioned(settings.mcp.values(), granted(settings), texts)
+    with trio.CancelScope() as listing:
+        stop.attach(listing)
+        await servers.list_unknown(named)
+    return servers.left_out(named)
 
 
 def _looks_over(

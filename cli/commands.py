@@ -31,14 +31,14 @@ class ConfinedCommands:
         self._project = Path(os.path.realpath(project))
         self._at_least = Level.WEAK if Level(accepted) is Level.WEAK else Level.GOOD
         self._slots = trio.Semaphore(_AT_ONCE)
-        self._path = self._folders_of(environ.get("PATH", os.defpath))
+        self._path = folders_outside(environ.get("PATH", os.defpath), self._project)
 
     def find(self, program: str) -> str | None:
         found = shutil.which(program, path=self._path)
         if found is None:
             return None
         found = os.path.realpath(found)  # where a link leads may lie in no folder that a command sees
-        return None if self._is_projects(found) else found
+        return None if _lies_in(found, self._project) else found
 
     async def run(self, command: Command) -> CommandEnd:
         from vibe_workflows.sandbox import confine  # most runs are answered from the store, and run nothing
@@ -65,10 +65,12 @@ class ConfinedCommands:
         except (confine.ConfinementRefused, confine.CommandNotStarted, SandboxUnavailable) as error:
             raise CommandUnavailable(str(error)) from error
 
-    def _folders_of(self, path: str) -> str:
-        """Without entries that are relative, or lie in the project: a repository must not bring its own git."""
-        entries = [entry for entry in path.split(os.pathsep) if os.path.isabs(entry)]
-        return os.pathsep.join(entry for entry in entries if not self._is_projects(os.path.realpath(entry)))
 
-    def _is_projects(self, path: str) -> bool:
-        return path == str(self._project) or path.startswith(str(self._project).rstrip("/") + "/")
+def folders_outside(path: str, project: Path) -> str:
+    """Of a PATH, without entries that are relative, or lie in the project: a repository must not bring its own git."""
+    entries = [entry for entry in path.split(os.pathsep) if os.path.isabs(entry)]
+    return os.pathsep.join(entry for entry in entries if not _lies_in(os.path.realpath(entry), project))
+
+
+def _lies_in(path: str, project: Path) -> bool:
+    return path == str(project) or path.startswith(str(project).rstrip("/") + "/")

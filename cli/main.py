@@ -41,7 +41,7 @@ COMMANDS = {
     "undo": _Entry(_PAST, "undo", "Take the edits of a run back."),
     "cache": _Entry(_PAST, "cache", "What the store holds: look at it, clear it, export and import steps."),
     "trust": _Entry(_SETUP, "trust", "Let this project's own settings and store count."),
-    "doctor": _Entry(_SETUP, "doctor", "Probe the sandbox of this machine, and check the store."),
+    "doctor": _Entry(_SETUP, "doctor", "Probe the sandbox, check the store, and look for MCP servers."),
 }
 
 

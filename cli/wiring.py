@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from vibe_workflows.engine.config import Settings, load_settings
 from vibe_workflows.engine.errors import ConfigError, SandboxError, WorkflowError
 
-from .answers import CheckedFile, ListedWorkflow, TrustReport, WorkflowList, WorkflowOffer
+from .answers import CheckedFile, ListedWorkflow, McpStanding, TrustReport, WorkflowList, WorkflowOffer
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import Trusts, WorkflowFile, WorkflowSource
@@ -78,6 +78,31 @@ def examine_profiles(settings: Settings) -> list[Examined]:
     from . import profiles
 
     return profiles.examine_profiles(settings)
+
+
+def mcp_servers(settings: Settings) -> list[McpStanding]:
+    """Each configured MCP server, by name: whether what it needs is there. None is started."""
+    if not settings.mcp:
+        return []
+    from vibe_workflows.engine.errors import ToolFailed
+    from vibe_workflows.engine.mcp.launching import launch_of
+    from vibe_workflows.engine.mcp.listing import ListingCache, offered
+
+    from .programs import PersonsPrograms
+
+    programs, cache = PersonsPrograms(settings.project_root, os.environ), ListingCache(settings.cache_dir)
+    found = []
+    for name, server in sorted(settings.mcp.items()):
+        target, problem = server.url or server.command[0], ""
+        try:
+            launch = launch_of(server, programs=programs, environ=os.environ, project=settings.project_root)
+            target = launch.url or launch.argv[0]
+        except ToolFailed as error:
+            problem = error.message
+        listing = cache.load(server)
+        tools = None if listing is None else tuple(tool.name for tool in offered(server, listing))
+        found.append(McpStanding(name=name, target=target, problem=problem, tools=tools))
+    return found
 
 
 # ---------------------------------------------------------------- the catalog

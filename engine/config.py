@@ -20,6 +20,7 @@ from .places import PROJECT_FILE, USER_FILE, find_places
 if TYPE_CHECKING:
     from .config_file import ConfigFile
     from .config_web import SearchProvider
+    from .mcp.server import McpServer
     from .ports import Limits
     from .prices import ModelPrice
     from .routing import RoutingRule
@@ -48,6 +49,7 @@ class Settings(NamedTuple):
     api_bases: Mapping[str, str]  # by provider
     workflow_folders: tuple[Path, ...]
     allow: tuple[str, ...]
+    mcp: Mapping[str, McpServer]  # by name
     sandbox_accept: str
     sandbox_memory_mb: int
     sandbox_cpu_s: int
@@ -191,6 +193,7 @@ def _settings(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings
         api_bases=values["api_bases"],
         workflow_folders=tuple(_path(places.home, places.project_root, folder) for folder in values["workflows"]),
         allow=tuple(values["allow"]),
+        mcp=values["mcp"],
         sandbox_accept=values["sandbox.accept"],
         sandbox_memory_mb=values["sandbox.memory_mb"],
         sandbox_cpu_s=values["sandbox.cpu_s"],

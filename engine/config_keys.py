@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from .config_amounts import budget, max_usd
+from .config_mcp import mcp
 from .config_models import aliases, api_bases, fallbacks, model, prices, routing
 from .config_values import Parser, address, choice, folders, grants, hidden, path, seconds, switch, whole_number
 from .config_web import allow_hosts, proxy, search
@@ -122,6 +123,7 @@ KEYS: Mapping[str, Key] = {
             name="workflows", parse=folders, default={}, reach=_FREE, about="further folders of workflows", merged=True
         ),
         Key(name="allow", parse=grants, default={}, reach=_PERSON, about="what agents may do unasked", merged=True),
+        Key(name="mcp", parse=mcp, default={}, reach=_PERSON, about="MCP servers, by name", merged=True),
         Key(
             name="sandbox.accept",
             parse=choice("strong", "good", "weak"),

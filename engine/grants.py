@@ -37,10 +37,11 @@ def require_requested(filename: str, requested: Sequence[str], granted: Sequence
 def require_tool(tool: Tool, granted: Sequence[str]) -> None:
     """Raises ToolDenied where no grant of the tool's group is held.
 
-    A grant of a part (`command:pytest`) lets its group's tools be used; the tool holds each call against the parts.
+    A grant of a part (`command:pytest`) lets its group's tools be used; the tool holds each call against the parts. A
+    tool of an MCP server has a part for a group (`mcp:github`).
     """
     parts = f"{tool.group}:" if tool.group in PARTED_GROUPS else None
-    if not any(grant == tool.group or (parts and grant.startswith(parts)) for grant in granted):
+    if not _covers(granted, tool.group) and not (parts and any(grant.startswith(parts) for grant in granted)):
         raise ToolDenied(
             f"tool `{tool.spec.name}` needs the grant `{tool.group}`, which this run does not have; name it in "
             f'meta["permissions"], and grant it with --allow {tool.group}'

@@ -146,6 +146,9 @@ class StepRequests:
         self._defaults = defaults
         self._horizons = horizons
         self._profiles = profiles
+        self._ttls = {
+            name: tool.ttl_s for name, tool in tools.by_name.items() if isinstance(tool, ExpiringTool)
+        }  # once, since such a question takes long
         self._agent = msgspec.json.Decoder(AgentParams)
         self._tool = msgspec.json.Decoder(ToolParams)
 
@@ -199,7 +202,7 @@ class StepRequests:
             timeout_s=asked.timeout or defaults.timeout_s,
             retries=defaults.retries if asked.retries is None else asked.retries,
             limits=asked.budget.limits() if asked.budget is not None else Limits(),
-            horizon=self._horizon(asked.cache, shortest_ttl(tools) if asked.ttl is None else asked.ttl),
+            horizon=self._horizon(asked.cache, self._shortest_ttl(tools) if asked.ttl is None else asked.ttl),
             detail=asked.detail,
             phase=asked.phase,
             model_reason=choice.reason,
@@ -224,8 +227,14 @@ class StepRequests:
             label=tool.spec.name,
             tools=(tool,),
             timeout_s=self._defaults.timeout_s,
-            horizon=self._horizon(True, shortest_ttl((tool,))),
+            horizon=self._horizon(True, self._shortest_ttl((tool,))),
         )
+
+    def _shortest_ttl(self, tools: Sequence[Tool]) -> float | None:
+        """How long an answer that may rest on these counts by itself; None: for ever, since it can be verified."""
+        if not self._ttls:
+            return None
+        return min((self._ttls[name] for tool in tools if (name := tool.spec.name) in self._ttls), default=None)
 
     def _horizon(self, cache: bool | str, ttl: float | None) -> float | None:
         horizons = self._horizons
@@ -249,12 +258,6 @@ def _filled_in(asked: AgentParams, profile: Profile) -> AgentParams:
         max_tokens=profile.max_tokens if asked.max_tokens is None else asked.max_tokens,
         max_turns=profile.max_turns if asked.max_turns is None else asked.max_turns,
     )
-
-
-def shortest_ttl(tools: Sequence[Tool]) -> float | None:
-    """How long an answer that may rest on these counts by itself; None: for ever, since all that they see is looked at
-    again."""
-    return min((tool.ttl_s for tool in tools if isinstance(tool, ExpiringTool)), default=None)
 
 
 def first_words(prompt: str, width: int = 40) -> str:

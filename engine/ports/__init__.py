@@ -8,6 +8,7 @@ from .commands import Command, CommandEnd, CommandRunner
 from .executor import Executor
 from .models import ModelBackend
 from .observers import EventSink
+from .programs import KeptProgram, Programs
 from .script import AnswerSink, Limits, LimitsShape, ScriptCalls, ScriptEnd, ScriptHost, ScriptProblem, ScriptStart
 from .store import (
     CutOffStep,
@@ -59,6 +60,7 @@ __all__ = [
     "FileContents",
     "Footprint",
     "Hands",
+    "KeptProgram",
     "LabelUsage",
     "Limits",
     "LimitsShape",
@@ -69,6 +71,7 @@ __all__ = [
     "Page",
     "PageReader",
     "PlannedEdit",
+    "Programs",
     "ProjectFiles",
     "Record",
     "RunEvent",

@@ -169,6 +169,25 @@ def test_doctor_says_what_holds_and_whether_runs_are_accepted(here: CommandHere)
     assert (report["store"]["exists"], report["store"]["sound"]) == (False, None)
 
 
+def test_doctor_names_each_mcp_server_and_whether_it_can_be_found_and_starts_none(
+    here: CommandHere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = here.project / "started"
+    servers = {
+        "gone": {"command": ["no-such-program-here"]},
+        "there": {"command": ["touch", str(mark)]},
+        "web": {"url": "https://example.com/mcp", "headers": {"Authorization": "${NOT_SET_HERE}"}},
+    }
+    monkeypatch.setenv("VIBE_MCP", json.dumps(servers))
+    found = {each["name"]: each for each in json.loads(here("doctor", "--json").stdout)["mcp"]}
+    assert "there is no program 'no-such-program-here' here" in found["gone"]["problem"]
+    assert found["there"]["target"].endswith("/touch")
+    assert (found["there"]["problem"], found["there"]["tools"]) == (None, None)
+    assert "the variable NOT_SET_HERE" in found["web"]["problem"]
+    assert not mark.exists()
+    assert "there is no program" in " ".join(here("doctor").stdout.split())
+
+
 def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:
     from vibe_workflows.cli.doctor import scripts_text
     from vibe_workflows.sandbox.doctor import DoctorReport, Probe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from tests.support.mcp_servers import raw
 
 _HEAVY = {"litellm", "trio", "asyncio", "aiosqlite", "rich", "yaml", "jsonschema", "ssl", "msgspec", "sqlite3"}
 _OF_THE_WEB = {"h11", "certifi", "resiliparse", "vibe_workflows.engine.web"}
@@ -51,3 +54,12 @@ def test_a_run_that_reads_no_page_imports_nothing_of_the_web(tmp_path: Path) -> 
         loaded = modules_after("run", "flow.py", "--allow", "web", cwd=tmp_path, environ=environ)
         assert "vibe_workflows.engine.agents.tools.web_fetch" in loaded
         assert not loaded & _OF_THE_WEB
+
+
+def test_a_run_whose_mcp_tools_are_answered_from_the_store_imports_no_sdk(tmp_path: Path) -> None:
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": ""}
+    environ |= {"VIBE_MCP": json.dumps({"shelf": {"command": raw("plain")}}), "VIBE_ALLOW": "mcp:shelf"}
+    (tmp_path / "flow.py").write_text("async def main(args):\n    return await tool('shelf__call')\n")
+    sdk = {"mcp", "mcp_types", "httpx2", "pydantic", "anyio"}
+    assert modules_after("run", "flow.py", cwd=tmp_path, environ=environ) > sdk
+    assert not modules_after("run", "flow.py", cwd=tmp_path, environ=environ) & sdk

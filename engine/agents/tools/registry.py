@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from ...errors import SetupError
 from ...grants import DEFAULT_GRANTS, require_tool
+from ...mcp.names import server_of
 from ...nearest import nearest
 from ...ports import CommandRunner, EditingTool, PageReader, Tool
 from .edit_file import EditFile
@@ -23,6 +24,8 @@ from .write_file import WriteFile
 
 #: What a script may ask for as a group; a group without a tool here is one that this version does not have.
 GROUPS = ("read", "write", "command", "web")
+#: How the group of all tools of one MCP server begins.
+_OF_SERVER = "mcp:"
 
 #: Names that the script language knows, so that asking for one is told apart from a misspelling.
 _ELSEWHERE = frozenset(
@@ -68,9 +71,13 @@ def web_tools(web: WebAccess, reader: PageReader) -> tuple[Tool, ...]:
 class ToolBox:
     """The tools of one workspace, as far as `granted` lets a run use them."""
 
-    def __init__(self, tools: Iterable[Tool], granted: Sequence[str] = DEFAULT_GRANTS) -> None:
+    def __init__(
+        self, tools: Iterable[Tool], granted: Sequence[str] = DEFAULT_GRANTS, unknown: Mapping[str, str] | None = None
+    ) -> None:
+        """`unknown` holds configured MCP servers whose tools nobody knows, and why."""
         self._tools = {tool.spec.name: tool for tool in tools}
         self._granted = granted
+        self._unlisted = unknown or {}
 
     @property
     def groups(self) -> dict[str, str]:
@@ -96,17 +103,31 @@ class ToolBox:
         """
         chosen: set[str] = set()
         for name in names:
-            members = [tool.spec.name for tool in self._tools.values() if tool.group == name] if name in GROUPS else []
-            chosen.update(self.get(member).spec.name for member in members or [name])
+            chosen.update(self.get(member).spec.name for member in self._members(name) or [name])
         return tuple(tool for name, tool in self._tools.items() if name in chosen)
 
+    def _members(self, name: str) -> list[str]:
+        if name not in GROUPS and not name.startswith(_OF_SERVER):
+            return []
+        return [tool.spec.name for tool in self._tools.values() if tool.group == name]
+
     def _unknown(self, name: str) -> str:
-        known = f"tools here: {', '.join(self._tools)}; groups: {', '.join(self._groups())}"
+        if problem := self._unlisted_problem(name):
+            return problem
+        own = [name for name, tool in self._tools.items() if not tool.group.startswith(_OF_SERVER)]
+        known = f"tools here: {', '.join(own)}; groups: {', '.join(self._groups())}"
         if name in _ELSEWHERE or name in GROUPS:
             return f"tool `{name}` is not available in this version of Vibe; {known}"
         near = nearest(name, [*self._tools, *self._groups()])
         hint = f"did you mean `{near}`? " if near else ""
         return f"no tool `{name}`; {hint}{known}"
 
+    def _unlisted_problem(self, name: str) -> str:
+        server = name.removeprefix(_OF_SERVER) if name.startswith(_OF_SERVER) else server_of(name)
+        if server not in self._unlisted:
+            return ""
+        return f"the tools of the MCP server `{server}` are not known: {self._unlisted[server]}"
+
     def _groups(self) -> list[str]:
-        return [group for group in GROUPS if any(tool.group == group for tool in self._tools.values())]
+        held = {tool.group: None for tool in self._tools.values()}
+        return [group for group in GROUPS if group in held] + [each for each in held if each.startswith(_OF_SERVER)]

@@ -1,0 +1,32 @@
+"""The engine's `Programs`: the person's own, found in PATH and kept by the sandbox's keeper."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from vibe_workflows.engine.ports import KeptProgram
+
+from .commands import folders_outside
+
+
+class PersonsPrograms:
+    def __init__(self, project: Path, environ: Mapping[str, str]) -> None:
+        self._home = environ.get("HOME", "/")
+        self._path = folders_outside(environ.get("PATH", os.defpath), Path(os.path.realpath(project)))
+
+    def find(self, program: str) -> str | None:
+        """Links stay as they are: where Python is one, it tells whose packages are loaded."""
+        if program.startswith("~/"):
+            program = self._home + program[1:]
+        return shutil.which(program, path=self._path)
+
+    def keep(
+        self, argv: Sequence[str], *, cwd: str, environ: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[KeptProgram]:
+        from vibe_workflows.sandbox.kept import kept  # most runs start none
+
+        return kept(argv, cwd=cwd, environ={**environ, "PATH": self._path})
