@@ -93,6 +93,15 @@ async def test_it_is_gone_when_its_block_is_cancelled(tmp_path: Path, monkeypatc
     assert sleepers(tmp_path) == []
 
 
+@in_trio
+async def test_cancelled_it_may_end_by_itself_all_the_same() -> None:
+    with trio.CancelScope() as scope:
+        async with kept(["/bin/cat"], cwd="/", environ={}) as program:
+            scope.cancel()
+            await trio.sleep_forever()
+    assert program.status == 0
+
+
 def test_it_is_gone_when_this_process_is_killed(tmp_path: Path) -> None:
     program = (
         "import trio\nfrom vibe_workflows.sandbox.kept import kept\n"
