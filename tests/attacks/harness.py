@@ -350,10 +350,17 @@ def _last_resort(attack: Attack) -> HostLimits:
 
 
 class Orphans:
-    """Processes that outlive the child that started them come to this process, which ends them."""
+    """Processes that outlive the child that started them come to this process, which ends them.
+
+    Those that it had before are of other tests.
+    """
+
+    def __init__(self) -> None:
+        self._before = {process.pid for process in psutil.Process().children(recursive=True)}
 
     def signs(self, zygote: int) -> list[str]:
-        left = [process for process in psutil.Process().children(recursive=True) if process.pid != zygote]
+        known = {*self._before, zygote}
+        left = [process for process in psutil.Process().children(recursive=True) if process.pid not in known]
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
