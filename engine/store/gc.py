@@ -16,8 +16,8 @@ from typing import TypeVar
 from msgspec import Struct
 
 from ..model import RunId, StepId
-from .holdings import HeldRun, Holdings, alive_runs, read_holdings
-from .locks import RunLocks
+from .holdings import HeldRun, Holdings, read_holdings
+from .locks import RunLocks, alive_runs
 from .references import PARTS_OF_STEPS, blobs_referred_to
 from .retention import Going, Retention, decide
 from .upkeep import bytes_on_disk, data_version, open_for_looking, open_for_upkeep, transaction, used_bytes

@@ -94,12 +94,6 @@ def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-def alive_runs(connection: sqlite3.Connection, locks: RunLocks) -> tuple[RunId, ...]:
-    """The runs that a process works on."""
-    unfinished = connection.execute("SELECT id FROM runs WHERE finished_at IS NULL").fetchall()
-    return tuple(RunId(run) for (run,) in unfinished if locks.is_owned(run))
-
-
 def _read_runs(connection: sqlite3.Connection, locks: RunLocks, held: Holdings) -> None:
     sql = "SELECT id, lineage, workflow, path, source_digest, status, started_at, finished_at FROM runs"
     for id_, lineage, workflow, path, source, status, started, finished in connection.execute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,12 @@ class RunLocks:
 
     def _path(self, run_id: RunId) -> Path:
         return self.folder / f"{run_id.replace('/', '_')}{_SUFFIX}"  # an id read from a strange store may be anything
+
+
+def alive_runs(connection: sqlite3.Connection, locks: RunLocks) -> tuple[RunId, ...]:
+    """The runs that a process works on."""
+    unfinished = connection.execute("SELECT id FROM runs WHERE finished_at IS NULL").fetchall()
+    return tuple(RunId(run) for (run,) in unfinished if locks.is_owned(run))
 
 
 def _looks_like_ours(entry: os.DirEntry[str]) -> bool:

@@ -33,8 +33,7 @@ from .blobs import BlobReader, plain
 from .chains import Chains
 from .failures import store_error
 from .histories import Histories
-from .holdings import alive_runs
-from .locks import RunLocks
+from .locks import RunLocks, alive_runs
 from .migrate import latest_schema, schema_of
 from .row_parts import Row
 
