@@ -10,15 +10,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import TypeAlias
 
 from ..model import Change, Edit, StepId
+from ..observe import View
 from ..ports import Footprint
-
-#: Contents of tracked files by path, as digests; None: no such file.
-Contents: TypeAlias = dict[str, str | None]
-#: The same for a few files, sorted: something to look a result up by.
-View: TypeAlias = tuple[tuple[str, str | None], ...]
 
 
 class OwnEdits:
@@ -28,7 +23,7 @@ class OwnEdits:
     """
 
     def __init__(self, steps: Mapping[StepId, Iterable[Edit]], present: Mapping[str, str | None]) -> None:
-        self.present: Contents = dict(present)
+        self.present = dict(present)  # digests by path; None: no such file
         self.steps = {step: tuple(edits) for step, edits in steps.items()}
         self._inherited: dict[StepId, tuple[Edit, ...]] = {}  # by steps of this run
         self._chains: dict[str, list[Edit]] = {}
@@ -57,10 +52,6 @@ class OwnEdits:
     @property
     def paths(self) -> Iterable[str]:
         return self._chains.keys()
-
-    def path_of(self, epoch: int) -> str | None:
-        """Of the tail's edit of that epoch."""
-        return next((path for path, tail in self._tails.items() for edit in tail if edit.epoch == epoch), None)
 
     def own(self, edits: Iterable[Edit]) -> bool:
         """Whether all of these are in the tail."""
