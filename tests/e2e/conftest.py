@@ -130,7 +130,7 @@ def online(machine: Machine, model_server: ModelServer) -> Machine:
     return machine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def commands() -> Iterator[Server]:
     with fork_server("tests.support.command_program") as server:
         yield server

@@ -166,8 +166,8 @@ def test_two_processes_that_migrate_at_once_both_end_right(world: CrashWorld, sc
     for _ in range(5):
         write_back(world.store, schema)
         pids = {name: world.start(name, new=True) for name in ("one", "two")}
-        for name, pid in pids.items():
-            ended = world.wait(pid, name)
-            world.committed = world.committed_turns()
-            world.check_finished(ended)
+        ended = {name: world.wait(pid, name) for name, pid in pids.items()}  # a copy of what is written to is none
+        world.committed = world.committed_turns()
+        for name in pids:
+            world.check_finished(ended[name])
             assert world.asked(name) == (Counter(), Counter())
