@@ -16,10 +16,9 @@ from contextlib import asynccontextmanager
 import trio
 from msgspec import Struct
 
-from .agents.tools.file_state import FileDigests, Unsteady
-from .agents.tools.workspace import INLINE_BYTES, Place, Workspace, visible
+from .agents.tools.file_state import FileDigests, Unsteady, digest_of
+from .agents.tools.workspace import Place, Workspace, visible
 from .errors import Conflict, SetupError, ToolFailed
-from .keys import content_digest
 from .media_types import KINDS
 from .model import FilePart
 
@@ -131,7 +130,7 @@ class Attachments:
             contents = await self._workspace.read_small(place, limit=file.size)
         except ToolFailed as error:
             cause = error
-        if contents is not None and await _content_digest(contents) == file.digest:
+        if contents is not None and await digest_of(contents) == file.digest:
             return contents
         if (contents := self._kept(file.digest)) is not None:
             return contents
@@ -158,9 +157,3 @@ def _require_little(sizes: Mapping[str, int]) -> None:
         f"agent: files: {total / MIB:,.1f} MB in all, and {MAX_BYTES // MIB} MB at most go along with one step: "
         f"{named}{more}; split them over several steps, or let the agent read with tools"
     )
-
-
-async def _content_digest(contents: bytes) -> str:
-    if len(contents) <= INLINE_BYTES:
-        return content_digest(contents)
-    return await trio.to_thread.run_sync(content_digest, contents)

@@ -15,7 +15,7 @@ from .model import Cause, Grounds, Observation, StepId
 from .observe import Replayer
 from .open_calls import OpenCall
 from .ports import StoredStep
-from .retracing import Hit, Retracing
+from .retracing import Hit, Retracing, witness_of
 from .reuse import Decision, Reuse
 from .timeline.project import Project
 from .timeline.timeline import Witness
@@ -179,7 +179,7 @@ class Matching:
             call.decision = decision
             if (stored := decision.stored) is not None:
                 call.reason, call.grounds = decision.reason, decision.grounds
-                witness = Witness(stored.id, call.past, stored.observations, number=call.number, label=call.label)
+                witness = witness_of(call, stored)
                 self._timeline.stand(witness)
                 self._calls.answer_stored(call, stored, witness)
             else:

@@ -85,7 +85,7 @@ class Retracing:
         for call, sample in self._pairs(calls, own_place=own_place):
             if call.number in answered or sample.id in used:
                 continue
-            witness = _witness(call, sample)
+            witness = witness_of(call, sample)
             doubt = await judge(witness)
             applied = judge == self._true_now
             if doubt is None and (not applied or await self._apply(call, witness)):
@@ -158,7 +158,7 @@ class Retracing:
     async def _late(self, call: Waiting) -> Hit | None:
         samples = sorted(self._reuse.samples(call), key=lambda each: (each.place != call.place, each.finished_seq))
         for sample in samples:
-            witness = _witness(call, sample)
+            witness = witness_of(call, sample)
             if await self._timeline.true_now(witness, ()) is not None:
                 continue
             touched = {path for seen in sample.observations for path in self._timeline.touched(seen)}
@@ -170,7 +170,7 @@ class Retracing:
 
     async def _live(self, call: Waiting) -> tuple[Decision, tuple[Edit, ...]]:
         for step in self._reuse.cut_off_steps(call):
-            witness = _witness(call, step)
+            witness = witness_of(call, step)
             doubt = await self._timeline.retraced(witness)
             if doubt is None:
                 self._reuse.take(call, step)
@@ -188,7 +188,7 @@ class Retracing:
     def _attempt(self, call: Waiting) -> CutOffStep | None:
         """The first attempt all of whose edits are own edits still, and fit into the script's order."""
         for step in self._reuse.attempts(call):
-            witness = _witness(call, step)
+            witness = witness_of(call, step)
             if self._timeline.own.own(witness.edits) and self._timeline.in_order(witness):
                 return step
         return None
@@ -199,5 +199,6 @@ class Retracing:
         return self._reuse.miss(call, step, grounds)
 
 
-def _witness(call: Waiting, step: StoredStep | CutOffStep) -> Witness:
+def witness_of(call: Waiting, step: StoredStep | CutOffStep) -> Witness:
+    """A step of the store as it would stand for a call."""
     return Witness(step.id, call.past, step.observations, step.inherited, number=call.number, label=call.label)

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from .errors import ConfigError, ToolDenied, ToolFailed
 from .model import Run, RunId, StepId
 from .ports import FileChange, OwnStep, ProjectFiles, Store, StoreReader, Withdrawn
+from .timeline.kept import kept_contents
 
 
 class Why(StrEnum):
@@ -90,7 +91,7 @@ async def take_back(undo: Undo, store: Store, files: ProjectFiles) -> Undo:
     for each in undo.files:
         try:
             if each.present != each.before:
-                present, before = (_contents(store.reader, digest) for digest in (each.present, each.before))
+                present, before = (kept_contents(store.reader.contents, side) for side in (each.present, each.before))
                 await files.write(each.path, present, before)
         except (ToolFailed, ToolDenied) as error:
             refused = Kept(path=each.path, why=Why.REFUSED, editors=each.editors, detail=error.message)
@@ -100,15 +101,6 @@ async def take_back(undo: Undo, store: Store, files: ProjectFiles) -> Undo:
         done.append(each)
     await store.commit(())  # and with it what was posted
     return Undo(run=undo.run, files=tuple(done), kept=tuple(sorted(kept, key=lambda each: each.path)))
-
-
-def _contents(reader: StoreReader, digest: str | None) -> bytes | None:
-    if digest is None:
-        return None
-    data = reader.contents(digest)
-    if data is None:
-        raise ToolFailed("what it was is not kept any more")
-    return data
 
 
 # ---------------------------------------------------------------- what can be taken back

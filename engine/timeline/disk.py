@@ -16,6 +16,7 @@ from ..events import FileEdited
 from ..journal import Journal
 from ..model import Change, Observation, RunId, StepId
 from ..ports import FileChange, FileContents, PlannedEdit, ProjectFiles, Record, SeenAgain, Withdrawn
+from .kept import kept_contents
 
 
 class Disk:
@@ -106,15 +107,7 @@ class Disk:
         return True
 
     def _sides(self, change: Change) -> tuple[bytes | None, bytes | None]:
-        return self._at(change.before), self._at(change.after)
-
-    def _at(self, digest: str | None) -> bytes | None:
-        if digest is None:
-            return None
-        data = self._contents(digest)
-        if data is None:
-            raise ToolFailed("contents that it once wrote are not kept any more")
-        return data
+        return kept_contents(self._contents, change.before), kept_contents(self._contents, change.after)
 
 
 def _contents(plan: PlannedEdit, change: Change) -> list[Record]:

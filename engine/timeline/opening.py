@@ -14,6 +14,7 @@ from ..model import RunId
 from ..observe import Replayer
 from ..ports import FileChange, OwnStep, ProjectFiles, Store, StoreReader, Withdrawn
 from .epochs import Epochs
+from .kept import kept_contents
 from .own_edits import OwnEdits
 from .project import Project
 from .timeline import Timeline
@@ -93,10 +94,8 @@ async def _make(entry: FileChange, reader: StoreReader, files: ProjectFiles) -> 
     change = entry.change
     if await files.digest(change.path) != change.before:
         return False
-    before, after = (None if digest is None else reader.contents(digest) for digest in (change.before, change.after))
-    if (change.before is None) is not (before is None) or (change.after is None) is not (after is None):
-        return False  # contents that are not kept any more
     try:
+        before, after = (kept_contents(reader.contents, side) for side in (change.before, change.after))
         await files.write(change.path, before, after)
     except (ToolFailed, ToolDenied):
         return False

@@ -70,9 +70,10 @@ class Project:
 
         One that does not look at the project keeps nobody from editing it, however long it takes.
         """
-        if not tool.observes and tool.footprint(arguments) is None:
+        footprint = tool.footprint(arguments)
+        if not tool.observes and footprint is None:
             return await _outcome(tool, arguments), None
-        await self._claim(witness, tool.footprint(arguments))
+        await self._claim(witness, footprint)
         async with self.lock.shared():
             outcome = await _outcome(tool, arguments)
             epoch = self._epochs.next()

@@ -15,7 +15,6 @@ from ..errors import ToolFailed
 from .exchange import Head, Request
 from .fetching import AGENT, Fetcher
 
-MAX_RESULTS = 20
 _TITLE_CHARS, _SNIPPET_CHARS, _URL_CHARS = 300, 600, 2_000
 _TAG = re.compile(r"<[^<>]{0,100}>")
 _UNFIT = re.compile(

@@ -132,14 +132,15 @@ class FileState:
         """None where there is no such file. Raises as `FileDigests.of`."""
         try:
             over = self._workspace.lies_over(place)
-            return (await self._digests.of(place)).digest if over is None else await _digest_of(over)
+            return (await self._digests.of(place)).digest if over is None else await digest_of(over)
         except ToolFailed as error:
             if is_absence(place, error):
                 return None
             raise
 
 
-async def _digest_of(contents: bytes) -> str:
+async def digest_of(contents: bytes) -> str:
+    """`keys.content_digest`, in a thread where it takes long."""
     if len(contents) <= INLINE_BYTES:
         return content_digest(contents)
     return await trio.to_thread.run_sync(content_digest, contents)
