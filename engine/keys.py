@@ -72,6 +72,14 @@ def canonical_spec(spec: StepSpec) -> str:
         held["files"] = list(spec.files)
     if spec.grants:
         held["grants"] = sorted(spec.grants)
+    if spec.isolation:
+        held["isolation"] = spec.isolation
+    if spec.merge:
+        held["merge"] = spec.merge
+    if spec.gate:
+        held["gate"] = [list(spec.gate), spec.gate_retries]
+    if spec.merged is not None:
+        held["merged"] = spec.merged
     if spec.salt:
         held["salt"] = spec.salt
     return canonical_json(held).decode()

@@ -80,6 +80,7 @@ class Cause(StrEnum):
 class StepKind(StrEnum):
     AGENT = "agent"
     TOOL = "tool"
+    MERGE = "merge"  # of what an agent did in a worktree
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -155,8 +156,13 @@ class StepSpec(Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()  # paths of those that go along; what is in them, a step observes when it begins
     grants: tuple[str, ...] = ()
     salt: str = ""
+    isolation: str = ""  # "worktree": it works on a snapshot of the project
+    merge: str = ""  # how what it did there comes into the project: auto or manual
+    gate: tuple[str, ...] = ()  # the command that has to succeed before its answer counts
+    gate_retries: int = 0
     tool: str = ""  # kind TOOL: the tool's name ...
     arguments: JSON = None  # ... and its arguments
+    merged: StepId | None = None  # kind MERGE: the step whose patch it is, which was answered already
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -178,6 +184,10 @@ class Observation(Struct, frozen=True, kw_only=True):
     """One look at the workspace: a read-only tool, its arguments, and the digest of what it gave (of an error too).
 
     An edit looks at the file that it is about to change: `FILE_STATE`, and `change` says what came of it.
+
+    What is `aside` was seen, and changed, in a worktree: in a snapshot of the project as it was at `epoch`, over what
+    the step itself had changed there before. All that a step saw in one worktree has the epoch of its snapshot, and the
+    order of the observations counts. Such a change is no edit of the project.
     """
 
     tool: str
@@ -185,10 +195,14 @@ class Observation(Struct, frozen=True, kw_only=True):
     digest: str
     epoch: int = 0  # when: see engine/timeline; 0 for one of an older version
     change: Change | None = None
+    aside: bool = False
 
     @property
     def edit(self) -> Edit | None:
-        return None if self.change is None else Edit(epoch=self.epoch, change=self.change)
+        """The change of the project that this is."""
+        if self.change is None or self.aside:
+            return None
+        return Edit(epoch=self.epoch, change=self.change)
 
 
 #: The look at one whole file: {"path": ...} gives {"digest": ...}. No model and no script can ask for it.
@@ -208,7 +222,8 @@ class ToolCall(Struct, frozen=True, kw_only=True):
     outcome: str  # ok | error | denied
     started_at: float
     finished_at: float
-    observation: Observation | None = None
+    observations: tuple[Observation, ...] = ()  # of a command: the whole tree, then each file that it changed
+    whole: str = ""  # all that the tool gave, where `output` is a part of it
 
 
 class PromptMakeup(Struct, frozen=True, kw_only=True):
@@ -278,6 +293,7 @@ class Step(Struct, frozen=True, kw_only=True):
     model: str = ""
     fault: Fault | None = None
     observations: tuple[Observation, ...] = ()
+    patch: str | None = None  # what it did in a worktree, as `git apply` takes it; None: it had none
     predecessor: StepId | None = None  # cut off; its turns are the first ones of this step
     attempt_after: StepId | None = None  # an earlier attempt at the same spec, whose edits this step owns
 

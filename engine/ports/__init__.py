@@ -4,7 +4,7 @@
 """
 
 from .checker import Checker, Page, PageReader, Verdict
-from .commands import Command, CommandEnd, CommandRunner
+from .commands import Command, CommandEnd, CommandRunner, FileMade, Job, Workbench, Worked, Worktree, Worktrees
 from .executor import Executor
 from .models import ModelBackend
 from .observers import EventSink
@@ -30,6 +30,7 @@ from .store import (
 )
 from .tools import (
     Along,
+    CommandTool,
     EditingTool,
     ExpiringTool,
     Footprint,
@@ -49,6 +50,7 @@ __all__ = [
     "Command",
     "CommandEnd",
     "CommandRunner",
+    "CommandTool",
     "CutOffStep",
     "DeliveredStep",
     "Disinherited",
@@ -58,8 +60,10 @@ __all__ = [
     "ExpiringTool",
     "FileChange",
     "FileContents",
+    "FileMade",
     "Footprint",
     "Hands",
+    "Job",
     "KeptProgram",
     "LabelUsage",
     "Limits",
@@ -90,4 +94,8 @@ __all__ = [
     "ToolResult",
     "Verdict",
     "Withdrawn",
+    "Workbench",
+    "Worked",
+    "Worktree",
+    "Worktrees",
 ]

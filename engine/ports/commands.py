@@ -1,8 +1,9 @@
-"""Programs of this machine, confined."""
+"""Programs of this machine, confined: those that Vibe runs to look, and those that agents run to work."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from msgspec import Struct
@@ -58,5 +59,89 @@ class CommandRunner(Protocol):
         """Returns when nothing of it is left; its working directory is the project. Cancelled, it is killed first.
 
         Raises CommandUnavailable where it cannot be run here, or not held well enough.
+        """
+        ...
+
+
+# ---------------------------------------------------------------- commands of agents, and what they change
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """One program to run in a workspace, of which it may write all but what is protected."""
+
+    argv: tuple[str, ...]
+    timeout_s: float
+    network: bool = False
+    output_bytes: int = 8 * 1024 * 1024  # kept of each stream; the rest is counted
+
+
+class FileMade(Struct, frozen=True, kw_only=True):
+    """What became of one file, by its path from the root; None: there is no such file."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+
+class Worked(Protocol):
+    """A job that is over: how it ended, and what it did to the workspace, of which nothing has happened yet."""
+
+    @property
+    def end(self) -> CommandEnd: ...
+
+    @property
+    def files(self) -> tuple[FileMade, ...]:
+        """Files that git does not ignore and that are other than before, by path."""
+        ...
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Changes that `files` cannot hold, by path: links, modes, empty folders, what is too large to be kept."""
+        ...
+
+    async def put_beside(self) -> None:
+        """Make the changes of `beside` in the workspace, and those of what git ignores.
+
+        Nothing of `files`; what cannot be made is left out.
+        """
+        ...
+
+
+class Workbench(Protocol):
+    """Where the jobs of one workspace run, on it as it lies. The workspace itself never changes while they do."""
+
+    def working(self, job: Job, over: Mapping[str, bytes | None]) -> AbstractAsyncContextManager[Worked]:
+        """Run a job to its end, with some files otherwise (None: absent), which count as what was there before.
+
+        Nobody may edit the workspace until the job is over. Nothing of the job is left after the block, nor after this
+        process. Cancelled, the job is killed first. Raises CommandUnavailable where it cannot be run here, or not held
+        well enough.
+        """
+        ...
+
+
+class Worktree(Protocol):
+    """A snapshot of the project for one step: the files that git did not ignore, as they were when it was taken."""
+
+    @property
+    def root(self) -> str:
+        """Where the files of the snapshot lie. Nobody writes there: changes of the step are kept beside it."""
+        ...
+
+    @property
+    def tree(self) -> str:
+        """The digest of all of them, as `FILE_TREE` gives it."""
+        ...
+
+    @property
+    def bench(self) -> Workbench:
+        """For jobs on the snapshot, one at a time; what they made of ignored files is there for the next one."""
+        ...
+
+
+class Worktrees(Protocol):
+    def open(self) -> AbstractAsyncContextManager[Worktree]:
+        """A snapshot of the project as it lies now, with edits that nobody has committed. Nobody may edit until it is
+        open. Nothing of it is left after the block, nor after the next start, should this process die.
         """
         ...

@@ -11,6 +11,7 @@ from ..errors import ToolDenied, ToolFailed
 from ..model import JSON, Observation, ToolSpec
 
 if TYPE_CHECKING:
+    from .commands import CommandEnd, Job
     from .store import Record
 
 
@@ -85,7 +86,7 @@ class PlannedEdit(Struct, frozen=True, kw_only=True):
 
     path: str  # where the file really lies, from the root
     before: bytes | None  # None: there is no such file
-    after: bytes
+    after: bytes | None  # likewise
     result: ToolResult
 
 
@@ -102,10 +103,23 @@ class EditingTool(Tool, Protocol):
         ...
 
 
+@runtime_checkable
+class CommandTool(Tool, Protocol):
+    """A tool that runs a program, which sees the whole project. Its `run` is never called."""
+
+    def job(self, arguments: Mapping[str, JSON]) -> Job:
+        """What is to run. Raises BadArguments, and ToolDenied where no grant of this run covers it."""
+        ...
+
+    def told(self, job: Job, end: CommandEnd, changed: Sequence[str]) -> ToolResult:
+        """What is said of it; `changed` are the files that it changed, by path."""
+        ...
+
+
 #: What came of a tool's call.
 Outcome: TypeAlias = ToolResult | ToolFailed | ToolDenied
-#: What is to be stored along with an edit, before it is made.
-Along: TypeAlias = "Callable[[PlannedEdit, Observation], Sequence[Record]]"
+#: What is to be stored along with the edits of a call, before they are made: its result, and all that it observed.
+Along: TypeAlias = "Callable[[ToolResult, Sequence[Observation]], Sequence[Record]]"
 
 
 class Hands(Protocol):
@@ -125,6 +139,15 @@ class Hands(Protocol):
         self, tool: EditingTool, arguments: Mapping[str, JSON], along: Along
     ) -> tuple[Outcome, Observation | None]:
         """Do what an editing tool plans. What `along` gives is durable before the file changes."""
+        ...
+
+    async def command(
+        self, tool: CommandTool, arguments: Mapping[str, JSON], along: Along
+    ) -> tuple[Outcome, tuple[Observation, ...]]:
+        """Run a program. What it changes becomes edits, and what `along` gives is durable before the first of them.
+
+        All or none of them are made. Observed are the whole tree, first, and each file that was changed.
+        """
         ...
 
 
