@@ -1,0 +1,175 @@
+"""One live step's way to its worktree: what it sees there, it notes for the project; what it changes, nobody else sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+import trio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..agents.tools.arguments import BadArguments
+from ..errors import CommandUnavailable, ToolDenied, ToolFailed
+from ..journal import Journal
+from ..keys import content_digest
+from ..model import FILE_STATE, FILE_TREE, JSON, Change, Observation
+from ..observe import file_observation, observation_of
+from ..ports import (
+    Along,
+    CommandTool,
+    EditingTool,
+    FileContents,
+    FileMade,
+    Footprint,
+    Outcome,
+    Record,
+    Tool,
+    ToolResult,
+    Worktree,
+)
+from ..timeline.project import Project
+from ..timeline.timeline import Witness
+from .changes import Changes
+
+#: The tools of a worktree at that place, with these files otherwise.
+ToolsAt: TypeAlias = Callable[[str, Mapping[str, bytes | None]], Iterable[Tool]]
+#: The tools that look at the project's repository, for a project with these files otherwise.
+ToolsOfRepository: TypeAlias = Callable[[Mapping[str, bytes | None]], Iterable[Tool]]
+
+_EVERYTHING = Footprint(path="", deep=True)
+
+
+class Isolation(Struct, frozen=True, kw_only=True):
+    """Where the worktrees of a run come from, and the tools in them."""
+
+    tools: ToolsAt
+    of_repository: ToolsOfRepository
+    contents: Callable[[str], bytes | None]  # of files at some time, by digest
+
+
+class WorktreeHands:
+    """Implements `ports.Hands` for the step that `witness` is of, in `worktree`, which was taken at `epoch`.
+
+    `changes` are what it has changed there so far. `begun` gives the row of the step, if that is not stored yet.
+    """
+
+    def __init__(
+        self,
+        *,
+        project: Project,
+        journal: Journal,
+        witness: Witness,
+        isolation: Isolation,
+        worktree: Worktree,
+        epoch: int,
+        changes: Changes,
+        begun: Callable[[], Sequence[Record]] = tuple,
+    ) -> None:
+        self._project = project
+        self._journal = journal
+        self._witness = witness
+        self._isolation = isolation
+        self._worktree = worktree
+        self._epoch = epoch
+        self._changes = changes
+        self._begun = begun
+        self._tools: dict[str, Tool] = {}
+        self._bind()
+
+    def edits_before(self, epoch: int) -> int:
+        return self._project.edits_before(epoch)
+
+    # ------------------------------------------------------------ looks
+
+    async def look(
+        self, tool: Tool, arguments: Mapping[str, JSON], *, as_text: bool = False
+    ) -> tuple[Outcome, Observation | None]:
+        """One that has nothing to do with files is run as it is."""
+        here = self._tools.get(tool.spec.name)
+        if here is not None:
+            await self._project.touch(self._witness, here.footprint(arguments))
+            outcome = await _outcome(here, arguments)
+        elif tool.observes:
+            await self._project.touch(self._witness, tool.footprint(arguments))
+            here, outcome = await self._look_at_repository(tool.spec.name, arguments)
+        else:
+            return await self._project.look(self._witness, tool, arguments, as_text=as_text)
+        if isinstance(outcome, BadArguments):  # then it has looked at nothing
+            return outcome, None
+        return outcome, self._saw(
+            observation_of(here, arguments, outcome, as_text=as_text, epoch=self._epoch, aside=True)
+        )
+
+    async def _look_at_repository(self, name: str, arguments: Mapping[str, JSON]) -> tuple[Tool, Outcome]:
+        """The repository is the project's own. What has been edited there since the snapshot is as that has it."""
+        async with self._project.lock.shared():
+            since = {path: await self._in_snapshot(path) for path in self._project.edited_since(self._epoch)}
+            over = {**since, **self._changes.files}
+            tool = next(tool for tool in self._isolation.of_repository(over) if tool.spec.name == name)
+            return tool, await _outcome(tool, arguments)
+
+    async def _in_snapshot(self, path: str) -> bytes | None: ...
+
+    def _saw(self, observation: Observation) -> Observation:
+        self._project.timeline.saw(self._witness, observation)
+        return observation
+
+    # ------------------------------------------------------------ edits
+
+    async def edit(
+        self, tool: EditingTool, arguments: Mapping[str, JSON], along: Along
+    ) -> tuple[Outcome, Observation | None]:
+        """Durable, with what `along` gives, before anyone hears of it. Nothing is written to the disk."""
+        here = self._tools[tool.spec.name]
+        assert isinstance(here, EditingTool)
+        await self._project.touch(self._witness, here.footprint(arguments))
+        try:
+            plan = await here.plan(arguments)
+        except BadArguments as error:
+            return error, None
+        except (ToolFailed, ToolDenied) as error:
+            return error, await self._look_at_refused(here.file(arguments))
+        made = FileMade(path=plan.path, before=plan.before, after=plan.after)
+        seen = self._seen_of(made)
+        if seen.change is not None:
+            await self._make([made], along(plan.result, [seen]))
+        return plan.result, self._saw(seen)
+
+    async def _look_at_refused(self, path: str | None) -> Observation | None:
+        """What an edit that came to nothing has seen: the file."""
+        if path is None:
+            return None
+        state = self._tools[FILE_STATE]
+        outcome = await _outcome(state, {"path": path})
+        return self._saw(observation_of(state, {"path": path}, outcome, epoch=self._epoch, aside=True))
+
+    def _seen_of(self, made: FileMade) -> Observation:
+        before, after = _digest(made.before), _digest(made.after)
+        change = None if before == after else Change(path=made.path, before=before, after=after)
+        return file_observation(made.path, before, epoch=self._epoch, change=change, aside=True)
+
+    async def _make(self, files: Sequence[FileMade], along: Sequence[Record]) -> None:
+        sides = {side for made in files for side in (made.before, made.after) if side is not None}
+        contents = [FileContents(digest=content_digest(side), data=side) for side in sides]
+        await trio.lowlevel.checkpoint_if_cancelled()
+        with trio.CancelScope(shield=True):  # bounded by the store's own limits: what is durable has happened
+            await self._journal.commit([*contents, *self._begun(), *along], [])
+        for made in files:
+            self._changes.make(made.path, made.before, made.after)
+        self._bind()
+
+    def _bind(self) -> None:
+        tools = self._isolation.tools(self._worktree.root, self._changes.files)
+        self._tools = {tool.spec.name: tool for tool in tools}
+
+
+async def _outcome(tool: Tool, arguments: Mapping[str, JSON]) -> Outcome:
+    try:
+        return await tool.run(arguments)
+    except (ToolFailed, ToolDenied) as error:
+        return error
+
+
+def _digest(data: bytes | None) -> str | None:
+    return None if data is None else content_digest(data)
