@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from .journal import usage_json
 from .keys import canonical_json
-from .model import Fault, StepId, Usage
+from .model import Fault, Observation, StepId, Usage
 from .ports import AnswerSink
 
 
@@ -57,17 +58,40 @@ class Answers:
         return self._sink
 
 
-def detailed(value: bytes, usage: Usage, turns: int, model: str, step: StepId, *, cached: bool) -> bytes:
-    """The answer of a step with `detail=True`: the fields of StepResult."""
+class Answering(Protocol):
+    """A completed step, whether it has just run or comes from the store."""
+
+    @property
+    def id(self) -> StepId: ...
+    @property
+    def usage(self) -> Usage: ...
+    @property
+    def turns(self) -> int: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def patch(self) -> str | None: ...
+    @property
+    def observations(self) -> tuple[Observation, ...]: ...
+
+
+def detailed(value: bytes, step: Answering, merge: str, *, cached: bool) -> bytes:
+    """The answer of a step with `detail=True`: the fields of StepResult. `merge` is that of its spec."""
     return canonical_json(
         {
             "value": msgspec.Raw(value),
-            "patch": None,
-            "files": [],
-            "usage": usage_json(usage),
-            "turns": turns,
-            "model": model,
-            "step": step,
+            "patch": step.patch,
+            "files": changed_files(step.observations),
+            "usage": usage_json(step.usage),
+            "turns": step.turns,
+            "model": step.model,
+            "step": step.id,
             "cached": cached,
+            "merge": merge,
         }
     )
+
+
+def changed_files(observations: Sequence[Observation]) -> list[str]:
+    """What a step changed, in the project or in a worktree: each path once, in the order of the first changes."""
+    return list(dict.fromkeys(seen.change.path for seen in observations if seen.change is not None))

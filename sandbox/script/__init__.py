@@ -78,6 +78,15 @@ def tool(name: str, /, **arguments: Any) -> Step[Any]:
     outside()
 
 
+def merge(result: StepResult, /) -> Step[list[str]]:
+    """A step that puts into the project what an agent did in its worktree; gives the paths of the files.
+
+    `result` is that of `agent(..., isolation="worktree", merge="manual", detail=True)`. Raises `Conflict` where others
+    have changed the same lines meanwhile, `GateFailed` where the gate is red after the merge; then nothing is changed.
+    """
+    outside()
+
+
 def parallel(steps: Iterable[Awaited[T] | Callable[[], Any]], **options: Unpack[FanOutOptions]) -> Step[list[Any]]:
     """Run steps at the same time; gives their results, in the order of the input.
 
@@ -172,6 +181,7 @@ __all__ = [
     "budget",
     "has_model",
     "log",
+    "merge",
     "now",
     "parallel",
     "phase",

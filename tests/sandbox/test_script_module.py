@@ -49,6 +49,7 @@ def test_everything_public_is_documented() -> None:
     [
         lambda: script.agent("x"),
         lambda: script.tool("grep", pattern="x"),
+        lambda: script.merge(None),  # type: ignore[arg-type]
         lambda: script.parallel([]),
         lambda: script.pipeline([], lambda x: x),
         lambda: script.phase("x"),
@@ -85,13 +86,17 @@ def test_what_the_child_imports_is_the_standard_library_and_the_sandbox() -> Non
 
 TYPED = """
 from vibe_workflows.script import (
-    AgentError, Args, BudgetExceeded, StepResult, agent, budget, log, now, parallel, phase, pipeline, random, tool
+    AgentError, Args, BudgetExceeded, StepResult, agent, budget, log, merge, now, parallel, phase, pipeline, random,
+    tool,
 )
 
 async def main(args: Args) -> object:
     phase("One")
     text: str = await agent("x", label="l", tools=["read"], budget="200k")
-    result: StepResult = await agent("x", detail=True)
+    result: StepResult = await agent(
+        "x", detail=True, isolation="worktree", merge="manual", gate=["pytest", "-q"], gate_retries=3
+    )
+    merged: list[str] = await merge(result)
     value = await agent("x", schema={"type": "object"})
     with budget(tokens=5), phase("Two", budget={"usd": 1.5}):
         found = await parallel((agent(f"{n}") for n in range(3)), limit=2, on_error="return")
@@ -100,6 +105,7 @@ async def main(args: Args) -> object:
         await tool("grep", pattern=args.path)
     except (AgentError, BudgetExceeded) as error:
         log(error.message, kind=error.kind, results=error.results)
+    log(*merged)
     return [text.upper(), result.turns, value, found[0], more, now().year, random.choice([1]), budget.remaining("usd")]
 """
 
