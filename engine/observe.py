@@ -16,7 +16,7 @@ import trio
 
 from .errors import ToolDenied, ToolFailed
 from .keys import canonical_json
-from .model import FILE_STATE, JSON, Change, Observation, ToolSpec
+from .model import FILE_STATE, FILE_TREE, JSON, Change, Observation, ToolSpec
 from .ports import Footprint, Tool, ToolResult
 
 #: Files by path that are looked at with these contents, as digests (None: no such file), in the order of paths.
@@ -72,6 +72,17 @@ def file_observation(
         digest=outcome_digest(ToolResult(text="", data={"digest": digest})),
         epoch=epoch,
         change=change,
+        aside=aside,
+    )
+
+
+def tree_observation(digest: str, *, epoch: int, aside: bool = False) -> Observation:
+    """The record of a look at all files of the project."""
+    return Observation(
+        tool=FILE_TREE,
+        arguments="{}",
+        digest=outcome_digest(ToolResult(text="", data={"digest": digest})),
+        epoch=epoch,
         aside=aside,
     )
 

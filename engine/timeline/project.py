@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import trio
 from msgspec.structs import replace
@@ -18,12 +19,16 @@ from ..ports import (
     Along,
     EditingTool,
     FileChange,
+    FileMade,
     Footprint,
     Outcome,
     OwnStep,
+    PlannedEdit,
     ProjectFiles,
+    Record,
     SeenAgain,
     Tool,
+    ToolResult,
 )
 from .adoption import Adoptions
 from .disk import Disk
@@ -58,6 +63,19 @@ class Project:
         self._journal = journal
         self._rehearsed = rehearsed
 
+    @property
+    def files(self) -> ProjectFiles:
+        return self._files
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Nobody else looks at the project, edits it or runs a command on it."""
+        async with self.lock.alone():
+            yield
+
+    def next_epoch(self) -> int:
+        return self._epochs.next()
+
     def edits_before(self, epoch: int) -> int:
         return self._disk.edits_before(epoch)
 
@@ -73,7 +91,7 @@ class Project:
         footprint = tool.footprint(arguments)
         if not tool.observes and footprint is None:
             return await _outcome(tool, arguments), None
-        await self._claim(witness, footprint)
+        await self.touch(witness, footprint)
         async with self.lock.shared():
             outcome = await _outcome(tool, arguments)
             epoch = self._epochs.next()
@@ -88,10 +106,16 @@ class Project:
     ) -> tuple[tuple[FilePart, ...], tuple[Observation, ...]]:
         """Let a step be given whole files, which `look` looks at, and note that it saw them. Raises as `look`."""
         for path in paths:
-            await self._claim(witness, self._files.state.footprint({"path": path}))
+            await self.touch(witness, self._files.state.footprint({"path": path}))
         async with self.lock.shared():
-            files = await look(paths)
-            seen = tuple([file_observation(each.path, each.digest, epoch=self._epochs.next()) for each in files])
+            return await self.given(witness, paths, look)
+
+    async def given(
+        self, witness: Witness, paths: Sequence[str], look: Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
+    ) -> tuple[tuple[FilePart, ...], tuple[Observation, ...]]:
+        """As `give`, of files that the step has touched. Nobody may edit meanwhile."""
+        files = await look(paths)
+        seen = tuple([file_observation(each.path, each.digest, epoch=self._epochs.next()) for each in files])
         for observation in seen:
             self.timeline.saw(witness, observation)
         return files, seen
@@ -107,7 +131,8 @@ class Project:
         if paths:
             await self.adoptions.adopt(paths, AdoptionCause.LIVE, witness.number, witness.label)
 
-    async def _claim(self, witness: Witness, footprint: Footprint | None) -> None:
+    async def touch(self, witness: Witness, footprint: Footprint | None) -> None:
+        """As `claim`, and nobody edits meanwhile."""
         if self.timeline.pending_below(footprint):
             async with self.lock.alone():
                 await self.claim(witness, footprint)
@@ -152,6 +177,47 @@ class Project:
         self.timeline.saw(witness, observation)
         return observation
 
+    async def land(
+        self,
+        witness: Witness,
+        number: int,
+        files: Sequence[FileMade],
+        looks: Sequence[Observation],
+        along: Callable[[Sequence[Observation]], Sequence[Record]],
+    ) -> tuple[Observation, ...] | None:
+        """Make of these files what they are to be, all or none, if they still are as they were found: else gives None.
+
+        `looks` were taken for it before. What `along` gives of all that was seen is durable before the disk is touched.
+        Raises ToolFailed or ToolDenied where a file cannot be written. Nobody may edit meanwhile.
+        """
+        for made in files:
+            await self.claim(witness, self._files.state.footprint({"path": made.path}))
+        if not await self._are_as_found(files):
+            return None
+        seen = (*looks, *map(self._landed, files))
+        plans = [_planned(made) for made in files if made.before != made.after]
+        refused = await self._disk.make_all(witness.id, number, plans, seen, along(seen))
+        if refused is not None:
+            if not await self._are_as_found(files):
+                return None
+            raise refused
+        for each in seen:
+            self.timeline.saw(witness, each)
+        return seen
+
+    async def _are_as_found(self, files: Sequence[FileMade]) -> bool:
+        for made in files:
+            digest = await self._files.digest(made.path)
+            self._notice(made.path, digest)
+            if digest != _digest(made.before):
+                return False
+        return True
+
+    def _landed(self, made: FileMade) -> Observation:
+        before, after = _digest(made.before), _digest(made.after)
+        change = None if before == after else Change(path=made.path, before=before, after=after)
+        return file_observation(made.path, before, epoch=self._epochs.next(), change=change)
+
     # ------------------------------------------------------------ stored steps
 
     async def apply(self, witness: Witness, number: int) -> None:
@@ -160,7 +226,8 @@ class Project:
         Raises ToolFailed or ToolDenied where one cannot be made; then the others are taken back. Nobody may edit
         meanwhile.
         """
-        witness.observations = [replace(seen, epoch=self._epochs.next()) for seen in witness.observations]
+        moments = _NewEpochs(self._epochs)
+        witness.observations = [replace(seen, epoch=moments.of(seen)) for seen in witness.observations]
         witness.placed = None
         if self._rehearsed:
             self._rehearse(self._disk.entries(witness.id, witness.observations), number)
@@ -198,6 +265,25 @@ class Project:
         async with self.lock.alone():
             if pending := self.timeline.pending:
                 await self.adoptions.adopt(pending, AdoptionCause.LEFT)
+
+
+class _NewEpochs:
+    """For all that a step saw: what it saw in one worktree keeps having one epoch."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+        self._snapshots: dict[int, int] = {}
+
+    def of(self, seen: Observation) -> int:
+        if not seen.aside:
+            return self._epochs.next()
+        if seen.epoch not in self._snapshots:
+            self._snapshots[seen.epoch] = self._epochs.next()
+        return self._snapshots[seen.epoch]
+
+
+def _planned(made: FileMade) -> PlannedEdit:
+    return PlannedEdit(path=made.path, before=made.before, after=made.after, result=ToolResult(text="", data=None))
 
 
 async def _outcome(tool: Tool, arguments: Mapping[str, JSON]) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 import trio
@@ -10,11 +11,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..agents.tools.arguments import BadArguments
+from ..agents.tools.file_state import MAX_FILE_BYTES
+from ..agents.tools.workspace import Place, Workspace
 from ..errors import CommandUnavailable, ToolDenied, ToolFailed
 from ..journal import Journal
 from ..keys import content_digest
-from ..model import FILE_STATE, FILE_TREE, JSON, Change, Observation
-from ..observe import file_observation, observation_of
+from ..model import FILE_STATE, JSON, Change, Observation
+from ..observe import file_observation, observation_of, tree_observation
 from ..ports import (
     Along,
     CommandTool,
@@ -31,25 +34,14 @@ from ..ports import (
 from ..timeline.project import Project
 from ..timeline.timeline import Witness
 from .changes import Changes
-
-#: The tools of a worktree at that place, with these files otherwise.
-ToolsAt: TypeAlias = Callable[[str, Mapping[str, bytes | None]], Iterable[Tool]]
-#: The tools that look at the project's repository, for a project with these files otherwise.
-ToolsOfRepository: TypeAlias = Callable[[Mapping[str, bytes | None]], Iterable[Tool]]
+from .isolation import Isolation
+from .opening import Opened
 
 _EVERYTHING = Footprint(path="", deep=True)
 
 
-class Isolation(Struct, frozen=True, kw_only=True):
-    """Where the worktrees of a run come from, and the tools in them."""
-
-    tools: ToolsAt
-    of_repository: ToolsOfRepository
-    contents: Callable[[str], bytes | None]  # of files at some time, by digest
-
-
 class WorktreeHands:
-    """Implements `ports.Hands` for the step that `witness` is of, in `worktree`, which was taken at `epoch`.
+    """Implements `ports.Hands` for the step that `witness` is of, in the worktree that was `opened` for it.
 
     `changes` are what it has changed there so far. `begun` gives the row of the step, if that is not stored yet.
     """
@@ -61,8 +53,7 @@ class WorktreeHands:
         journal: Journal,
         witness: Witness,
         isolation: Isolation,
-        worktree: Worktree,
-        epoch: int,
+        opened: Opened,
         changes: Changes,
         begun: Callable[[], Sequence[Record]] = tuple,
     ) -> None:
@@ -70,10 +61,11 @@ class WorktreeHands:
         self._journal = journal
         self._witness = witness
         self._isolation = isolation
-        self._worktree = worktree
-        self._epoch = epoch
+        self._worktree = opened.worktree
+        self._epoch = opened.epoch
         self._changes = changes
         self._begun = begun
+        self._snapshot = Workspace(Path(self._worktree.root), None)
         self._tools: dict[str, Tool] = {}
         self._bind()
 
@@ -104,18 +96,22 @@ class WorktreeHands:
     async def _look_at_repository(self, name: str, arguments: Mapping[str, JSON]) -> tuple[Tool, Outcome]:
         """The repository is the project's own. What has been edited there since the snapshot is as that has it."""
         async with self._project.lock.shared():
-            since = {path: await self._in_snapshot(path) for path in self._project.edited_since(self._epoch)}
+            since = {path: await self._in_snapshot(path) for path in self._project.timeline.own.edited_since(self._epoch)}
             over = {**since, **self._changes.files}
             tool = next(tool for tool in self._isolation.of_repository(over) if tool.spec.name == name)
             return tool, await _outcome(tool, arguments)
 
-    async def _in_snapshot(self, path: str) -> bytes | None: ...
+    async def _in_snapshot(self, path: str) -> bytes | None:
+        try:
+            return await self._snapshot.read_present(Place.at(path), limit=MAX_FILE_BYTES)
+        except (ToolFailed, ToolDenied):
+            return None  # no file that anything could be told of
 
     def _saw(self, observation: Observation) -> Observation:
         self._project.timeline.saw(self._witness, observation)
         return observation
 
-    # ------------------------------------------------------------ edits
+    # ------------------------------------------------------------ edits and commands
 
     async def edit(
         self, tool: EditingTool, arguments: Mapping[str, JSON], along: Along
@@ -135,6 +131,30 @@ class WorktreeHands:
         if seen.change is not None:
             await self._make([made], along(plan.result, [seen]))
         return plan.result, self._saw(seen)
+
+    async def command(
+        self, tool: CommandTool, arguments: Mapping[str, JSON], along: Along
+    ) -> tuple[Outcome, tuple[Observation, ...]]:
+        """It has seen all files of the snapshot. What it made of those that git does not ignore, is kept."""
+        try:
+            job = tool.job(arguments)
+        except (ToolFailed, ToolDenied) as error:
+            return error, ()
+        await self._project.touch(self._witness, _EVERYTHING)
+        tree = tree_observation(self._worktree.tree, epoch=self._epoch, aside=True)
+        try:
+            async with self._worktree.bench.working(job, self._changes.files) as worked:
+                end, files = worked.end, worked.files
+            for made in files:
+                self._snapshot.require_writable(Place.at(made.path))
+        except (CommandUnavailable, ToolDenied) as error:
+            refused = error if isinstance(error, ToolDenied) else ToolFailed(error.message)
+            return refused, (self._saw(tree),)
+        result = tool.told(job, end, [made.path for made in files])
+        seen = (tree, *map(self._seen_of, files))
+        if files:
+            await self._make(files, along(result, seen))
+        return result, tuple(map(self._saw, seen))
 
     async def _look_at_refused(self, path: str | None) -> Observation | None:
         """What an edit that came to nothing has seen: the file."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
+from ..agents.tools.git_diff import GitDiff
 from ..agents.tools.walk import ignored_part
 from ..agents.tools.workspace import Place, Workspace, visible
 from ..errors import ToolDenied
-from ..model import JSON, ToolSpec
+from ..model import FILE_TREE, JSON, ToolSpec
 from ..ports import EditingTool, Footprint, PlannedEdit, Tool, ToolResult
 from .absent import absent
 
@@ -16,13 +17,19 @@ from .absent import absent
 ToolsOf: TypeAlias = Callable[[Workspace], Iterable[Tool]]
 
 
+#: Looks at the repository, and at all files that git does not ignore, are the same in a worktree.
+_ALIKE = (GitDiff.spec.name, FILE_TREE)
+
+
 def worktree_tools(workspace: Workspace, tools_of: ToolsOf) -> tuple[Tool, ...]:
     """The tools of `workspace` as they are in a worktree of it, or in it, if it is one."""
-    tools = tuple(tools_of(workspace))
-    return tuple(
-        _Editing(tool, workspace, tools_of) if isinstance(tool, EditingTool) else _Looking(tool, workspace, tools_of)
-        for tool in tools
-    )
+
+    def here(tool: Tool) -> Tool:
+        if tool.spec.name in _ALIKE:
+            return tool
+        return (_Editing if isinstance(tool, EditingTool) else _Looking)(tool, workspace, tools_of)
+
+    return tuple(map(here, tools_of(workspace)))
 
 
 class _Looking:
