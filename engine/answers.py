@@ -9,15 +9,19 @@ import msgspec
 
 from .journal import usage_json
 from .keys import canonical_json
-from .model import Fault, Observation, StepId, Usage
+from .model import NO_USAGE, Fault, Observation, StepId, Usage
 from .ports import AnswerSink
+
+#: The rank of what needs no look-up; those of stored answers are above 0.
+FIRST = -1
 
 
 class Answers:
     """To one script. `clock` is that of its seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.stored = 0  # answers from the store, which the child holds until it is told to hand them over
+        #: Answers from the store, and refusals, which the child holds until it is told to hand them over.
+        self.stored = 0
         self._clock = clock
         self._started_at = clock()
         self._sink: AnswerSink | None = None
@@ -35,7 +39,12 @@ class Answers:
             seconds=self._clock() - self._started_at,
         )
 
-    def fail(self, number: int, fault: Fault, usage: Usage, *, steps: int) -> None:
+    def refuse(self, number: int, fault: Fault) -> None:
+        """A call that became no step. The script hears of it before anything else, and before a live step starts."""
+        self.stored += 1
+        self.fail(number, fault, NO_USAGE, steps=0, order=FIRST)
+
+    def fail(self, number: int, fault: Fault, usage: Usage, *, steps: int, order: int | None = None) -> None:
         self._to_child.fault(
             number,
             fault.type,
@@ -46,6 +55,7 @@ class Answers:
             microusd=usage.cost_microusd or 0,
             steps=steps,
             seconds=self._clock() - self._started_at,
+            order=order,
         )
 
     def hand_over(self, last_call: int) -> None:

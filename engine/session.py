@@ -27,6 +27,7 @@ from .model import NO_USAGE, RunId, Step, StepId, StepKey, StepStatus
 from .observe import Replayer
 from .open_calls import OpenCall
 from .ports import AnswerSink, Executor, Limits, LimitsShape, OwnStep, StoredStep
+from .racing import merge_in_a_race, require_bystander
 from .refresh import Refresh
 from .requests import StepRequests
 from .retracing import Retracing
@@ -106,13 +107,17 @@ class Session:
             elif method == "tool":
                 request = self._requests.tool(params)
             elif method == "merge":
+                if where.racing:
+                    raise merge_in_a_race()
                 request = self._requests.merge(params, line, self._merges)
             else:
                 raise SandboxError(f"the script's process called {method!r}, which no script can")
+            if where.racing:
+                require_bystander(request)
         except msgspec.DecodeError as error:
             raise SandboxError(f"the script's process sent a call that no script makes: {error}") from error
         except StepFault as error:
-            self._answers.fail(call, error.to_fault(), NO_USAGE, steps=0)
+            self._answers.refuse(call, error.to_fault())
             return
         for note in request.notes:
             self._journal.warn_once(note)

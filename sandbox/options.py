@@ -115,6 +115,12 @@ def _schema(value: Any) -> Any:
     return value
 
 
+def _function(value: Any) -> Any:
+    if not callable(value):
+        raise ValueError("a function of a result that gives True or False, such as `lambda found: found is not None`")
+    return value
+
+
 def _cache(value: Any) -> Any:
     if not isinstance(value, bool | str):
         raise ValueError("True, False, or a string that sets its answers apart")
@@ -190,6 +196,8 @@ FAN_OUT_OPTIONS: dict[str, Check] = {
     "on_error": lambda value: _one_of(value, ("none", "return", "raise")),
     "budget": budget_limits,
 }
+
+RACE_OPTIONS: dict[str, Check] = {"until": _function}
 
 PHASE_OPTIONS: dict[str, Check] = {"budget": budget_limits, "model": _name}
 

@@ -8,8 +8,9 @@ from typing import Any
 from .blocks import Budget, PhaseBlock
 from .channel import NotJson, encode
 from .facades.hints import Hint
-from .fanout import FanOut, parallel_elements, pipeline_elements
-from .options import FAN_OUT_OPTIONS, PHASE_OPTIONS, checked, checked_agent
+from .fanout import FanOut, claimed_elements, pipeline_elements
+from .options import FAN_OUT_OPTIONS, PHASE_OPTIONS, RACE_OPTIONS, checked, checked_agent
+from .race import Race
 from .script_errors import ERRORS, misuse
 from .steps import Step, Work
 from .trampoline import Trampoline
@@ -77,13 +78,21 @@ class Primitives:
         trampoline = self._trampoline
         given = checked("parallel", FAN_OUT_OPTIONS, options)
         site = trampoline.sites.here()
-        return FanOut("parallel", trampoline.current, site, parallel_elements(steps, site), **given)
+        return FanOut("parallel", trampoline.current, site, claimed_elements("parallel", steps, site), **given)
 
     def pipeline(self, /, items: Any, *stages: Any, **options: Any) -> FanOut:
         trampoline = self._trampoline
         given = checked("pipeline", FAN_OUT_OPTIONS, options)
         elements = pipeline_elements(trampoline.sites, items, stages)
         return FanOut("pipeline", trampoline.current, trampoline.sites.here(), elements, **given)
+
+    def race(self, /, steps: Any, *more: Any, **options: Any) -> Race:
+        if more:
+            raise misuse("race takes one list or generator: put the steps into a list, race([first, second])")
+        trampoline = self._trampoline
+        given = checked("race", RACE_OPTIONS, options)
+        site = trampoline.sites.here()
+        return Race(trampoline.current, site, claimed_elements("race", steps, site), **given)
 
     # ------------------------------------------------------------ scopes and the rest
 
@@ -134,6 +143,7 @@ class Primitives:
             "agent": self.agent,
             "parallel": self.parallel,
             "pipeline": self.pipeline,
+            "race": self.race,
             "phase": self.phase,
             "budget": self.budget,
             "log": self.log,
@@ -147,7 +157,7 @@ class Primitives:
 
 for _method in (
     *(Primitives.agent, Primitives.parallel, Primitives.pipeline, Primitives.phase, Primitives.tool),
-    Primitives.merge,
+    *(Primitives.merge, Primitives.race),
 ):
     _method.__qualname__ = _method.__name__  # as errors of the interpreter name it
 

@@ -104,6 +104,15 @@ def pipeline(items: Iterable[Any], *stages: Callable[..., Any], **options: Unpac
     outside()
 
 
+def race(steps: Iterable[Awaited[T] | Callable[[], Any]], *, until: Callable[[T], Any] | None = None) -> Step[T]:
+    """Run steps at the same time; gives the first result for which `until` holds, and cancels the others.
+
+    Without `until`, a result wins that is not None. A step that failed has not won. If none wins, an `AgentError` of
+    kind "no_winner" is raised, whose `.results` holds what each gave, or its error.
+    """
+    outside()
+
+
 def phase(title: str, *, budget: BudgetSpec | None = None, model: str | None = None) -> Phase:
     """Start a phase in this branch, until its next one; as `with phase(...)` it ends with the block."""
     outside()
@@ -186,6 +195,7 @@ __all__ = [
     "parallel",
     "phase",
     "pipeline",
+    "race",
     "random",
     "tool",
 ]
