@@ -220,6 +220,10 @@ class CommandUnavailable(SandboxError):
     """A program cannot be run here: it is not there, or the walls of this machine do not hold it well enough."""
 
 
+class OverlayUnavailable(CommandUnavailable):
+    """A command cannot be run here on a view of a folder that is not written to; on a copy of it, it can."""
+
+
 class SandboxWeak(SandboxError):
     exit_code = ExitCode.SANDBOX_WEAK
 
