@@ -15,7 +15,7 @@ from .worktrees.changes import Changes, stored_changes
 from .worktrees.hands import WorktreeHands
 from .worktrees.isolation import Isolation
 from .worktrees.landing import Arrival, Gate, Landings
-from .worktrees.opening import Opened, open_worktree
+from .worktrees.opening import open_worktree
 
 
 class _LandingWork(StepWork):

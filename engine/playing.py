@@ -127,9 +127,7 @@ class Playing:
         await services.project.refresh()
         services.project.timeline.begin()
 
-    async def _one_pass(
-        self, services: StepServices, works: Works, own_steps: tuple[OwnStep, ...]
-    ) -> Ending | None:
+    async def _one_pass(self, services: StepServices, works: Works, own_steps: tuple[OwnStep, ...]) -> Ending | None:
         ending: Ending | None = None
         front = self._front()
         self._pass = trio.CancelScope()

@@ -47,7 +47,6 @@ from .timeline.hands import StepHands
 from .timeline.project import Project
 from .timeline.timeline import Witness
 
-
 #: Lets a step be given files, which the last argument looks at.
 Give: TypeAlias = Callable[
     [Witness, Sequence[str], Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]],
@@ -248,7 +247,7 @@ class StepWork:
         return self._outcome(StepStatus.COMPLETED, answer, None, turns, done.observations)
 
     def _goes_on(self, cut_off: CutOffStep) -> bool:
-        """Whether it saw the same files. They may have changed while this step waited for its turn: then it begins anew."""
+        """Whether it saw the same files. They may have changed meanwhile, while this step waited for its turn."""
         then = {(seen.tool, seen.arguments, seen.digest) for seen in cut_off.observations}
         return all((seen.tool, seen.arguments, seen.digest) in then for seen in self._looked)
 

@@ -1,14 +1,11 @@
-"""One live step's way to its worktree: what it sees there, it notes for the project; what it changes, nobody else sees."""
+"""One live step's way to its worktree. What it sees there is noted for the project; nobody sees what it changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import trio
-from msgspec import Struct
-from msgspec.structs import replace
 
 from ..agents.tools.arguments import BadArguments
 from ..agents.tools.file_state import MAX_FILE_BYTES
@@ -28,8 +25,6 @@ from ..ports import (
     Outcome,
     Record,
     Tool,
-    ToolResult,
-    Worktree,
 )
 from ..timeline.project import Project
 from ..timeline.timeline import Witness
@@ -96,7 +91,9 @@ class WorktreeHands:
     async def _look_at_repository(self, name: str, arguments: Mapping[str, JSON]) -> tuple[Tool, Outcome]:
         """The repository is the project's own. What has been edited there since the snapshot is as that has it."""
         async with self._project.lock.shared():
-            since = {path: await self._in_snapshot(path) for path in self._project.timeline.own.edited_since(self._epoch)}
+            since = {
+                path: await self._in_snapshot(path) for path in self._project.timeline.own.edited_since(self._epoch)
+            }
             over = {**since, **self._changes.files}
             tool = next(tool for tool in self._isolation.of_repository(over) if tool.spec.name == name)
             return tool, await _outcome(tool, arguments)
@@ -145,11 +142,8 @@ class WorktreeHands:
         try:
             async with self._worktree.bench.working(job, self._changes.files) as worked:
                 end, files = worked.end, worked.files
-            for made in files:
-                self._snapshot.require_writable(Place.at(made.path))
-        except (CommandUnavailable, ToolDenied) as error:
-            refused = error if isinstance(error, ToolDenied) else ToolFailed(error.message)
-            return refused, (self._saw(tree),)
+        except CommandUnavailable as error:
+            return ToolFailed(error.message), ()
         result = tool.told(job, end, [made.path for made in files])
         seen = (tree, *map(self._seen_of, files))
         if files:

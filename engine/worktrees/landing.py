@@ -109,14 +109,10 @@ class Landings:
             look = tree_observation(opened.worktree.tree, epoch=opened.epoch, aside=True)
             return _Decided(files=files, tree=opened.worktree.tree, looks=(look,))
 
-    async def _merged(
-        self, changes: Sequence[FileMade], ours: Mapping[str, bytes | None]
-    ) -> tuple[FileMade, ...]:
+    async def _merged(self, changes: Sequence[FileMade], ours: Mapping[str, bytes | None]) -> tuple[FileMade, ...]:
         from ..merging import Trio, merged  # most runs merge nothing
 
-        trios = [
-            Trio(path=made.path, base=made.before, ours=ours[made.path], theirs=made.after) for made in changes
-        ]
+        trios = [Trio(path=made.path, base=made.before, ours=ours[made.path], theirs=made.after) for made in changes]
         files = (await merged(self._differ, trios)).require_clean()
         return tuple(FileMade(path=path, before=ours[path], after=after) for path, after in files.items())
 

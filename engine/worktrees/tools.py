@@ -1,4 +1,4 @@
-"""The tools of the files of one worktree, with what the step has changed there; or of the project as one would have it."""
+"""The tools of the files of one worktree; or of the project, as they would be in a worktree of it."""
 
 from __future__ import annotations
 

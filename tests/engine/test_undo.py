@@ -51,6 +51,9 @@ class DyingFiles:
     async def digest(self, path: str) -> str | None:
         return await self._files.digest(path)
 
+    async def read(self, path: str) -> bytes | None:
+        return await self._files.read(path)
+
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
         self._writes -= 1
         if self._writes < 0 and not self._behind:
@@ -211,7 +214,10 @@ def test_a_file_that_changes_between_the_look_and_the_write_stays(scene: Scene) 
     scene.stored()
 
     class Meanwhile(DyingFiles):
-        async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
+        async def read(self, path: str) -> bytes | None:
+        return await self._files.read(path)
+
+    async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
             scene.edit("f", None)
             await super().write(path, before, after)
 

@@ -14,8 +14,8 @@ class Overlay:
     """Contents by real path, or None for a file that is absent whatever the disk holds.
 
     The folders of the files that are there exist. A folder of the disk in which every file is absent does not: writing
-    a file makes its folders, so taking it back takes them back. No path may lead through a link of the disk. One that is
-    absent may be that of a folder, which is absent then with all that is in it.
+    a file makes its folders, so taking it back takes them back. No path may lead through a link of the disk. An absent
+    one may be that of a folder, which is absent then with all that is in it.
     """
 
     def __init__(self, root: str, files: Mapping[str, bytes | None]) -> None:
