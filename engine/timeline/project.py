@@ -136,7 +136,8 @@ class Project:
             self._notice(plan.path, before)
             change = Change(path=plan.path, before=before, after=after)
             observation = file_observation(plan.path, before, epoch=self._epochs.next(), change=change)
-            refused = await self._disk.make(witness.id, number, plan, observation, along(plan, observation))
+            stored = along(plan.result, [observation])
+            refused = await self._disk.make(witness.id, number, plan, observation, stored)
             if refused is not None:
                 return refused, None
             self.timeline.saw(witness, observation)

@@ -189,7 +189,7 @@ class Timeline:
         return witness.placed
 
     def _moment(self, seen: Observation) -> Moment:
-        edited = None if seen.change is None else seen.change.path
+        edited = None if seen.edit is None else seen.edit.change.path
         return Moment(seen.epoch, self._replayer.footprint(seen), edited)
 
     # ------------------------------------------------------------ pending edits
