@@ -18,7 +18,7 @@ from .environment import command_environment
 from .layers import ENVIRONMENT, NETWORK
 from .mounts import HOME
 from .paths import holds
-from .policy import Confinement, ConfinementRefused
+from .policy import Confinement, ConfinementRefused, NoOverlay
 from .request import Request
 
 #: The package under its name, but without its own imports: the supervisor needs no event loop.
@@ -57,6 +57,8 @@ def make_request(
         raise ConfinementRefused("a command is a list of at least one text, without null characters")
     if not holds(root, folder) or not os.path.isdir(folder):
         raise ConfinementRefused(f"{cwd} is no folder of the project {root}; commands run inside of it")
+    if policy.upper is not None:
+        raise NoOverlay("no copy-on-write view can be mounted yet")
     environment = command_environment(ours, policy.environment)
     temporary = {} if ENVIRONMENT not in layers else {"HOME": HOME, "TMPDIR": "/tmp"}  # noqa: S108 - its own
     limits = policy.limits
