@@ -18,7 +18,7 @@ from .environment import command_environment
 from .layers import ENVIRONMENT, NETWORK
 from .mounts import HOME
 from .paths import holds
-from .policy import Confinement, ConfinementRefused, NoOverlay
+from .policy import Confinement, ConfinementRefused
 from .request import Request
 
 #: The package under its name, but without its own imports: the supervisor needs no event loop.
@@ -55,10 +55,10 @@ def make_request(
     folder = os.path.realpath(cwd)
     if not argv or any("\0" in each for each in argv):
         raise ConfinementRefused("a command is a list of at least one text, without null characters")
-    if not holds(root, folder) or not os.path.isdir(folder):
+    upper, lower = view.overlay_folders(policy, root)
+    # What is no folder yet may be one in the upper layer.
+    if not holds(root, folder) or not (upper or os.path.isdir(folder)):
         raise ConfinementRefused(f"{cwd} is no folder of the project {root}; commands run inside of it")
-    if policy.upper is not None:
-        raise NoOverlay("no copy-on-write view can be mounted yet")
     environment = command_environment(ours, policy.environment)
     temporary = {} if ENVIRONMENT not in layers else {"HOME": HOME, "TMPDIR": "/tmp"}  # noqa: S108 - its own
     limits = policy.limits
@@ -67,6 +67,9 @@ def make_request(
         cwd=folder,
         environment={**environment, **temporary},
         root=root,
+        upper=upper,
+        lower=lower,
+        linked=view.linked_paths(policy, root, lower),
         writable=policy.writable,
         protected=view.protected_paths(policy, root) if policy.writable else [],  # read-only, all of it is
         # What lies in the project is seen anyway; a read-only view of it would take its writing away.
@@ -82,6 +85,8 @@ def make_request(
         scratch_bytes=limits.scratch_bytes,
         cpu_s=limits.cpu_s,
         open_files=limits.open_files,
+        written_bytes=limits.written_bytes,
+        written_files=limits.written_files,
     )
 
 
