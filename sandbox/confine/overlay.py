@@ -108,6 +108,12 @@ def _stand_in(path: str, source: str) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
 
 
+def room(upper: int) -> tuple[int, int]:
+    """Bytes and files that the disk of an upper folder has room for. Some file systems do not count files."""
+    found = os.fstatvfs(upper)
+    return found.f_bfree * found.f_frsize, found.f_ffree
+
+
 def open_sources(request: Request) -> dict[str, int]:
     """What the overlay is made of, and what is shown in it, as descriptors; in the mount namespace that they go to."""
     found = {name: os.open(os.path.join(request.upper, name), _HANDLE) for name in (_FILES, _WORK, _NAMES)}

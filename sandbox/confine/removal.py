@@ -67,6 +67,16 @@ def remove(folder: int, name: str) -> None:
     os.rmdir(name, dir_fd=folder)
 
 
+def remove_folder(path: str) -> None:
+    """Remove a folder of the caller's, with all in it."""
+    fd = os.open(path, FOLDER)
+    try:
+        empty(fd)
+    finally:
+        os.close(fd)
+    os.rmdir(path)
+
+
 def empty(folder: int) -> None:
     """Remove all that lies in a folder. No recursion, one descriptor: folders nest deeper than either reaches."""
     here = os.dup(folder)

@@ -22,7 +22,7 @@ import time
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from . import census, kernel, overlay, warden
+from . import census, kernel, overlay, removal, warden
 from .broker import Broker
 from .layers import CENSUS, MOUNTS, NAMESPACES, OVERLAY, PIDS, PROTECTED, REAPER, USER
 from .placeholders import Placeholders
@@ -122,7 +122,7 @@ class Supervisor:
             self._upper = overlay.prepare(self._request)
         except OSError as error:
             raise _NoOverlay(error.strerror or str(error)) from error
-        self._free = _free(self._upper)
+        self._free = overlay.room(self._upper)
 
     def _attempt(self, layers: frozenset[str], why: str) -> None:
         wanted = self._request._replace(layers=sorted(layers))
@@ -248,7 +248,7 @@ class Supervisor:
         elif found.resident_bytes > self._request.memory_bytes:
             self._over_limit = f"more than {self._request.memory_bytes >> 20} MiB of memory"
         elif self._upper >= 0:
-            size, files = (before - now for before, now in zip(self._free, _free(self._upper), strict=True))
+            size, files = (before - now for before, now in zip(self._free, overlay.room(self._upper), strict=True))
             if size > self._request.written_bytes:
                 self._over_limit = f"more than {self._request.written_bytes >> 20} MiB less room on the disk"
             elif files > self._request.written_files:
@@ -278,24 +278,9 @@ class Supervisor:
     def _clean(self) -> None:
         self._placeholders.remove()
         if self._scratch:
-            _remove(self._scratch)
+            with suppress(OSError):
+                removal.remove_folder(self._scratch)
             self._scratch = ""
-
-
-def _free(folder: int) -> tuple[int, int]:
-    """Bytes and files that the disk has room for."""
-    found = os.fstatvfs(folder)
-    return found.f_bfree * found.f_frsize, found.f_ffree
-
-
-def _remove(folder: str) -> None:
-    """Remove a folder whose contents may have any mode."""
-    import shutil
-
-    for path, _, _ in os.walk(folder):
-        with suppress(OSError):
-            os.chmod(path, 0o700)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _receive(sock: socket.socket) -> tuple[dict[str, Any], int]:
