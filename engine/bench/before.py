@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ..agents.tools.descent import Place, open_file, open_parent
 from ..agents.tools.workspace import visible
-from ..errors import ToolFailed
+from ..errors import ToolDenied, ToolFailed
 from ..ports.commands import MAX_FILE_BYTES
 from .copying import place_of
 from .found import Found, Kind, look
@@ -68,13 +68,15 @@ class Before:
     def holds(self, now: Found, top: str) -> bool:
         """Whether a file below `top` has the contents that were here."""
         data = self._over.get(now.path)
+        if data is not None:
+            return holds(top, now.path, data)
         try:
-            with open_file(top, Place.at(now.path)) as (ours, _):
-                if data is not None:
-                    return os.pread(ours, len(data) + 1, 0) == data
-                with open_file(self.root, Place.at(now.path)) as (theirs, _):
-                    return _same_contents(ours, theirs)
-        except ToolFailed:
+            with (
+                open_file(top, Place.at(now.path)) as (ours, _),
+                open_file(self.root, Place.at(now.path)) as (theirs, _),
+            ):
+                return _same_contents(ours, theirs)
+        except (ToolFailed, ToolDenied):
             return False
 
 
@@ -90,6 +92,15 @@ def read_file(root: str, path: str, is_stale: Callable[[os.stat_result], bool] |
     if max(len(data), found.st_size) > MAX_FILE_BYTES:
         raise ToolFailed(f"{visible(path)}: larger than {MAX_FILE_BYTES:,} bytes")
     return data
+
+
+def holds(root: str, path: str, data: bytes) -> bool:
+    """Whether a file lies there with these contents."""
+    try:
+        with open_file(root, Place.at(path)) as (file, found):
+            return found.st_size == len(data) and os.pread(file, len(data) + 1, 0) == data
+    except (ToolFailed, ToolDenied):
+        return False
 
 
 def link_target(root: str, path: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from ..ports import FileMade
 from ..ports.commands import MAX_FILES, MAX_FILES_BYTES
 from .before import NEW_FILE_MODE, Before, folders_above, read_file
 from .found import Found, Kind
+from .rules import is_utf8
 
 
 class Effects(Struct, frozen=True, kw_only=True):
@@ -26,22 +27,25 @@ class Effects(Struct, frozen=True, kw_only=True):
     modes: tuple[Found, ...]  # files of which it only sets the mode
 
 
-def sorted_out(before: Before, top: str, after: Iterable[Found], counted: Collection[str]) -> Effects:
+def sorted_out(
+    before: Before, top: str, after: Iterable[Found], counted: Collection[str], protected: Sequence[str] = ()
+) -> Effects:
     """`after` are names that may be otherwise, of which contents lie below `top`; `counted` those that git shows.
 
-    Blocking, for a thread: it reads what changed.
+    What lies at or below a path of `protected` is refused, as secrets are. Blocking, for a thread.
     """
-    sorting = _Sorting(before, top, counted)
+    sorting = _Sorting(before, top, counted, protected)
     for found in sorted(after, key=lambda each: each.path):
         sorting.take(found)
     return sorting.effects()
 
 
 class _Sorting:
-    def __init__(self, before: Before, top: str, counted: Collection[str]) -> None:
+    def __init__(self, before: Before, top: str, counted: Collection[str], protected: Sequence[str]) -> None:
         self._before = before
         self._top = top
         self._counted = counted
+        self._protected = tuple(path + "/" for path in protected)
         self._bytes = 0
         self._files: list[FileMade] = []
         self._beside: set[str] = set()
@@ -54,9 +58,8 @@ class _Sorting:
 
     def take(self, found: Found) -> None:
         """Those above it were taken before."""
-        parts = found.path.split("/")
         was = self._before.at(found.path)
-        if refusal(parts) is not None or write_refusal(parts) is not None:
+        if self._is_protected(found.path):
             self._refuse(found)
         elif Kind.FOLDER in (found.kind, was.kind):
             self._take_folder(found, was)
@@ -82,6 +85,10 @@ class _Sorting:
             to_put=tuple(self._to_put[path] for path in sorted(self._to_put)),
             modes=tuple(self._modes),
         )
+
+    def _is_protected(self, path: str) -> bool:
+        parts = path.split("/")
+        return bool(refusal(parts) or write_refusal(parts)) or (path + "/").startswith(self._protected)
 
     def _refuse(self, found: Found) -> None:
         """A new folder once, and not what is in it."""
@@ -120,9 +127,9 @@ class _Sorting:
             if found.mode != was.mode:
                 self._set_mode(found)
             return
-        if self._make(found, was) and is_file:
-            if found.mode != (was.mode if was.kind is Kind.FILE else NEW_FILE_MODE):
-                self._set_mode(found)
+        mode = was.mode if was.kind is Kind.FILE else NEW_FILE_MODE
+        if self._make(found, was) and is_file and found.mode != mode:
+            self._set_mode(found)
 
     def _make(self, found: Found, was: Found) -> bool:
         """Have the engine make the change of a file; or else put it beside. Whether the engine makes it."""
@@ -137,7 +144,7 @@ class _Sorting:
     def _made(self, found: Found, was: Found) -> FileMade | None:
         """None where it is too much, or no edit can make it."""
         path = found.path
-        if was.kind not in (Kind.GONE, Kind.FILE) or not _is_utf8(path) or len(self._files) >= MAX_FILES:
+        if was.kind not in (Kind.GONE, Kind.FILE) or not is_utf8(path) or len(self._files) >= MAX_FILES:
             return None
         if any(folder in self._in_the_way or self._is_led_away(folder) for folder in folders_above(path)):
             return None
@@ -177,7 +184,3 @@ class _Sorting:
 
 def _weight(made: FileMade) -> int:
     return len(made.before or b"") + len(made.after or b"")
-
-
-def _is_utf8(path: str) -> bool:
-    return path.isascii() or path.encode("utf-8", "replace").decode() == path

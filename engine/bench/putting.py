@@ -17,7 +17,7 @@ from ..agents.tools.descent import FOLDER_FLAGS, Place, open_file, open_parent
 from ..agents.tools.secrets import refusal, write_refusal
 from ..errors import ToolDenied, ToolFailed
 from .before import link_target
-from .found import PERMISSIONS, Found, Kind
+from .found import PERMISSIONS, Found, Kind, kind_of
 
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -32,10 +32,10 @@ def put(project: str, top: str, to_put: Iterable[Found], modes: Iterable[Found])
     for found in wanted:
         with suppress(OSError, ToolFailed, ToolDenied):
             _put(project, top, found)
-    for found in modes:
-        if _may_be_written(found.path):
-            with suppress(OSError, ToolFailed, ToolDenied):
-                _set_mode(project, found)
+    folders = [found for found in reversed(wanted) if found.kind is Kind.FOLDER]  # no mode kept us out of one
+    for found in (*(each for each in modes if _may_be_written(each.path)), *folders):
+        with suppress(OSError, ToolDenied):
+            _set_mode(project, found)
 
 
 def _may_be_written(path: str) -> bool:
@@ -55,7 +55,7 @@ def _put(project: str, top: str, found: Found) -> None:
     place = Place.at(found.path)
     match found.kind:
         case Kind.FOLDER:
-            _put_folder(project, place, found.mode)
+            _put_folder(project, place)
         case Kind.LINK:
             target = link_target(top, found.path)
             if target is not None:
@@ -69,7 +69,7 @@ def _put(project: str, top: str, found: Found) -> None:
                 copy = os.open(temporary, _NEW_FLAGS, 0o600, dir_fd=folder)
                 try:
                     _fill(copy, source)
-                    os.fchmod(copy, found.mode & PERMISSIONS)  # never setuid or setgid
+                    os.fchmod(copy, found.mode)  # without setuid and setgid
                 except BaseException:
                     os.unlink(temporary, dir_fd=folder)
                     raise
@@ -80,28 +80,22 @@ def _put(project: str, top: str, found: Found) -> None:
             pass
 
 
-def _put_folder(project: str, place: Place, mode: int) -> None:
+def _put_folder(project: str, place: Place) -> None:
     with open_parent(project, place) as (folder, name):
         with suppress(FileNotFoundError):
             if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
                 os.unlink(name, dir_fd=folder)
         with suppress(FileExistsError):
             os.mkdir(name, 0o755, dir_fd=folder)
-        _set_mode_of(name, folder, mode)
 
 
 def _set_mode(project: str, found: Found) -> None:
     with open_parent(project, Place.at(found.path)) as (folder, name):
-        if stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            _set_mode_of(name, folder, found.mode)
-
-
-def _set_mode_of(name: str, folder: int, mode: int) -> None:
-    opened = os.open(name, FOLDER_FLAGS & ~os.O_DIRECTORY, dir_fd=folder)
+        opened = os.open(name, FOLDER_FLAGS & ~os.O_DIRECTORY, dir_fd=folder)
     try:
-        now = os.fstat(opened).st_mode
-        if not stat.S_ISLNK(now) and now & PERMISSIONS != mode & PERMISSIONS:
-            os.chmod(f"/proc/self/fd/{opened}", mode & PERMISSIONS)  # of what was opened, whatever its name is by now
+        mode = os.fstat(opened).st_mode
+        if kind_of(mode) is found.kind and mode & PERMISSIONS != found.mode:
+            os.chmod(f"/proc/self/fd/{opened}", found.mode)  # of what was opened, whatever its name is by now
     finally:
         os.close(opened)
 

@@ -126,7 +126,7 @@ class UpperLayers(Protocol):
         ...
 
     def put(self, upper: str, lower: str, path: str, data: bytes | None, *, executable: bool) -> None:
-        """Make a file of the layer, which is made where it is not there; None hides what `lower` has. Raises OSError."""
+        """Make a file of the layer, and the layer; None hides what `lower` has. Raises OSError."""
         ...
 
 
