@@ -46,6 +46,7 @@ from vibe_workflows.engine.run import Stop, execute
 from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.origin import StoreOrigins
 from vibe_workflows.engine.store.sqlite import open_store
+from vibe_workflows.engine.tree import FileTree, ProjectTree, TreeCache
 from vibe_workflows.sandbox.checker import open_checker
 from vibe_workflows.sandbox.errors import SandboxUnavailable
 from vibe_workflows.sandbox.host import SandboxHost, open_host
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
     from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.mcp.servers import RunServers
+    from vibe_workflows.engine.worktrees.isolation import Isolation
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
 
@@ -223,12 +225,25 @@ def _services(
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
-    whole = WholeProject(settings, workspace)
+    tree = ProjectTree(workspace, TreeCache(settings.cache_dir, workspace.root), time.time)
 
     def looks_of(workspace: Workspace) -> Iterable[Tool]:
         """What observations are made of."""
         looks = read_tools(workspace, commands)
-        return (*looks, FileState(workspace, digests), whole.look(workspace.overlaid))
+        return (*looks, FileState(workspace, digests), FileTree(tree, workspace.overlaid))
+
+    def isolation() -> Isolation:
+        from . import worktrees  # most runs have none
+
+        parts = worktrees.ProjectParts(
+            workspace=workspace,
+            commands=commands,
+            checker=workspace.checker,
+            tree=tree,
+            reader=store.reader,
+            cache_dir=settings.cache_dir,
+        )
+        return worktrees.isolation(parts, stack)
 
     web = WebAccess(
         allow_hosts=settings.web_allow_hosts,
@@ -259,6 +274,7 @@ def _services(
         wall_clock=time.time,
         jitter=random.random,
         new_run_id=lambda: RunId(secrets.token_hex(5)),
+        isolation=isolation,
     )
 
 

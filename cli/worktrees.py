@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,8 +13,12 @@ from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.git_diff import GitDiff
 from vibe_workflows.engine.agents.tools.registry import edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
+from vibe_workflows.engine.bench.premises import Premises
+from vibe_workflows.engine.bench.snapshots import Snapshots
+from vibe_workflows.engine.bench.worktrees import SnapshotWorktrees
 from vibe_workflows.engine.git import Differ
-from vibe_workflows.engine.ports import Checker, StoreReader, Tool, Worktrees
+from vibe_workflows.engine.ports import Checker, StoreReader, Tool
+from vibe_workflows.engine.tree import ProjectTree
 from vibe_workflows.engine.worktrees.isolation import Isolation
 from vibe_workflows.engine.worktrees.tools import worktree_tools
 
@@ -26,11 +31,16 @@ class ProjectParts(Struct, frozen=True, kw_only=True):
     workspace: Workspace
     commands: ConfinedCommands
     checker: Checker  # one that remembers what is ignored
-    tree: Callable[[], Awaitable[str]]
+    tree: ProjectTree
     reader: StoreReader
+    cache_dir: Path
 
 
-def isolation(parts: ProjectParts, worktrees: Worktrees) -> Isolation:
+def isolation(parts: ProjectParts, stack: AsyncExitStack) -> Isolation:
+    premises = Premises(parts.cache_dir, parts.workspace.root)
+    stack.callback(premises.close)
+    worktrees = SnapshotWorktrees(Snapshots(parts.workspace.root, parts.tree, premises), _no_bench)
+
     def tools(root: str, files: Mapping[str, bytes | None]) -> Iterable[Tool]:
         commands = parts.commands.elsewhere(Path(root))
         digests = FileDigests(Workspace(Path(root), None), time.time)
@@ -51,5 +61,10 @@ def isolation(parts: ProjectParts, worktrees: Worktrees) -> Isolation:
         contents=parts.reader.contents,
         step=parts.reader.step,
         differ=Differ(parts.commands),
-        tree=parts.tree,
+        tree=parts.tree.digest,
     )
+
+
+@asynccontextmanager
+async def _no_bench(snapshot):
+    yield None

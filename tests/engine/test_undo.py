@@ -214,10 +214,7 @@ def test_a_file_that_changes_between_the_look_and_the_write_stays(scene: Scene) 
     scene.stored()
 
     class Meanwhile(DyingFiles):
-        async def read(self, path: str) -> bytes | None:
-        return await self._files.read(path)
-
-    async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
+        async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
             scene.edit("f", None)
             await super().write(path, before, after)
 
