@@ -144,6 +144,7 @@ def document(report: RunReport, failures: Failures, edits: Edits) -> bytes:
             "failures": failures.steps,
             "failed_steps": failures.count,
             "edited": edits.to_json(),
+            "collisions": edits.collisions_json(),
             "usage": usage_json(run.usage),
             "paid": usage_json(run.paid),
             "cached": run.stored_steps,

@@ -1,15 +1,7 @@
-"""What becomes of files that several agents changed: merges, patches, and warnings where two met. No step, no store."""
+"""What becomes of files that several agents changed: merges, patches, and warnings where two met."""
 
-from .lines import line_changes
+from .collisions import Collisions
 from .patches import patch_text
 from .three_way import Conflicted, ConflictHunk, Merged, Trio, merged
 
-__all__ = [
-    "ConflictHunk",
-    "Conflicted",
-    "Merged",
-    "Trio",
-    "line_changes",
-    "merged",
-    "patch_text",
-]
+__all__ = ["Collisions", "ConflictHunk", "Conflicted", "Merged", "Trio", "merged", "patch_text"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import trio
 from msgspec.structs import replace
@@ -35,6 +37,9 @@ from .disk import Disk
 from .epochs import Epochs
 from .lock import ProjectLock
 from .timeline import Timeline, Witness
+
+if TYPE_CHECKING:
+    from ..merging import Collisions
 
 
 class Project:
@@ -75,6 +80,13 @@ class Project:
 
     def next_epoch(self) -> int:
         return self._epochs.next()
+
+    @cached_property
+    def collisions(self) -> Collisions:
+        """Made at the first edit: a run without any imports nothing for it."""
+        from ..merging import Collisions
+
+        return Collisions(self._journal)
 
     def edits_before(self, epoch: int) -> int:
         return self._disk.edits_before(epoch)
@@ -166,6 +178,7 @@ class Project:
             if refused is not None:
                 return refused, None
             self.timeline.saw(witness, observation)
+            self.collisions.changed(witness, plan.path, plan.before, plan.after)
             return plan.result, observation
 
     async def _look_at_refused(self, witness: Witness, path: str | None) -> Observation | None:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from tests.support.commands import PlainCommands
 from tests.support.repositories import git, repository
 from vibe_workflows.engine.git import Differ, LineChange
-from vibe_workflows.engine.merging import Merged, Trio, line_changes, merged, patch_text
+from vibe_workflows.engine.merging import Merged, Trio, merged, patch_text
+from vibe_workflows.engine.merging.lines import line_changes
 from vibe_workflows.engine.ports import FileMade
 
 _EXAMPLES = settings().max_examples

@@ -26,3 +26,22 @@ def do(request: ModelRequest) -> ModelReply:
         for number, (name, arguments) in enumerate(prompt["turns"][made])
     )
     return ModelReply(text="", finish=FinishReason.TOOL_CALLS, usage=_USAGE, tool_requests=calls)
+
+
+def isolated(*turns: list[list[Any]], answer: str = "done", name: str = "", **options: Any) -> str:
+    """The expression of a script that calls an agent in a worktree which does these turns."""
+    options = {"tools": ["read", "write"], "isolation": "worktree", **options}
+    given = ", ".join(f"{option}={value!r}" for option, value in options.items())
+    return f"agent({deeds(*turns, answer=answer, name=name)!r}, {given})"
+
+
+def read(path: str) -> list[Any]:
+    return ["read_file", {"path": path}]
+
+
+def write(path: str, content: str) -> list[Any]:
+    return ["write_file", {"path": path, "content": content}]
+
+
+def edit(path: str, old: str, new: str) -> list[Any]:
+    return ["edit_file", {"path": path, "old": old, "new": new}]
