@@ -23,7 +23,7 @@ from ..ports import Checker, CommandEnd, Ground, Job, JobRunner, Worked
 from ..tree import ProjectTree, TreeFiles
 from ..tree.records import UNSETTLED, FolderRecord, content_mark, mark_of
 from .before import NEW_FILE_MODE, NEW_FOLDER_MODE, Before
-from .copying import Copied, copy_tree
+from .copying import RULES, Copied, copy_tree
 from .effects import Effects, sorted_out
 from .finished import Finished
 from .found import Found, Kind, walk
@@ -124,7 +124,8 @@ class Copy:
                 old[path] = mark_of(stat.S_IFREG | before.at(path).mode, content_mark(data))
         folders = {prefix[:-1] for prefix in self._snapshot.folders} - {""}
         changes = [found for found in walked.values() if _may_differ(found, old, now, folders)]
-        changes += [Found(path=path, kind=Kind.GONE) for path in {*old, *folders} - walked.keys()]
+        rules = {prefix + RULES for prefix, folder in self._snapshot.folders.items() if RULES in folder.ignored}
+        changes += [Found(path=path, kind=Kind.GONE) for path in {*old, *folders, *rules} - walked.keys()]
         counted = {*old, *now, *folders, *(prefix[:-1] for prefix in after.folders)}
         return sorted_out(before, self.root, changes, counted, self._means.protected)
 

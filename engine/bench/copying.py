@@ -24,6 +24,8 @@ from ..errors import ToolFailed
 from ..keys import DIGEST_BYTES
 from ..tree.records import FolderRecord, Known, content_mark, folder_digest, mark_of, signature_of, tree_digest
 
+RULES = ".gitignore"
+
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE_BYTES = 1024 * 1024
 _FICLONE = 0x4004_9409
@@ -66,7 +68,9 @@ def copy_tree(source: str, target: str, folders: Mapping[str, FolderRecord], bas
             if not prefix or _above(prefix) in made:
                 files = _copy_folder(copier, source, target, prefix, folders[prefix])
                 if files is not None:
-                    made[prefix] = replace(folders[prefix], files=files, ignored=frozenset(), digest=b"")
+                    made[prefix] = replace(
+                        folders[prefix], files=files, ignored=folders[prefix].ignored & {RULES}, digest=b""
+                    )
     except OSError as error:
         raise ToolFailed(f"the project cannot be copied to {target}: {error.strerror}") from error
     return Copied(root=target, folders=made)
@@ -114,9 +118,9 @@ class _Copier:
                     copy = self._copy(name, known, theirs, ours)
                     if copy is not None:
                         files[name] = copy
-        if ".gitignore" in record.ignored:  # it holds all the same
-            with suppress(OSError):
-                self._copy(".gitignore", None, theirs, ours)
+        if RULES in record.ignored:  # they hold all the same
+            with suppress(FileNotFoundError, PermissionError):
+                self._copy(RULES, None, theirs, ours)
         return files
 
     def _copy(self, name: str, known: Known | None, theirs: int, ours: int) -> Known | None:

@@ -18,11 +18,12 @@ from ..errors import ToolFailed
 from ..ports import CommandEnd, Ground, Job, JobRunner, LayerEntry, UpperLayers, Worked
 from .before import Before, folders_above, holds, read_file
 from .copies import Means
+from .copying import RULES
 from .effects import Effects, sorted_out
 from .finished import Finished
 from .found import PERMISSIONS, Found, Kind, look, walk
-from .links import linked_folders
-from .rules import RULES, ignored_of
+from .links import GIT, linked_folders
+from .rules import ignored_of
 from .snapshots import Snapshot
 
 _FOLDER: Final = "folder"  # of a layer's entries, one that hides nothing
@@ -70,7 +71,7 @@ async def kept_layer(
     """A bench on a snapshot. Nothing of the layer is left after the block."""
     linked = await linked_folders(means.project, means.link, means.checker)
     async with _folder(means) as upper:
-        yield KeptOverlayBench(_Layer(means, layers, upper, lower=snapshot.root, linked=linked), layers, runner)
+        yield KeptOverlayBench(_Layer(means, layers, upper, lower=snapshot.root, linked=(GIT, *linked)), layers, runner)
 
 
 @asynccontextmanager

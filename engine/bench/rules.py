@@ -10,8 +10,7 @@ from ..errors import ToolDenied, ToolFailed
 from ..ports import Checker
 from ..tree.rules import Rules, ignored_paths
 from .before import folders_above
-
-RULES = ".gitignore"
+from .copying import RULES
 
 
 async def ignored_of(checker: Checker, read: Callable[[str], bytes | None], paths: Sequence[str]) -> set[str]:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..errors import ToolFailed
 from ..tree import ProjectTree, TreeFiles
-from .copying import Copied, copy_tree
+from .copying import RULES, Copied, copy_tree
 from .premises import Premises
 
 #: A snapshot whose ignore rules change while it is made would hold what it should not.
@@ -94,7 +94,7 @@ class Snapshots:
 
 
 def _same_rules(copied: Copied, found: TreeFiles) -> bool:
-    return all(_held(copied, found, only=".gitignore"))
+    return all(_held(copied, found, only=RULES))
 
 
 def _held(copied: Copied, found: TreeFiles, only: str | None = None) -> Iterator[bool]:
