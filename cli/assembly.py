@@ -242,6 +242,7 @@ def _services(
             tree=tree,
             reader=store.reader,
             cache_dir=settings.cache_dir,
+            accepted=settings.sandbox_accept,
         )
         return worktrees.isolation(parts, stack)
 

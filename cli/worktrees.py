@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,9 +13,7 @@ from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.git_diff import GitDiff
 from vibe_workflows.engine.agents.tools.registry import edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
-from vibe_workflows.engine.bench.premises import Premises
-from vibe_workflows.engine.bench.snapshots import Snapshots
-from vibe_workflows.engine.bench.worktrees import SnapshotWorktrees
+from vibe_workflows.engine.bench import Benches
 from vibe_workflows.engine.git import Differ
 from vibe_workflows.engine.ports import Checker, StoreReader, Tool
 from vibe_workflows.engine.tree import ProjectTree
@@ -23,6 +21,7 @@ from vibe_workflows.engine.worktrees.isolation import Isolation
 from vibe_workflows.engine.worktrees.tools import worktree_tools
 
 from .commands import ConfinedCommands
+from .jobs import ConfinedJobs, ConfinedLayers, own_paths
 
 
 class ProjectParts(Struct, frozen=True, kw_only=True):
@@ -34,12 +33,22 @@ class ProjectParts(Struct, frozen=True, kw_only=True):
     tree: ProjectTree
     reader: StoreReader
     cache_dir: Path
+    accepted: str  # level of confinement
 
 
 def isolation(parts: ProjectParts, stack: AsyncExitStack) -> Isolation:
-    premises = Premises(parts.cache_dir, parts.workspace.root)
-    stack.callback(premises.close)
-    worktrees = SnapshotWorktrees(Snapshots(parts.workspace.root, parts.tree, premises), _no_bench)
+    benches = Benches(
+        parts.workspace,
+        parts.tree,
+        cache_dir=parts.cache_dir,
+        clock=time.time,
+        runner=ConfinedJobs(accepted=parts.accepted),
+        layers=ConfinedLayers(),
+        link=(),
+        setup=(),
+        protected=own_paths(parts.workspace.root),
+    )
+    stack.callback(benches.close)
 
     def tools(root: str, files: Mapping[str, bytes | None]) -> Iterable[Tool]:
         commands = parts.commands.elsewhere(Path(root))
@@ -55,7 +64,7 @@ def isolation(parts: ProjectParts, stack: AsyncExitStack) -> Isolation:
         return (GitDiff(parts.workspace.over(files), parts.commands),)
 
     return Isolation(
-        worktrees=worktrees,
+        worktrees=benches.worktrees,
         tools=tools,
         of_repository=of_repository,
         contents=parts.reader.contents,
@@ -63,8 +72,3 @@ def isolation(parts: ProjectParts, stack: AsyncExitStack) -> Isolation:
         differ=Differ(parts.commands),
         tree=parts.tree.digest,
     )
-
-
-@asynccontextmanager
-async def _no_bench(snapshot):
-    yield None

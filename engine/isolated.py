@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from .agents.task import AgentOutcome
 from .errors import SetupError, StepFault, ToolFailed
 from .keys import canonical_json
+from .merging import patch_text
 from .model import Observation, StepStatus
 from .ports import CutOffStep, FileMade, Record
 from .step import LiveStep, StepOutcome, StepServices, StepWork
@@ -109,15 +110,10 @@ class IsolatedWork(_LandingWork):
             return await super()._completed(done)
         await self._record_turn(done.last_turn)  # others may take long to be merged before it
         self._stored_last_turn = True
-        self._patch = await self._patch_of(changes)
+        self._patch = await patch_text(None, changes)
         if self._item.spec.merge != "auto":
             return await super()._completed(done)
         return await self._land(changes, canonical_json(done.answer).decode(), done.observations)
-
-    async def _patch_of(self, changes: Sequence[FileMade]) -> str:
-        from .merging import patch_text
-
-        return await patch_text(self._isolation.differ, changes)
 
 
 class MergeWork(_LandingWork):

@@ -217,6 +217,8 @@ class Project:
             raise refused
         for each in seen:
             self.timeline.saw(witness, each)
+        for plan in plans:
+            self.collisions.changed(witness, plan.path, plan.before, plan.after)
         return seen
 
     async def _are_as_found(self, files: Sequence[FileMade]) -> bool:
