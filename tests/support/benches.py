@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import trio
-
 from vibe_workflows.cli.jobs import ConfinedJobs, ConfinedLayers
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
@@ -93,7 +91,7 @@ class Yard:
 
 @contextmanager
 def yard(folder: Path, runner: JobRunner | None = None, **options: Sequence[str]) -> Iterator[Yard]:
-    made = Yard(folder, runner, **options)  # type: ignore[arg-type]
+    made = Yard(folder, runner, **options)
     try:
         yield made
     finally:

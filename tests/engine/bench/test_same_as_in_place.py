@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import job_scripts
 from tests.support.benches import InCopies, Performing, Yard, yard
+from tests.support.confined import PYTHON
 from tests.support.job_scripts import Operation, perform, shown
 from tests.support.memory_folder import memory_folder
 from vibe_workflows.cli.jobs import ConfinedJobs
@@ -56,7 +55,7 @@ def _trees() -> st.SearchStrategy[list[Operation]]:
 async def _work(yard: Yard, bench: Workbench, script: Sequence[Operation]) -> None:
     """As the engine does: nothing happens to the project before it is made."""
     before = shown(yard.root)
-    job = Job(argv=(os.path.realpath(sys.executable), "-c", _PROGRAM, json.dumps(script)), timeout_s=60)
+    job = Job(argv=(PYTHON, "-c", _PROGRAM, json.dumps(script)), timeout_s=60)
     async with bench.working(job, {}) as worked:
         assert worked.end.exit_code == 0, worked.end.stderr
         assert shown(yard.root) == before
