@@ -15,17 +15,17 @@ from .step import LiveStep, StepOutcome, StepServices, StepWork
 from .worktrees.changes import Changes, stored_changes
 from .worktrees.hands import WorktreeHands
 from .worktrees.isolation import Isolation
-from .worktrees.landing import Arrival, Gate, Landings
+from .worktrees.landing import Arrival, Gate, MergeQueue
 from .worktrees.opening import open_worktree
 
 
 class _LandingWork(StepWork):
     """A step whose answer is stored together with what it brings into the project."""
 
-    def __init__(self, item: LiveStep, services: StepServices, isolation: Isolation, landings: Landings) -> None:
+    def __init__(self, item: LiveStep, services: StepServices, isolation: Isolation, queue: MergeQueue) -> None:
         super().__init__(item, services)
         self._isolation = isolation
-        self._landings = landings
+        self._queue = queue
         self._gate: Gate | None = None
         self._landed: StepOutcome | None = None  # it is in the project, whatever happens now
 
@@ -38,7 +38,7 @@ class _LandingWork(StepWork):
     async def _land(
         self, changes: Sequence[FileMade], answer: str, observations: tuple[Observation, ...] = ()
     ) -> StepOutcome:
-        """Merge them, and give what the step comes to with that. Raises as `Landings.land`."""
+        """Merge them, and give what the step comes to with that. Raises as `MergeQueue.land`."""
         outcome: StepOutcome | None = None
 
         def along(seen: Sequence[Observation]) -> Sequence[Record]:
@@ -54,7 +54,7 @@ class _LandingWork(StepWork):
             paused=self._limit.paused,
             gate=self._gate,
         )
-        await self._landings.land(arrival)
+        await self._queue.land(arrival)
         assert outcome is not None, "what lands is stored"
         self._landed = outcome
         return outcome

@@ -11,7 +11,7 @@ from .step import LiveStep, StepServices, StepWork
 
 if TYPE_CHECKING:
     from .worktrees.isolation import Isolation
-    from .worktrees.landing import Landings
+    from .worktrees.landing import MergeQueue
 
 
 class Works:
@@ -21,24 +21,24 @@ class Works:
         self._services = services
         self._make_isolation = isolation
         self._isolation: Isolation | None = None
-        self._landings: Landings | None = None
+        self._queue: MergeQueue | None = None
 
     def of(self, item: LiveStep) -> StepWork:
         if item.spec.kind is not StepKind.MERGE and not item.spec.isolation:
             return StepWork(item, self._services)
         from .isolated import IsolatedWork, MergeWork  # most runs have no worktrees
 
-        isolation, landings = self._parts()
+        isolation, queue = self._parts()
         if item.spec.kind is StepKind.MERGE:
-            return MergeWork(item, self._services, isolation, landings)
-        return IsolatedWork(item, self._services, isolation, landings)
+            return MergeWork(item, self._services, isolation, queue)
+        return IsolatedWork(item, self._services, isolation, queue)
 
-    def _parts(self) -> tuple[Isolation, Landings]:
-        if self._isolation is None or self._landings is None:
-            from .worktrees.landing import Landings
+    def _parts(self) -> tuple[Isolation, MergeQueue]:
+        if self._isolation is None or self._queue is None:
+            from .worktrees.landing import MergeQueue
 
             if self._make_isolation is None:
                 raise InternalError("nothing here makes worktrees")
             self._isolation = self._make_isolation()
-            self._landings = Landings(self._services.project, self._isolation)
-        return self._isolation, self._landings
+            self._queue = MergeQueue(self._services.project, self._isolation)
+        return self._isolation, self._queue

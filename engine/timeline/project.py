@@ -11,7 +11,7 @@ import trio
 from msgspec.structs import replace
 
 from ..agents.tools.arguments import BadArguments
-from ..errors import ToolDenied, ToolFailed
+from ..errors import InternalError, ToolDenied, ToolFailed
 from ..events import AdoptionCause, ScriptRestarted
 from ..journal import Journal
 from ..keys import content_digest
@@ -19,22 +19,22 @@ from ..model import JSON, Change, FilePart, Observation, RunId
 from ..observe import file_observation, observation_of
 from ..ports import (
     Along,
+    CommandTool,
     EditingTool,
     FileChange,
-    FileMade,
     Footprint,
     Outcome,
     OwnStep,
-    PlannedEdit,
     ProjectFiles,
-    Record,
     SeenAgain,
     Tool,
-    ToolResult,
+    Workbench,
 )
 from .adoption import Adoptions
+from .commands import Commands, Running
 from .disk import Disk
-from .epochs import Epochs
+from .epochs import Epochs, NewEpochs
+from .landings import Landings
 from .lock import ProjectLock
 from .timeline import Timeline, Witness
 
@@ -43,7 +43,11 @@ if TYPE_CHECKING:
 
 
 class Project:
-    """Of one run. `start_over` ends the present pass of the script; it is told whose answer does not hold."""
+    """Of one run. `start_over` ends the present pass of the script; it is told whose answer does not hold.
+
+    Commands share `quiet` while they run, and what writes to the disk has it alone: so nobody edits under them, while
+    looks and decisions, which only need `lock`, go on. Who takes both takes `quiet` first.
+    """
 
     def __init__(
         self,
@@ -57,8 +61,14 @@ class Project:
         start_over: Callable[[ScriptRestarted], None],
         own_steps: Sequence[OwnStep] = (),
         rehearsed: bool = False,
+        bench: Workbench | None = None,
+        tree: Tool | None = None,
     ) -> None:
-        """`contents` are those of a file at some time, by digest. `rehearsed`: nothing is written."""
+        """`contents` are those of a file at some time, by digest. `rehearsed`: nothing is written.
+
+        `bench` runs commands, and `tree` is the look at all files (`FILE_TREE`); without them no command runs.
+        """
+        self.quiet = ProjectLock()
         self.lock = ProjectLock()
         self.timeline = timeline
         self.adoptions = Adoptions(timeline, journal, own_steps, start_over)
@@ -67,6 +77,23 @@ class Project:
         self._files = files
         self._journal = journal
         self._rehearsed = rehearsed
+        self.landings = Landings(
+            timeline=timeline, disk=self._disk, epochs=epochs, files=files, claim=self.claim, notice=self._notice
+        )
+        self._commands: Commands | None = None
+        if bench is not None and tree is not None:
+            self._commands = Commands(
+                quiet=self.quiet,
+                lock=self.lock,
+                timeline=timeline,
+                disk=self._disk,
+                epochs=epochs,
+                files=files,
+                bench=bench,
+                tree=tree,
+                claim=self.touch,
+                notice=self._notice,
+            )
 
     @property
     def files(self) -> ProjectFiles:
@@ -75,7 +102,7 @@ class Project:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
         """Nobody else looks at the project, edits it or runs a command on it."""
-        async with self.lock.alone():
+        async with self.quiet.alone(), self.lock.alone():
             yield
 
     def next_epoch(self) -> int:
@@ -157,7 +184,7 @@ class Project:
         Once that has begun, a cancellation waits for its end.
         """
         await trio.lowlevel.checkpoint_if_cancelled()  # not one edit more, whatever came before it
-        async with self.lock.alone():
+        async with self.quiet.alone(), self.lock.alone():
             await self.claim(witness, tool.footprint(arguments))
             try:
                 plan = await tool.plan(arguments)
@@ -191,48 +218,14 @@ class Project:
         self.timeline.saw(witness, observation)
         return observation
 
-    async def land(
-        self,
-        witness: Witness,
-        number: int,
-        files: Sequence[FileMade],
-        looks: Sequence[Observation],
-        along: Callable[[Sequence[Observation]], Sequence[Record]],
-    ) -> tuple[Observation, ...] | None:
-        """Make of these files what they are to be, all or none, if they still are as they were found: else gives None.
-
-        `looks` were taken for it before. What `along` gives of all that was seen is durable before the disk is touched.
-        Raises ToolFailed or ToolDenied where a file cannot be written. Nobody may edit meanwhile.
-        """
-        for made in files:
-            await self.claim(witness, self._files.state.footprint({"path": made.path}))
-        if not await self._are_as_found(files):
-            return None
-        seen = (*looks, *map(self._landed, files))
-        plans = [_planned(made) for made in files if made.before != made.after]
-        refused = await self._disk.make_all(witness.id, number, plans, seen, along(seen))
-        if refused is not None:
-            if not await self._are_as_found(files):
-                return None
-            raise refused
-        for each in seen:
-            self.timeline.saw(witness, each)
-        for plan in plans:
-            self.collisions.changed(witness, plan.path, plan.before, plan.after)
-        return seen
-
-    async def _are_as_found(self, files: Sequence[FileMade]) -> bool:
-        for made in files:
-            digest = await self._files.digest(made.path)
-            self._notice(made.path, digest)
-            if digest != _digest(made.before):
-                return False
-        return True
-
-    def _landed(self, made: FileMade) -> Observation:
-        before, after = _digest(made.before), _digest(made.after)
-        change = None if before == after else Change(path=made.path, before=before, after=after)
-        return file_observation(made.path, before, epoch=self._epochs.next(), change=change)
+    async def command(
+        self, witness: Witness, number: int, tool: CommandTool, arguments: Mapping[str, JSON], along: Along
+    ) -> tuple[Outcome, tuple[Observation, ...]]:
+        """See `Commands.run`."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._commands is None:
+            raise InternalError("a run without a workbench has a tool that runs commands")
+        return await self._commands.run(Running(witness, number, tool, along), arguments)
 
     # ------------------------------------------------------------ stored steps
 
@@ -242,7 +235,7 @@ class Project:
         Raises ToolFailed or ToolDenied where one cannot be made; then the others are taken back. Nobody may edit
         meanwhile.
         """
-        moments = _NewEpochs(self._epochs)
+        moments = NewEpochs(self._epochs)
         witness.observations = [replace(seen, epoch=moments.of(seen)) for seen in witness.observations]
         witness.placed = None
         if self._rehearsed:
@@ -281,25 +274,6 @@ class Project:
         async with self.lock.alone():
             if pending := self.timeline.pending:
                 await self.adoptions.adopt(pending, AdoptionCause.LEFT)
-
-
-class _NewEpochs:
-    """For all that a step saw: what it saw in one worktree keeps having one epoch."""
-
-    def __init__(self, epochs: Epochs) -> None:
-        self._epochs = epochs
-        self._snapshots: dict[int, int] = {}
-
-    def of(self, seen: Observation) -> int:
-        if not seen.aside:
-            return self._epochs.next()
-        if seen.epoch not in self._snapshots:
-            self._snapshots[seen.epoch] = self._epochs.next()
-        return self._snapshots[seen.epoch]
-
-
-def _planned(made: FileMade) -> PlannedEdit:
-    return PlannedEdit(path=made.path, before=made.before, after=made.after, result=ToolResult(text="", data=None))
 
 
 async def _outcome(tool: Tool, arguments: Mapping[str, JSON]) -> Outcome:

@@ -10,7 +10,7 @@ import trio
 from ..agents.tools.arguments import BadArguments
 from ..agents.tools.file_state import MAX_FILE_BYTES
 from ..agents.tools.workspace import Place, Workspace
-from ..errors import CommandUnavailable, ToolDenied, ToolFailed
+from ..errors import CommandsRefused, CommandUnavailable, SetupError, ToolDenied, ToolFailed
 from ..journal import Journal
 from ..keys import content_digest
 from ..model import FILE_STATE, JSON, Change, Observation
@@ -142,6 +142,8 @@ class WorktreeHands:
         try:
             async with self._worktree.bench.working(job, self._changes.files) as worked:
                 end, files = worked.end, worked.files
+        except CommandsRefused as error:
+            raise SetupError(error.message) from error
         except CommandUnavailable as error:
             return ToolFailed(error.message), ()
         result = tool.told(job, end, [made.path for made in files])

@@ -62,7 +62,7 @@ class _Decided(Struct, frozen=True, kw_only=True):
     looks: tuple[Observation, ...] = ()
 
 
-class Landings:
+class MergeQueue:
     """Of one run."""
 
     def __init__(self, project: Project, isolation: Isolation) -> None:
@@ -72,8 +72,8 @@ class Landings:
         self._tree = isolation.tree
         self._queue = trio.StrictFIFOLock()
 
-    async def land(self, arrival: Arrival) -> tuple[Observation, ...]:
-        """Merge it into the project, behind those that came before it. Gives what that saw and did.
+    async def land(self, arrival: Arrival) -> None:
+        """Merge it into the project, behind those that came before it.
 
         Raises Conflict where a file cannot be merged, GateFailed, and ToolFailed or ToolDenied where one cannot be
         written; then nothing of it is in the project.
@@ -85,14 +85,19 @@ class Landings:
                 decided = await self._decide(arrival)
                 async with self._project.writing():
                     if decided.tree is None or decided.tree == await self._tree():
-                        landed = await self._project.land(
+                        landed = await self._project.landings.land(
                             arrival.witness, arrival.number, decided.files, decided.looks, arrival.along
                         )
-                        if landed is not None:
-                            return landed
+                        if landed:
+                            return self._tell(arrival, decided)
         finally:
             self._queue.release()
         raise Conflict("nothing was merged: the project was edited each time that its files were about to be written")
+
+    def _tell(self, arrival: Arrival, decided: _Decided) -> None:
+        for made in decided.files:
+            if made.before != made.after:
+                self._project.collisions.changed(arrival.witness, made.path, made.before, made.after)
 
     async def _decide(self, arrival: Arrival) -> _Decided:
         gate = arrival.gate

@@ -187,6 +187,9 @@ class DictFiles:
         await trio.lowlevel.checkpoint()
         return self._files.get(path)
 
+    def require_writable(self, path: str) -> None:
+        return None
+
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
         self.on_write("before")
         await trio.lowlevel.checkpoint()

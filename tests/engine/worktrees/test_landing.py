@@ -28,7 +28,8 @@ def test_an_edit_comes_into_the_project_when_its_step_is_done(lab: Lab) -> None:
     assert lab.result(f"return await {call}", answer=answer) == "done"
     assert set(seen) == {"one\n"}, "the project was edited before the step was done"
     shown = [message.text for message in lab.project.backend.requests[-1].messages if message.tool_call_id]
-    assert "one" in shown[0] and "two" in shown[-1], "it sees what it has done itself"
+    assert "one" in shown[0], "it sees what it has done itself"
+    assert "two" in shown[-1], "it sees what it has done itself"
     assert lab.read("a.txt") == "two\n"
     assert [event.path for event in lab.project.seen.of(FileEdited)] == ["a.txt"]
 
@@ -112,7 +113,8 @@ def test_a_person_s_edit_of_other_lines_is_merged_and_of_the_same_lines_is_a_con
     assert lab.read("a.txt") == merged
     call = isolated([edit("a.txt", "line 2\n", "changed too\n")])
     report = lab.run(f"return await {call}", answer=answer("line 2\n"))  # type: ignore[arg-type]
-    assert report.run.fault is not None and report.run.fault.type == "Conflict"
+    assert report.run.fault is not None
+    assert report.run.fault.type == "Conflict"
     assert lab.read("a.txt") == merged.replace("line 2", "LINE 2")
 
 
@@ -126,7 +128,8 @@ def test_what_a_step_that_fails_did_is_gone(lab: Lab) -> None:
         return made if made.tool_requests else Refused("no")
 
     report = lab.run(f"return await {isolated([write('a.txt', 'two')])}", answer=answer)
-    assert report.run.fault is not None and report.run.fault.type == "Refused"
+    assert report.run.fault is not None
+    assert report.run.fault.type == "Refused"
     assert lab.read("a.txt") == "one\n"
     assert lab.project.steps(report.run.id)[0].status is StepStatus.FAILED
 
@@ -182,8 +185,10 @@ def test_what_git_ignores_is_no_part_of_a_worktree_and_costs_no_rerun(lab: Lab, 
     call = isolated([*looks, read(".cache/x"), ["glob", {"pattern": "**/*"}]], [write("build/new.txt", "x")])
     lab.result(f"return await {call}")
     told = [message.text for message in lab.project.backend.requests[-1].messages if message.tool_call_id]
-    assert "no such" in told[0] and "no such" in told[1]
-    assert "Denied" in told[-1] and not lab.lies("build/new.txt")
+    assert "no such" in told[0]
+    assert "no such" in told[1]
+    assert "Denied" in told[-1]
+    assert not lab.lies("build/new.txt")
     assert ".cache" not in told[2]
     lab.result(f"return await {call}")
     assert lab.asked == 0
