@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,10 @@ import pytest
 
 from tests.support.deeds import do
 from tests.support.whole_runs import RunProject, body, new_project
+from tests.support.zygotes import zygote as zygote
 from vibe_workflows.engine.backends.scripted import Script
 from vibe_workflows.engine.launch import RunReport
+from vibe_workflows.sandbox.launcher import Zygote
 
 WRITE = {"allow": ("write",)}
 
@@ -43,9 +44,8 @@ class Lab:
         return self.project.asked
 
 
-Together = Callable[[Sequence[str]], str]
-
-
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    return Lab(new_project(tmp_path, monkeypatch))
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zygote: Zygote) -> Lab:
+    project = new_project(tmp_path, monkeypatch)
+    project.zygote = zygote
+    return Lab(project)
