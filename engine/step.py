@@ -15,7 +15,7 @@ from .agents.loop import AgentRun, AgentTask
 from .agents.schema_cache import SchemaCache
 from .agents.tools.arguments import BadArguments
 from .attachments import Attachments
-from .attempts import Attempts
+from .attempts import Answering, Attempts
 from .budget import Budget, Scope
 from .errors import InternalError, SetupError, StepFault, Timeout
 from .events import ContextShortened, Event, TurnFinished
@@ -222,10 +222,25 @@ class StepWork:
             else:
                 self._services.project.timeline.begin_anew(item.witness, self._looked)
                 self._attempt_after = item.cut_off.id
-        outcome = await self._attempts.answer(run)
+        outcome = await self._attempts.answer(self._gated(run) if spec.gate else run)
         self._turns = outcome.turns
         answer = canonical_json(outcome.answer).decode()
-        return self._outcome(StepStatus.COMPLETED, answer, None, (outcome.last_turn,), outcome.observations)
+        turns = () if spec.gate else (outcome.last_turn,)  # a gate judges a turn that is recorded
+        return self._outcome(StepStatus.COMPLETED, answer, None, turns, outcome.observations)
+
+    def _gated(self, run: AgentRun) -> Answering:
+        from .gates import GatedRun  # few steps have one
+
+        return GatedRun(
+            run,
+            argv=self._item.spec.gate,
+            retries=self._item.spec.gate_retries,
+            hands=self._hands,
+            step_id=self._item.id,
+            left_s=self._limit.left_s,
+            record_tools=self._record_tools,
+            clock=self._services.wall_clock,
+        )
 
     def _saw_the_same_files(self, cut_off: CutOffStep) -> bool:
         """They may have changed while this step waited for its turn: then it begins anew."""
