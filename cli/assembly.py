@@ -55,6 +55,7 @@ from vibe_workflows.sandbox.level import Level
 from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
 from . import wiring
+from .benches import open_benches
 from .binding import given_arguments
 from .commands import ConfinedCommands
 from .models import close_backend, equipped, model_resolver, open_backends
@@ -163,7 +164,7 @@ async def _run(
     if servers is not None:
         warnings += await _list_tools(servers, settings, plan, stop)
     plan = replace(plan, warnings=tuple(filter(None, warnings)))
-    services = _services(stack, checked, settings, store, backend, granted(settings), servers)
+    services = await _services(stack, checked, settings, store, backend, granted(settings), servers)
     return await execute(plan, services, sinks, stop)
 
 
@@ -186,7 +187,7 @@ async def _dry_run(
     plan = run_plan(settings, request, checked.source, checked.metadata, checked.args, None)
     plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(checked.host)))))
     servers = await _servers(stack, settings)  # of which a rehearsal starts none
-    services = _services(stack, checked, settings, store, backend, (*granted(settings), *wanted), servers)
+    services = await _services(stack, checked, settings, store, backend, (*granted(settings), *wanted), servers)
     return await rehearse(plan, services, missing, sinks, stop)
 
 
@@ -208,7 +209,7 @@ async def _check(
     return _Checked(island, host, source, metadata, args)
 
 
-def _services(
+async def _services(
     stack: AsyncExitStack,
     checked: _Checked,
     settings: Settings,
@@ -226,6 +227,7 @@ def _services(
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
     tree = ProjectTree(workspace, TreeCache(settings.cache_dir, workspace.root), time.time)
+    benches = await stack.enter_async_context(open_benches(settings, workspace, tree))
 
     def looks_of(workspace: Workspace) -> Iterable[Tool]:
         """What observations are made of."""
@@ -241,10 +243,8 @@ def _services(
             checker=workspace.checker,
             tree=tree,
             reader=store.reader,
-            cache_dir=settings.cache_dir,
-            accepted=settings.sandbox_accept,
         )
-        return worktrees.isolation(parts, stack)
+        return worktrees.isolation(parts, benches.worktrees)
 
     web = WebAccess(
         allow_hosts=settings.web_allow_hosts,

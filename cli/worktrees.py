@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,15 +12,13 @@ from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.git_diff import GitDiff
 from vibe_workflows.engine.agents.tools.registry import edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
-from vibe_workflows.engine.bench import Benches
 from vibe_workflows.engine.git import Differ
-from vibe_workflows.engine.ports import Checker, StoreReader, Tool
+from vibe_workflows.engine.ports import Checker, StoreReader, Tool, Worktrees
 from vibe_workflows.engine.tree import ProjectTree
 from vibe_workflows.engine.worktrees.isolation import Isolation
 from vibe_workflows.engine.worktrees.tools import worktree_tools
 
 from .commands import ConfinedCommands
-from .jobs import ConfinedJobs, ConfinedLayers, own_paths
 
 
 class ProjectParts(Struct, frozen=True, kw_only=True):
@@ -32,24 +29,9 @@ class ProjectParts(Struct, frozen=True, kw_only=True):
     checker: Checker  # one that remembers what is ignored
     tree: ProjectTree
     reader: StoreReader
-    cache_dir: Path
-    accepted: str  # level of confinement
 
 
-def isolation(parts: ProjectParts, stack: AsyncExitStack) -> Isolation:
-    benches = Benches(
-        parts.workspace,
-        parts.tree,
-        cache_dir=parts.cache_dir,
-        clock=time.time,
-        runner=ConfinedJobs(accepted=parts.accepted),
-        layers=ConfinedLayers(),
-        link=(),
-        setup=(),
-        protected=own_paths(parts.workspace.root),
-    )
-    stack.callback(benches.close)
-
+def isolation(parts: ProjectParts, worktrees: Worktrees) -> Isolation:
     def tools(root: str, files: Mapping[str, bytes | None]) -> Iterable[Tool]:
         commands = parts.commands.elsewhere(Path(root))
         digests = FileDigests(Workspace(Path(root), None), time.time)
@@ -64,7 +46,7 @@ def isolation(parts: ProjectParts, stack: AsyncExitStack) -> Isolation:
         return (GitDiff(parts.workspace.over(files), parts.commands),)
 
     return Isolation(
-        worktrees=benches.worktrees,
+        worktrees=worktrees,
         tools=tools,
         of_repository=of_repository,
         contents=parts.reader.contents,

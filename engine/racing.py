@@ -17,14 +17,12 @@ _CHANGING = frozenset({MERGE_GRANT, COMMAND_GRANT})
 _WORKTREE = 'isolation="worktree", merge="manual", detail=True'
 
 
-def merge_in_a_race() -> SetupError:
-    return SetupError("merge in a race: only the winner is to be merged; call merge(...) with it after the race")
-
-
 def require_bystander(request: StepRequest) -> None:
     """Raises SetupError where a step would change the project from inside a race."""
     spec = request.spec
     changing = sorted(_CHANGING.intersection(spec.grants))
+    if spec.kind is StepKind.MERGE:
+        raise SetupError("merge in a race: only the winner is to be merged; call merge(...) with it after the race")
     if spec.kind is StepKind.TOOL:
         if changing:
             raise SetupError(

@@ -205,9 +205,9 @@ class StepRequests:
             horizon=self._horizon(True, self._shortest_ttl((tool,))),
         )
 
-    def merge(self, params: bytes, line: int, merges: Merges) -> StepRequest:
+    def merge(self, params: bytes, merges: Merges) -> StepRequest:
         step = StepId(self._merge.decode(params).step)
-        label = merges.begin(step, line)
+        label = merges.label(step)
         spec = StepSpec(kind=StepKind.MERGE, merged=step, grants=(MERGE_GRANT,))
         canonical = canonical_spec(spec)
         return StepRequest(

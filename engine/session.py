@@ -27,7 +27,6 @@ from .model import NO_USAGE, RunId, Step, StepId, StepKey, StepStatus
 from .observe import Replayer
 from .open_calls import OpenCall
 from .ports import AnswerSink, Executor, Limits, LimitsShape, OwnStep, StoredStep
-from .racing import merge_in_a_race, require_bystander
 from .refresh import Refresh
 from .requests import StepRequests
 from .retracing import Retracing
@@ -107,13 +106,14 @@ class Session:
             elif method == "tool":
                 request = self._requests.tool(params)
             elif method == "merge":
-                if where.racing:
-                    raise merge_in_a_race()
-                request = self._requests.merge(params, line, self._merges)
+                request = self._requests.merge(params, self._merges)
             else:
                 raise SandboxError(f"the script's process called {method!r}, which no script can")
             if where.racing:
+                from .racing import require_bystander  # few scripts race
+
                 require_bystander(request)
+            self._merges.begin(request.spec, line)
         except msgspec.DecodeError as error:
             raise SandboxError(f"the script's process sent a call that no script makes: {error}") from error
         except StepFault as error:

@@ -17,7 +17,7 @@ from .agents.loop import AgentOutcome, AgentRun, AgentTask
 from .agents.schema_cache import SchemaCache
 from .agents.tools.arguments import BadArguments
 from .attachments import Attachments
-from .attempts import Attempts
+from .attempts import Answering, Attempts
 from .budget import Budget, Scope
 from .errors import SetupError, StepFault, Timeout
 from .events import ContextShortened, Event, TurnFinished
@@ -125,7 +125,6 @@ class StepWork:
         self._gone_on_with: StepId | None = None
         self._earlier = NO_USAGE  # of the step that this one goes on with
         self._stored_running = False
-        self._stored_last_turn = False  # the one that gave the answer
         self._patch: str | None = None
         self._counted = False
 
@@ -237,13 +236,28 @@ class StepWork:
             else:
                 self._services.project.timeline.begin_anew(item.witness, self._looked)
                 self._attempt_after = item.cut_off.id
-        outcome = await self._attempts.answer(run)
+        outcome = await self._attempts.answer(self._gated(run) if spec.gate else run)
         self._turns = outcome.turns
         return await self._completed(outcome)
 
+    def _gated(self, run: AgentRun) -> Answering:
+        from .gates import GatedRun  # few steps have one
+
+        return GatedRun(
+            run,
+            argv=self._item.spec.gate,
+            retries=self._item.spec.gate_retries,
+            hands=self._hands,
+            step_id=self._item.id,
+            left_s=self._limit.left_s,
+            record_tools=self._record_tools,
+            clock=self._services.wall_clock,
+        )
+
     async def _completed(self, done: AgentOutcome) -> StepOutcome:
         answer = canonical_json(done.answer).decode()
-        turns = () if self._stored_last_turn else (done.last_turn,)
+        stored = self._agent is not None and self._agent.unrecorded is None
+        turns = () if stored else (done.last_turn,)
         return self._outcome(StepStatus.COMPLETED, answer, None, turns, done.observations)
 
     def _goes_on(self, cut_off: CutOffStep) -> bool:

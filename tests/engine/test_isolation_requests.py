@@ -107,7 +107,9 @@ def test_what_no_child_sends_is_refused(params: dict[str, Any]) -> None:
 
 
 def merge(made: StepRequests, merges: Merges, line: int = 7) -> StepRequest:
-    return made.merge(msgspec.json.encode({"step": STEP}), line, merges)
+    request = made.merge(msgspec.json.encode({"step": STEP}), merges)
+    merges.begin(request.spec, line)
+    return request
 
 
 def test_a_merge_is_a_step_named_after_the_one_that_it_merges() -> None:

@@ -34,7 +34,7 @@ class Lab:
         return (self.project.folder / path).exists()
 
     def run(self, *lines: str, answer: Script = do, **wanted: Any) -> RunReport:
-        return self.project.run(body(*lines), answer, flags=WRITE, **wanted)
+        return self.project.run(body(*lines), answer, **{"flags": WRITE, **wanted})
 
     def result(self, *lines: str, answer: Script = do, **wanted: Any) -> Any:
         return self.project.result(body(*lines), answer, flags=WRITE, **wanted)
