@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from vibe_workflows.engine.edited import EditedFile
+from vibe_workflows.engine.edited import EditedFile, WorktreeFile
 from vibe_workflows.engine.events import ContextShortened, StepFellBack, StepRetried
 from vibe_workflows.engine.model import (
     IMPORT_PREFIX,
@@ -24,7 +24,7 @@ from vibe_workflows.engine.model import (
 )
 
 from . import figures
-from .diffs import diff_lines
+from .edited_files import file_parts
 from .faults import LONGEST_ERROR, fault_line, fault_name
 from .given import file_lines, given_files, given_line
 from .happenings import instead
@@ -59,6 +59,7 @@ class StepTrace(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: Sequence[ToolCall]
     events: Sequence[StepRetried | StepFellBack | ContextShortened]
     edited: Sequence[EditedFile] = ()
+    worktree: Sequence[WorktreeFile] = ()
 
     @property
     def fallbacks(self) -> list[StepFellBack]:
@@ -105,9 +106,8 @@ def step_text(trace: StepTrace, *, colour: bool) -> str:
         parts += _turn(turn, calls.pop(turn.number, []), _left_out(turn, said, trace.tool_calls), colour=colour)
     for left in calls.values():
         parts += [line for call in left for line in _call(call, colour=colour)]
-    for file in trace.edited:
-        parts += [_title(f"{'created' if file.created else 'edited'} {one_line(file.path)}", colour)]
-        parts += ["  no text, or not kept"] if file.diff is None else diff_lines(file.diff, colour=colour)
+    for title, lines in file_parts(trace.worktree, trace.edited, spec.get("merge"), colour=colour):
+        parts += [_title(title, colour), *lines]
     if step.result is not None:
         parts += [_title("result", colour), _shown(parsed(step.result))]
     if step.fault is not None:
