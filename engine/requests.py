@@ -186,7 +186,7 @@ class StepRequests:
             schema=asked.schema,
             tools=tuple(ToolVersion(name=tool.spec.name, version=tool.spec.version) for tool in tools),
             files=files,
-            grants=tuple(sorted({*(tool.group for tool in tools), *([FILES_GRANT] if files else [])})),
+            grants=tuple(sorted({*self._tools.grants_of(tools), *([FILES_GRANT] if files else [])})),
             salt=asked.cache if isinstance(asked.cache, str) else "",
         )
         canonical = canonical_spec(spec)
@@ -217,7 +217,7 @@ class StepRequests:
             tool=tool.spec.name,
             arguments=msgspec.json.decode(canonical_arguments(tool.spec, asked.arguments)),
             tools=(ToolVersion(name=tool.spec.name, version=tool.spec.version),),
-            grants=(tool.group,),
+            grants=tuple(sorted(self._tools.grants_of([tool]))),
         )
         canonical = canonical_spec(spec)
         return StepRequest(
