@@ -24,6 +24,7 @@ from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
 from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools, web_tools
+from vibe_workflows.engine.agents.tools.run_command import RunCommand
 from vibe_workflows.engine.agents.tools.web_access import WebAccess
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
@@ -46,7 +47,6 @@ from vibe_workflows.engine.run import Stop, execute
 from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.origin import StoreOrigins
 from vibe_workflows.engine.store.sqlite import open_store
-from vibe_workflows.engine.tree import FileTree, ProjectTree, TreeCache
 from vibe_workflows.sandbox.checker import open_checker
 from vibe_workflows.sandbox.errors import SandboxUnavailable
 from vibe_workflows.sandbox.host import SandboxHost, open_host
@@ -57,10 +57,11 @@ from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 from . import wiring
 from .benches import open_benches
 from .binding import given_arguments
-from .commands import ConfinedCommands
+from .commands import ConfinedCommands, program_outside
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
 from .profiles import folders_of_profiles, trust_in_profiles
+from .working import HiddenBench, TreeLook, Trees
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -226,13 +227,14 @@ async def _services(
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
-    tree = ProjectTree(workspace, TreeCache(settings.cache_dir, workspace.root), time.time)
-    benches = await stack.enter_async_context(open_benches(settings, workspace, tree))
+    trees = Trees(workspace, settings.cache_dir)
+    tree = TreeLook(trees)
+    benches = await stack.enter_async_context(open_benches(settings, workspace, lambda: trees.project))
 
     def looks_of(workspace: Workspace) -> Iterable[Tool]:
         """What observations are made of."""
         looks = read_tools(workspace, commands)
-        return (*looks, FileState(workspace, digests), FileTree(tree, workspace.overlaid))
+        return (*looks, FileState(workspace, digests), TreeLook(trees, workspace.overlaid))
 
     def isolation() -> Isolation:
         from . import worktrees  # most runs have none
@@ -241,7 +243,7 @@ async def _services(
             workspace=workspace,
             commands=commands,
             checker=workspace.checker,
-            tree=tree,
+            tree=trees.project,
             reader=store.reader,
         )
         return worktrees.isolation(parts, benches.worktrees)
@@ -252,8 +254,10 @@ async def _services(
         provider=settings.web_search,
         environ=os.environ,
     )
+    find = partial(program_outside, settings.project_root, os.environ.get("PATH", os.defpath))
     others, unknown = ((), {}) if servers is None else (servers.tools, servers.unknown)
-    box = ToolBox((*tools, *edit_tools(workspace), *web_tools(web, checker), *others), grants, unknown)
+    changing: tuple[Tool, ...] = (*edit_tools(workspace), RunCommand(grants, find))
+    box = ToolBox((*tools, *changing, *web_tools(web, checker), *others), grants, unknown)
     profiles = Profiles(
         folders_of_profiles(settings), vocabulary(box.groups, settings.aliases), grants, trust_in_profiles(settings)
     )
@@ -264,12 +268,14 @@ async def _services(
         backend=backend,
         requests=partial(_requests, box, profiles, model_resolver(settings, checked.metadata)),
         replayer=Replayer(
-            [*tools, state],
+            [*tools, state, tree],
             lambda files: looks_of(workspace.over(files)),
             store.reader.contents,
             partial(_looks_aside, workspace, looks_of),
         ),
         files=WorkspaceFiles(workspace, state),
+        bench=HiddenBench(lambda: benches.project),
+        tree=tree,
         attachments=Attachments(workspace, digests, store.reader.contents),
         own=RunLocks(settings.db_path).hold,
         wall_clock=time.time,

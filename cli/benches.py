@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class LazyBenches:
     """Those of one project, made when they are first asked for."""
 
-    def __init__(self, settings: Settings, workspace: Workspace, tree: ProjectTree) -> None:
+    def __init__(self, settings: Settings, workspace: Workspace, tree: Callable[[], ProjectTree]) -> None:
         self._settings = settings
         self._workspace = workspace
         self._tree = tree
@@ -68,7 +68,7 @@ class LazyBenches:
         settings = self._settings
         return Benches(
             self._workspace,
-            self._tree,
+            self._tree(),
             cache_dir=settings.cache_dir,
             clock=time.time,
             runner=ConfinedJobs(accepted=settings.sandbox_accept),
@@ -87,7 +87,9 @@ class LazyBenches:
 
 
 @asynccontextmanager
-async def open_benches(settings: Settings, workspace: Workspace, tree: ProjectTree) -> AsyncIterator[LazyBenches]:
+async def open_benches(
+    settings: Settings, workspace: Workspace, tree: Callable[[], ProjectTree]
+) -> AsyncIterator[LazyBenches]:
     """Nothing of them is left after the block; what processes left that were killed is removed first."""
     benches = LazyBenches(settings, workspace, tree)
     await trio.to_thread.run_sync(_clear_dead, settings)

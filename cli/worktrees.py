@@ -17,6 +17,7 @@ from vibe_workflows.engine.ports import Checker, StoreReader, Tool, Worktrees
 from vibe_workflows.engine.tree import ProjectTree
 from vibe_workflows.engine.worktrees.isolation import Isolation
 from vibe_workflows.engine.worktrees.tools import worktree_tools
+from vibe_workflows.sandbox.confine import hide_this_process
 
 from .commands import ConfinedCommands
 
@@ -32,6 +33,8 @@ class ProjectParts(Struct, frozen=True, kw_only=True):
 
 
 def isolation(parts: ProjectParts, worktrees: Worktrees) -> Isolation:
+    hide_this_process()  # from commands in worktrees: its environment and its memory hold keys
+
     def tools(root: str, files: Mapping[str, bytes | None]) -> Iterable[Tool]:
         commands = parts.commands.elsewhere(Path(root))
         digests = FileDigests(Workspace(Path(root), None), time.time)

@@ -157,7 +157,7 @@ class StepRequests:
             schema=asked.schema,
             tools=tuple(ToolVersion(name=tool.spec.name, version=tool.spec.version) for tool in tools),
             files=files,
-            grants=_grants(tools, files, gate),
+            grants=_grants(self._tools.grants_of(tools), files, gate),
             salt=asked.cache if isinstance(asked.cache, str) else "",
             isolation=asked.isolation or "",
             merge=(asked.merge or "auto") if asked.isolation else "",
@@ -192,7 +192,7 @@ class StepRequests:
             tool=tool.spec.name,
             arguments=msgspec.json.decode(canonical_arguments(tool.spec, asked.arguments)),
             tools=(ToolVersion(name=tool.spec.name, version=tool.spec.version),),
-            grants=(tool.group,),
+            grants=tuple(sorted(self._tools.grants_of([tool]))),
         )
         canonical = canonical_spec(spec)
         return StepRequest(
@@ -235,10 +235,10 @@ class StepRequests:
         return max(bounds, default=None)
 
 
-def _grants(tools: Sequence[Tool], files: Sequence[str], gate: Sequence[str]) -> tuple[str, ...]:
+def _grants(of_tools: set[str], files: Sequence[str], gate: Sequence[str]) -> tuple[str, ...]:
     """What an agent with these has to hold."""
     more = [*([FILES_GRANT] if files else []), *([COMMAND_GRANT] if gate else [])]
-    return tuple(sorted({*(tool.group for tool in tools), *more}))
+    return tuple(sorted({*of_tools, *more}))
 
 
 def _filled_in(asked: AgentParams, profile: Profile) -> AgentParams:

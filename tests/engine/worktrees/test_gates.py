@@ -30,7 +30,7 @@ def test_a_red_gate_goes_back_to_the_agent_and_a_green_one_lands(lab: Lab) -> No
     assert lab.read("a.txt") == TEN
     call = isolated([edit("a.txt", "line 2\n", "LINE 2\n")], gate=SOME)
     report = run(lab, f"return await {call}")
-    assert report.result == '"done"'
+    assert report.result == b'"done"'
     assert lab.read("a.txt") == TEN.replace("line 2", "LINE 2")
     run(lab, f"return await {call}")
     assert lab.asked == 0
