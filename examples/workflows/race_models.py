@@ -1,8 +1,8 @@
 """Ask two models at the same time, and take the first answer that will do.
 
 Shows `race`: the first result for which `until` holds wins, and the other model is cancelled, so that nobody waits for
-the slower one. An answer that is not sure of itself does not win, whoever gives it first. On a rerun the store decides the
-race as it was decided, and asks nobody.
+the slower one. An answer that is not sure of itself does not win, whoever gives it first. On a rerun the store decides
+the race as it was decided, and asks nobody.
 
     vibe run examples/workflows/race_models.py --question "Which module reads the configuration?" \\
         --fast openai/gpt-5-mini --smart anthropic/claude-sonnet-4-5
