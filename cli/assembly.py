@@ -24,6 +24,7 @@ from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
 from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools, web_tools
+from vibe_workflows.engine.agents.tools.run_command import RunCommand
 from vibe_workflows.engine.agents.tools.web_access import WebAccess
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
@@ -55,10 +56,11 @@ from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
 from . import wiring
 from .binding import given_arguments
-from .commands import ConfinedCommands
+from .commands import ConfinedCommands, program_outside
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
 from .profiles import folders_of_profiles, trust_in_profiles
+from .working import HiddenBench, TreeLook, Trees, no_workbench
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -229,8 +231,12 @@ def _services(
         provider=settings.web_search,
         environ=os.environ,
     )
+    trees = Trees(workspace, settings.cache_dir)
+    tree = TreeLook(trees)
+    find = partial(program_outside, settings.project_root, os.environ.get("PATH", os.defpath))
     others, unknown = ((), {}) if servers is None else (servers.tools, servers.unknown)
-    box = ToolBox((*tools, *edit_tools(workspace), *web_tools(web, checker), *others), grants, unknown)
+    changing: tuple[Tool, ...] = (*edit_tools(workspace), RunCommand(grants, find))
+    box = ToolBox((*tools, *changing, *web_tools(web, checker), *others), grants, unknown)
     profiles = Profiles(
         folders_of_profiles(settings), vocabulary(box.groups, settings.aliases), grants, trust_in_profiles(settings)
     )
@@ -240,8 +246,12 @@ def _services(
         checker=checker,
         backend=backend,
         requests=partial(_requests, box, profiles, model_resolver(settings, checked.metadata)),
-        replayer=Replayer([*tools, state], partial(_looks_over, workspace, commands, digests), store.reader.contents),
+        replayer=Replayer(
+            [*tools, state, tree], partial(_looks_over, workspace, commands, digests, trees), store.reader.contents
+        ),
         files=WorkspaceFiles(workspace, state),
+        bench=HiddenBench(no_workbench),
+        tree=tree,
         attachments=Attachments(workspace, digests, store.reader.contents),
         own=RunLocks(settings.db_path).hold,
         wall_clock=time.time,
@@ -281,11 +291,15 @@ async def _list_tools(servers: RunServers, settings: Settings, plan: RunPlan, st
 
 
 def _looks_over(
-    workspace: Workspace, commands: CommandRunner, digests: FileDigests, files: Mapping[str, bytes | None]
+    workspace: Workspace,
+    commands: CommandRunner,
+    digests: FileDigests,
+    trees: Trees,
+    files: Mapping[str, bytes | None],
 ) -> Iterable[Tool]:
     """What observations are made of, for a project in which some files are otherwise."""
     over = workspace.over(files)
-    return (*read_tools(over, commands), FileState(over, digests))
+    return (*read_tools(over, commands), FileState(over, digests), TreeLook(trees, files))
 
 
 def _require_sound(metadata: Metadata, filename: str) -> None:

@@ -18,10 +18,9 @@ from .agents import prompts
 from .agents.loop import AgentRun
 from .agents.task import AgentOutcome
 from .errors import CommandUnavailable, GateFailed, ToolFailed
-from .grants import COMMAND_GRANT
 from .keys import canonical_json
 from .model import JSON, Message, ModelInfo, Observation, StepId, ToolCall, ToolSpec
-from .ports import CommandEnd, Footprint, Hands, Job, Record, ToolResult
+from .ports import CommandEnd, CommandTool, Footprint, Hands, Job, Record, ToolResult
 
 #: How gates are called among the tool calls of a turn; no model can ask for one.
 GATE = "gate"
@@ -29,34 +28,38 @@ GATE = "gate"
 GATE_S = 600.0
 _KEPT_BYTES = 1024 * 1024  # of each stream, for the trace
 _SAID_BYTES = 8 * 1024  # of the end, for the agent and the error
-_OF_STDERR = 3 * 1024  # at most, where both streams are long
 
 
 class GateTool:
     """Implements `CommandTool` for the command of one gate."""
 
     spec = ToolSpec(name=GATE, description="", parameters={})
-    group = COMMAND_GRANT
     observes = False
 
-    def __init__(self, argv: Sequence[str], timeout_s: float) -> None:
-        self._job = Job(argv=tuple(argv), timeout_s=timeout_s, output_bytes=_KEPT_BYTES)
+    def __init__(self, command: CommandTool, argv: Sequence[str]) -> None:
+        """`command` is the tool by which agents run programs: it knows the grants."""
+        self.argv = tuple(argv)
+        self.group = command.group
+        self._command = command
 
     def footprint(self, arguments: Mapping[str, JSON]) -> Footprint | None:
-        return Footprint(path="", deep=True)
+        return self._command.footprint(arguments)
 
     async def run(self, arguments: Mapping[str, JSON]) -> NoReturn:
         raise AssertionError("hands run commands")
 
     def job(self, arguments: Mapping[str, JSON]) -> Job:
-        return self._job  # its grant was looked at before the step began
+        job = self._command.job({"argv": list(self.argv), **arguments})
+        return replace(job, output_bytes=_KEPT_BYTES)
 
     def told(self, job: Job, end: CommandEnd, changed: Sequence[str]) -> ToolResult:
         how = _how_it_ended(job, end)
         said = _tails(end.stdout, end.stderr)
+        whole = _tails(end.stdout, end.stderr, _KEPT_BYTES)
         return ToolResult(
             text=f"{how}\n\n{said}".rstrip(),
             data={"exit_code": end.exit_code, "how": how, "output": said, "changed": list(changed)},
+            whole=whole if len(whole) > len(said) else "",
         )
 
 
@@ -76,7 +79,7 @@ class GateEnd(Struct, frozen=True, kw_only=True):
 
 async def run_gate(
     hands: Hands,
-    argv: Sequence[str],
+    tool: GateTool,
     timeout_s: float,
     along: Callable[[ToolResult, Sequence[Observation]], Sequence[Record]] = lambda _result, _seen: (),
 ) -> GateEnd:
@@ -85,9 +88,9 @@ async def run_gate(
     What `along` gives is durable before anything that the gate has changed comes into the project.
     """
     try:
-        outcome, seen = await hands.command(GateTool(argv, min(timeout_s, GATE_S)), {}, along)
+        outcome, seen = await hands.command(tool, {"timeout_s": min(timeout_s, GATE_S)}, along)
     except CommandUnavailable as error:
-        raise ToolFailed(f"the gate `{' '.join(argv)}` cannot be run here: {error.message}") from error
+        raise ToolFailed(f"the gate `{' '.join(tool.argv)}` cannot be run here: {error.message}") from error
     if not isinstance(outcome, ToolResult):
         raise outcome
     data = outcome.data
@@ -121,7 +124,7 @@ class GatedRun:
         self,
         run: AgentRun,
         *,
-        argv: Sequence[str],
+        gate: GateTool,
         retries: int,
         hands: Hands,
         step_id: StepId,
@@ -131,7 +134,7 @@ class GatedRun:
     ) -> None:
         """`left_s` says how much time the step has left."""
         self._run = run
-        self._argv = tuple(argv)
+        self._gate = gate
         self._retries = retries
         self._hands = hands
         self._step_id = step_id
@@ -160,10 +163,12 @@ class GatedRun:
             if end.green:
                 return replace(outcome, observations=run.observations)
             if run.sent_back >= self._retries:
-                raise gate_failed(self._argv, end, run.sent_back + 1)
+                raise gate_failed(self._gate.argv, end, run.sent_back + 1)
             if not run.turns_left:
-                raise gate_failed(self._argv, end, run.sent_back + 1, "max_turns= leaves the agent no turn to mend it")
-            run.send_back(prompts.gate_failed(" ".join(self._argv), end.how, end.output))
+                raise gate_failed(
+                    self._gate.argv, end, run.sent_back + 1, "max_turns= leaves the agent no turn to mend it"
+                )
+            run.send_back(prompts.gate_failed(" ".join(self._gate.argv), end.how, end.output))
 
     async def _judge(self, outcome: AgentOutcome) -> GateEnd:
         """A run of the gate is a tool call of the turn that it judges, behind those that the model asked for."""
@@ -180,15 +185,19 @@ class GatedRun:
                 number=len(asked_for) + 1,
                 call_id="",
                 name=GATE,
-                arguments=canonical_json({"argv": list(self._argv)}).decode(),
+                arguments=canonical_json({"argv": list(self._gate.argv)}).decode(),
                 output=result.text,
                 outcome="ok" if data["exit_code"] == 0 else "error",
                 started_at=started_at,
                 finished_at=self._clock(),
                 observations=tuple(seen),
+                whole=result.whole,
             )
 
-        end = await run_gate(self._hands, self._argv, self._left_s(), lambda result, seen: [row(result, seen)])
+        def along(result: ToolResult, seen: Sequence[Observation]) -> Sequence[Record]:
+            return [row(result, seen)]
+
+        end = await run_gate(self._hands, self._gate, self._left_s(), along)
         call = row(end.result, end.observations)
         await self._record_tools((call,))
         self._run.saw(call)
@@ -205,8 +214,8 @@ def _how_it_ended(job: Job, end: CommandEnd) -> str:
     return f"ended with exit code {end.exit_code}"
 
 
-def _tails(stdout: bytes, stderr: bytes) -> str:
+def _tails(stdout: bytes, stderr: bytes, most: int = _SAID_BYTES) -> str:
     """The end of both streams together."""
-    errors = stderr[-max(_OF_STDERR, _SAID_BYTES - len(stdout)) :]
-    parts = (stdout[-(_SAID_BYTES - len(errors)) :], errors)
+    errors = stderr[-max(most * 3 // 8, most - len(stdout)) :]
+    parts = (stdout[-(most - len(errors)) :], errors)
     return "\n".join(part.decode("utf-8", "replace").strip("\n") for part in parts if part.strip())

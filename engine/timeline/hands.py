@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..errors import InternalError
 from ..model import JSON, Observation
 from ..ports import Along, CommandTool, EditingTool, Outcome, Record, Tool, ToolResult
 from .project import Project
@@ -41,7 +40,7 @@ class StepHands:
     async def command(
         self, tool: CommandTool, arguments: Mapping[str, JSON], along: Along
     ) -> tuple[Outcome, tuple[Observation, ...]]:
-        raise InternalError("no command is run yet")
+        return await self._project.command(self._witness, self._number, tool, arguments, self._with_its_row(along))
 
     def _with_its_row(self, along: Along) -> Along:
         def all_along(result: ToolResult, seen: Sequence[Observation]) -> Sequence[Record]:

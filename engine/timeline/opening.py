@@ -12,7 +12,7 @@ from ..events import ScriptRestarted
 from ..journal import Journal
 from ..model import RunId
 from ..observe import Replayer
-from ..ports import FileChange, OwnStep, ProjectFiles, Store, StoreReader, Withdrawn
+from ..ports import FileChange, OwnStep, ProjectFiles, Store, StoreReader, Tool, Withdrawn, Workbench
 from .disk import is_written
 from .epochs import Epochs
 from .kept import kept_contents
@@ -38,6 +38,8 @@ async def open_project(
     may_edit: bool,
     start_over: Callable[[ScriptRestarted], None],
     rehearsed: bool = False,
+    bench: Workbench | None = None,
+    tree: Tool | None = None,
 ) -> Opened:
     """The project for one run. `own_steps` reads whose edits are the workflow's own.
 
@@ -59,6 +61,8 @@ async def open_project(
         start_over=start_over,
         own_steps=own,
         rehearsed=rehearsed,
+        bench=bench,
+        tree=tree,
     )
     return Opened(project=project, own_steps=own)
 

@@ -103,6 +103,10 @@ class Timeline:
     def _disk(self) -> Mapping[str, str | None]:
         return ChainMap(self.unwritten, self.own.present) if self.unwritten else self.own.present
 
+    def changed_beside(self) -> None:
+        """Something of the project has changed that is no edit: a file that git ignores, a link, a mode."""
+        self._replayer.forget()
+
     # ------------------------------------------------------------ who stands
 
     def stand(self, witness: Witness) -> None:

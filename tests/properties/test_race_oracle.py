@@ -233,7 +233,7 @@ def parts(*names: str) -> tuple[Call, ...]:
 
 
 #: Two in turn against one, in every order of finishing, and what the winner says goes on.
-RUNNERS = (InTurn(parts("P", "Q")), *parts("R"), InTurn(parts("S", "P")))
+RUNNERS: tuple[Tree, ...] = (InTurn(parts("P", "Q")), *parts("R"), InTurn(parts("S", "P")))
 IN_TURN = InTurn((Together(RUNNERS, True), Call("Q", (1,), True)))
 INNER = Together((*parts("P"), Together(parts("Q", "R"), True)), True)
 NESTED = Together((INNER, Together(parts("S", "P"))), True, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from trio.testing import trio_test
 from tests.support.agents import Bench, asks, read_messages, says
 from tests.support.gate_hands import BareHands, Ended
 from vibe_workflows.engine.agents import prompts
+from vibe_workflows.engine.agents.tools.run_command import RunCommand
 from vibe_workflows.engine.errors import GateFailed, ProviderError, ToolDenied, ToolFailed
 from vibe_workflows.engine.gates import GATE_S, GatedRun, GateTool
 from vibe_workflows.engine.model import FILE_TREE, Message, Role, StepId, ToolCall
@@ -27,6 +29,9 @@ COUNTING = (
 )
 
 
+RUN = RunCommand(["command"], shutil.which)
+
+
 def gate(fails: int) -> list[str]:
     return [sys.executable, "-c", COUNTING.format(fails=fails)]
 
@@ -37,7 +42,7 @@ class Gated:
     def __init__(self, folder: Path, bench: Bench, *, fails: int = 0, retries: int = 2, **more: Any) -> None:
         self.bench = bench
         self.hands: BareHands = more.pop("hands", None) or BareHands(folder, lambda: bench.at("gate"))
-        self._fails = fails
+        self._argv = more.pop("argv", gate(fails))
         self._retries = retries
         self._more = more
 
@@ -46,7 +51,7 @@ class Gated:
         return GatedRun(
             run,
             **{
-                "argv": gate(self._fails),
+                "gate": GateTool(RUN, self._argv),
                 "retries": self._retries,
                 "hands": self.hands,
                 "step_id": StepId("s1"),
@@ -286,7 +291,7 @@ JOB = Job(argv=("x",), timeout_s=GATE_S)
     ],
 )
 def test_it_is_told_how_a_gate_ended(end: Ended, text: str) -> None:
-    assert GateTool(["x"], GATE_S).told(JOB, end, ()).text == text
+    assert GateTool(RUN, ["x"]).told(JOB, end, ()).text == text
 
 
 @pytest.mark.parametrize(
@@ -300,7 +305,8 @@ def test_it_is_told_how_a_gate_ended(end: Ended, text: str) -> None:
     ],
 )
 def test_of_long_outputs_the_ends_are_kept(out: int, err: int, kept_out: int, kept_err: int) -> None:
-    result = GateTool(["x"], GATE_S).told(JOB, Ended(1, b"o" * out, b"e" * err), ())
+    result = GateTool(RUN, ["x"]).told(JOB, Ended(1, b"o" * out, b"e" * err), ())
     assert isinstance(result.data, dict)
     said = str(result.data["output"])
     assert (said.count("o"), said.count("e")) == (kept_out, kept_err)
+    assert (result.whole.count("o"), result.whole.count("e")) == (out, err)
