@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from .agents import prompts
 from .agents.loop import AgentRun
 from .agents.task import AgentOutcome
-from .errors import CommandUnavailable, GateFailed, ToolFailed
+from .errors import GateFailed, ToolDenied, ToolFailed
 from .keys import canonical_json
 from .model import JSON, Message, ModelInfo, Observation, StepId, ToolCall, ToolSpec
 from .ports import CommandEnd, CommandTool, Footprint, Hands, Job, Record, ToolResult
@@ -87,11 +87,10 @@ async def run_gate(
 
     What `along` gives is durable before anything that the gate has changed comes into the project.
     """
-    try:
-        outcome, seen = await hands.command(tool, {"timeout_s": min(timeout_s, GATE_S)}, along)
-    except CommandUnavailable as error:
-        raise ToolFailed(f"the gate `{' '.join(tool.argv)}` cannot be run here: {error.message}") from error
-    if not isinstance(outcome, ToolResult):
+    outcome, seen = await hands.command(tool, {"timeout_s": min(timeout_s, GATE_S)}, along)
+    if isinstance(outcome, ToolFailed):
+        raise ToolFailed(f"the gate `{' '.join(tool.argv)}` cannot be run: {outcome.message}") from outcome
+    if isinstance(outcome, ToolDenied):
         raise outcome
     data = outcome.data
     assert isinstance(data, dict)
