@@ -17,11 +17,10 @@ from msgspec.structs import replace
 from .agents import prompts
 from .agents.loop import AgentRun
 from .agents.task import AgentOutcome
-from .errors import CommandUnavailable, GateFailed, ToolFailed
-from .grants import COMMAND_GRANT
+from .errors import GateFailed, ToolDenied, ToolFailed
 from .keys import canonical_json
 from .model import JSON, Message, ModelInfo, Observation, StepId, ToolCall, ToolSpec, Turn
-from .ports import CommandEnd, Footprint, Hands, Job, Record, ToolResult
+from .ports import CommandEnd, CommandTool, Footprint, Hands, Job, Record, ToolResult
 
 #: How gates are called among the tool calls of a turn; no model can ask for one.
 GATE = "gate"
@@ -29,34 +28,38 @@ GATE = "gate"
 GATE_S = 600.0
 _KEPT_BYTES = 1024 * 1024  # of each stream, for the trace
 _SAID_BYTES = 8 * 1024  # of the end, for the agent and the error
-_OF_STDERR = 3 * 1024  # at most, where both streams are long
 
 
 class GateTool:
     """Implements `CommandTool` for the command of one gate."""
 
     spec = ToolSpec(name=GATE, description="", parameters={})
-    group = COMMAND_GRANT
     observes = False
 
-    def __init__(self, argv: Sequence[str], timeout_s: float) -> None:
-        self._job = Job(argv=tuple(argv), timeout_s=timeout_s, output_bytes=_KEPT_BYTES)
+    def __init__(self, command: CommandTool, argv: Sequence[str]) -> None:
+        """`command` is the tool by which agents run programs: it knows the grants."""
+        self.argv = tuple(argv)
+        self.group = command.group
+        self._command = command
 
     def footprint(self, arguments: Mapping[str, JSON]) -> Footprint | None:
-        return Footprint(path="", deep=True)
+        return self._command.footprint(arguments)
 
     async def run(self, arguments: Mapping[str, JSON]) -> NoReturn:
         raise AssertionError("hands run commands")
 
     def job(self, arguments: Mapping[str, JSON]) -> Job:
-        return self._job  # its grant was looked at before the step began
+        job = self._command.job({"argv": list(self.argv), **arguments})
+        return replace(job, output_bytes=_KEPT_BYTES)
 
     def told(self, job: Job, end: CommandEnd, changed: Sequence[str]) -> ToolResult:
         how = _how_it_ended(job, end)
         said = _tails(end.stdout, end.stderr)
+        whole = _tails(end.stdout, end.stderr, _KEPT_BYTES)
         return ToolResult(
             text=f"{how}\n\n{said}".rstrip(),
             data={"exit_code": end.exit_code, "how": how, "output": said, "changed": list(changed)},
+            whole=whole if len(whole) > len(said) else "",
         )
 
 
@@ -76,7 +79,7 @@ class GateEnd(Struct, frozen=True, kw_only=True):
 
 async def run_gate(
     hands: Hands,
-    argv: Sequence[str],
+    tool: GateTool,
     timeout_s: float,
     along: Callable[[ToolResult, Sequence[Observation]], Sequence[Record]] = lambda _result, _seen: (),
 ) -> GateEnd:
@@ -84,11 +87,10 @@ async def run_gate(
 
     What `along` gives is durable before anything that the gate has changed comes into the project.
     """
-    try:
-        outcome, seen = await hands.command(GateTool(argv, min(timeout_s, GATE_S)), {}, along)
-    except CommandUnavailable as error:
-        raise ToolFailed(f"the gate `{' '.join(argv)}` cannot be run here: {error.message}") from error
-    if not isinstance(outcome, ToolResult):
+    outcome, seen = await hands.command(tool, {"timeout_s": min(timeout_s, GATE_S)}, along)
+    if isinstance(outcome, ToolFailed):
+        raise ToolFailed(f"the gate `{' '.join(tool.argv)}` cannot be run: {outcome.message}") from outcome
+    if isinstance(outcome, ToolDenied):
         raise outcome
     return gate_end(outcome, seen)
 
@@ -133,6 +135,7 @@ def gate_call(
         started_at=started_at,
         finished_at=finished_at,
         observations=tuple(seen),
+        whole=told.whole,
     )
 
 
@@ -155,7 +158,7 @@ class GatedRun:
         self,
         run: AgentRun,
         *,
-        argv: Sequence[str],
+        gate: GateTool,
         retries: int,
         hands: Hands,
         step_id: StepId,
@@ -165,7 +168,7 @@ class GatedRun:
     ) -> None:
         """`left_s` says how much time the step has left."""
         self._run = run
-        self._argv = tuple(argv)
+        self._gate = gate
         self._retries = retries
         self._hands = hands
         self._step_id = step_id
@@ -194,19 +197,25 @@ class GatedRun:
             if end.green:
                 return replace(outcome, observations=run.observations)
             if run.sent_back >= self._retries:
-                raise gate_failed(self._argv, end, run.sent_back + 1)
+                raise gate_failed(self._gate.argv, end, run.sent_back + 1)
             if not run.turns_left:
-                raise gate_failed(self._argv, end, run.sent_back + 1, "max_turns= leaves the agent no turn to mend it")
-            run.send_back(prompts.gate_failed(" ".join(self._argv), end.how, end.output))
+                raise gate_failed(
+                    self._gate.argv, end, run.sent_back + 1, "max_turns= leaves the agent no turn to mend it"
+                )
+            run.send_back(prompts.gate_failed(" ".join(self._gate.argv), end.how, end.output))
 
     async def _judge(self, outcome: AgentOutcome) -> GateEnd:
         started_at = self._clock()
 
         def row(result: ToolResult, seen: Sequence[Observation]) -> ToolCall:
             turn = replace(outcome.last_turn, step_id=self._step_id)
-            return gate_call(turn, self._argv, result, seen, started_at=started_at, finished_at=self._clock())
+            finished_at = self._clock()
+            return gate_call(turn, self._gate.argv, result, seen, started_at=started_at, finished_at=finished_at)
 
-        end = await run_gate(self._hands, self._argv, self._left_s(), lambda result, seen: [row(result, seen)])
+        def along(result: ToolResult, seen: Sequence[Observation]) -> Sequence[Record]:
+            return [row(result, seen)]
+
+        end = await run_gate(self._hands, self._gate, self._left_s(), along)
         call = row(end.result, end.observations)
         await self._record_tools((call,))
         self._run.saw(call)
@@ -223,8 +232,8 @@ def _how_it_ended(job: Job, end: CommandEnd) -> str:
     return f"ended with exit code {end.exit_code}"
 
 
-def _tails(stdout: bytes, stderr: bytes) -> str:
+def _tails(stdout: bytes, stderr: bytes, most: int = _SAID_BYTES) -> str:
     """The end of both streams together."""
-    errors = stderr[-max(_OF_STDERR, _SAID_BYTES - len(stdout)) :]
-    parts = (stdout[-(_SAID_BYTES - len(errors)) :], errors)
+    errors = stderr[-max(most * 3 // 8, most - len(stdout)) :]
+    parts = (stdout[-(most - len(errors)) :], errors)
     return "\n".join(part.decode("utf-8", "replace").strip("\n") for part in parts if part.strip())

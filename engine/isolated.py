@@ -122,25 +122,26 @@ class IsolatedWork(_LandingWork):
 
     def _merged_gate(self, turn: Turn) -> Gate | None:
         """It judges the same turn once more."""
-        argv = self._item.spec.gate
+        argv, command = self._item.spec.gate, self._item.gate_tool
         if not argv:
             return None
-        from .gates import gate_call
+        from .gates import GateTool, gate_call
         from .worktrees.merged_gate import MergedGate  # few steps have a gate
 
-        started_at = self._services.wall_clock()
+        assert command is not None
+        clock = self._services.wall_clock
 
-        async def ran(told: ToolResult) -> None:
-            now = self._services.wall_clock()
-            call = gate_call(turn, argv, told, (), started_at=started_at, finished_at=now, after_merge=True)
+        async def ran(told: ToolResult, started_at: float) -> None:
+            call = gate_call(turn, argv, told, (), started_at=started_at, finished_at=clock(), after_merge=True)
             await self._record_tools([call])
 
         return MergedGate(
-            argv=argv,
+            tool=GateTool(command, argv),
             tree=self._opened.worktree.tree,
             left_s=self._limit.left_s,
             moved=lambda: self._services.project.timeline.own.edited_since(self._opened.epoch),
             ran=ran,
+            clock=clock,
         )
 
 

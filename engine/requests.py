@@ -17,12 +17,11 @@ from .agents.tools.workspace import plain_path
 from .backends.estimate import text_tokens
 from .call_params import AgentParams, MergeParams, ToolParams
 from .errors import SetupError
-from .grants import COMMAND_GRANT
 from .keys import canonical_spec, step_key
 from .merges import Merges
 from .model import StepId, StepKey, StepKind, StepSpec, ToolVersion
 from .observe import canonical_arguments
-from .ports import ExpiringTool, Limits, Tool
+from .ports import CommandTool, ExpiringTool, Limits, Tool
 from .routing import ModelChoice
 
 #: What a step with files needs.
@@ -58,6 +57,7 @@ class StepRequest(Struct, frozen=True, kw_only=True):
     horizon: float | None = None
     detail: bool = False
     phase: str | None = None
+    gate_tool: CommandTool | None = None  # that runs the gate
     model_reason: str = ""  # who chose the model
     notes: tuple[str, ...] = ()  # what a person should know of its profile
 
@@ -126,8 +126,7 @@ class StepRequests:
                 f"agent: merge= says how a worktree is merged, and profile `{asked.profile}` asks for none"
             )
         gate = tuple(asked.gate or ())
-        if gate:
-            self._tools.require_command(gate, "the gate")
+        gate_tool = self._tools.for_gate(gate) if gate else None
         phase = asked.phase or phase
         tools = self._tools.select(asked.tools or ())
         system = asked.system if asked.system is not None else default_system_text(tools, asked.schema)
@@ -140,6 +139,7 @@ class StepRequests:
             profile=asked.profile or "",
             prompt_tokens=lambda: sum(map(text_tokens, (system, asked.context or "", asked.prompt))),
         )
+        allowed = tools if gate_tool is None else (*tools, gate_tool)
         files = tuple(dict.fromkeys(map(plain_path, asked.files or ())))
         spec = StepSpec(
             kind=StepKind.AGENT,
@@ -157,7 +157,7 @@ class StepRequests:
             schema=asked.schema,
             tools=tuple(ToolVersion(name=tool.spec.name, version=tool.spec.version) for tool in tools),
             files=files,
-            grants=_grants(self._tools.grants_of(tools), files, gate),
+            grants=tuple(sorted({*self._tools.grants_of(allowed), *([FILES_GRANT] if files else [])})),
             salt=asked.cache if isinstance(asked.cache, str) else "",
             isolation=asked.isolation or "",
             merge=(asked.merge or "auto") if asked.isolation else "",
@@ -181,6 +181,7 @@ class StepRequests:
             detail=asked.detail,
             phase=asked.phase,
             model_reason=choice.reason,
+            gate_tool=gate_tool,
             notes=() if profile is None else profile.notes,
         )
 
@@ -233,12 +234,6 @@ class StepRequests:
         if ttl is not None:
             bounds.append(horizons.now - ttl)
         return max(bounds, default=None)
-
-
-def _grants(of_tools: set[str], files: Sequence[str], gate: Sequence[str]) -> tuple[str, ...]:
-    """What an agent with these has to hold."""
-    more = [*([FILES_GRANT] if files else []), *([COMMAND_GRANT] if gate else [])]
-    return tuple(sorted({*of_tools, *more}))
 
 
 def _filled_in(asked: AgentParams, profile: Profile) -> AgentParams:

@@ -240,6 +240,7 @@ class Session:
             max_turns=request.max_turns,
             timeout_s=request.timeout_s,
             retries=request.retries,
+            gate_tool=request.gate_tool,
             witness=witness,
             cut_off=decision.cut_off,
             attempt_after=None if decision.attempt_after is None else decision.attempt_after.id,

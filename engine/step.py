@@ -71,6 +71,7 @@ class LiveStep(Struct, frozen=True, kw_only=True):
     timeout_s: float
     retries: int
     witness: Witness
+    gate_tool: CommandTool | None = None
     cut_off: CutOffStep | None = None  # whose turns are the first ones of this step
     attempt_after: StepId | None = None  # whose edits this step inherits
     reason: str = ""  # why no stored answer was taken
@@ -241,11 +242,12 @@ class StepWork:
         return await self._completed(outcome)
 
     def _gated(self, run: AgentRun) -> Answering:
-        from .gates import GatedRun  # few steps have one
+        from .gates import GatedRun, GateTool  # few steps have one
 
+        assert self._item.gate_tool is not None
         return GatedRun(
             run,
-            argv=self._item.spec.gate,
+            gate=GateTool(self._item.gate_tool, self._item.spec.gate),
             retries=self._item.spec.gate_retries,
             hands=self._hands,
             step_id=self._item.id,

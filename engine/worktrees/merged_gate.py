@@ -18,29 +18,30 @@ class MergedGate(Struct, frozen=True, kw_only=True):
     """Implements `landing.Gate`. What it changes there is not kept.
 
     `tree` is the digest of all files for which it was green, `moved` names what is known to have changed since, and
-    `ran` hears what it said.
+    `ran` hears what it said, and when it began.
     """
 
-    argv: Sequence[str]
+    tool: GateTool
     tree: str
     left_s: Callable[[], float]
     moved: Callable[[], Sequence[str]]
-    ran: Callable[[ToolResult], Awaitable[None]]
+    ran: Callable[[ToolResult, float], Awaitable[None]]
+    clock: Callable[[], float]
 
     async def require_green(self, worktree: Worktree, files: Mapping[str, bytes | None]) -> None:
-        tool = GateTool(self.argv, min(self.left_s(), GATE_S))
-        job = tool.job({})
+        job = self.tool.job({"timeout_s": min(self.left_s(), GATE_S)})
+        started_at = self.clock()
         try:
             async with worktree.bench.working(job, files) as worked:
-                told = tool.told(job, worked.end, ())
+                told = self.tool.told(job, worked.end, ())
         except CommandsRefused as error:
             raise SetupError(error.message) from error
         except CommandUnavailable as error:
-            raise ToolFailed(f"the gate `{' '.join(self.argv)}` cannot be run here: {error.message}") from error
-        await self.ran(told)
+            raise ToolFailed(f"the gate `{' '.join(self.tool.argv)}` cannot be run here: {error.message}") from error
+        await self.ran(told, started_at)
         end = gate_end(told)
         if not end.green:
-            raise gate_failed(self.argv, end, 1, f"it was green in the worktree alone. {self._since}")
+            raise gate_failed(self.tool.argv, end, 1, f"it was green in the worktree alone. {self._since}")
 
     @property
     def _since(self) -> str:

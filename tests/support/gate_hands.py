@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 
 from tests.support.kept_records import KeptRecords
-from vibe_workflows.engine.errors import CommandUnavailable
+from vibe_workflows.engine.errors import ToolFailed
 from vibe_workflows.engine.journal import Journal, Observers
 from vibe_workflows.engine.keys import content_digest
 from vibe_workflows.engine.model import FILE_STATE, FILE_TREE, JSON, Change, Observation, RunId
@@ -56,7 +56,10 @@ class BareHands(StepHands):
         job = tool.job(arguments)
         await self._before()
         before = self._files()
-        end = await self._ran(job.argv, job.timeout_s)
+        try:
+            end = await self._ran(job.argv, job.timeout_s)
+        except FileNotFoundError:
+            return ToolFailed(f"there is no `{job.argv[0]}` here"), ()
         after = self._files()
         self._epoch += 1
         tree = Observation(tool=FILE_TREE, arguments="{}", digest=str(sorted(before.items())), epoch=self._epoch)
@@ -68,13 +71,10 @@ class BareHands(StepHands):
         return result, seen
 
     async def _ran(self, argv: tuple[str, ...], timeout_s: float) -> Ended:
-        try:
-            with trio.move_on_after(timeout_s) as limit:
-                done = await trio.run_process(
-                    list(argv), cwd=self._folder, capture_stdout=True, capture_stderr=True, check=False
-                )
-        except FileNotFoundError as error:
-            raise CommandUnavailable(f"there is no `{argv[0]}` here") from error
+        with trio.move_on_after(timeout_s) as limit:
+            done = await trio.run_process(
+                list(argv), cwd=self._folder, capture_stdout=True, capture_stderr=True, check=False
+            )
         if limit.cancelled_caught:
             return Ended(None, timed_out=True)
         ended: subprocess.CompletedProcess[bytes] = done
