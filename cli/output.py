@@ -168,6 +168,7 @@ def failure_document(error: VibeError) -> bytes:
             "failures": [],
             "failed_steps": 0,
             "edited": [],
+            "collisions": [],
             "usage": usage_json(Usage()),
             "paid": usage_json(Usage()),
             "cached": 0,

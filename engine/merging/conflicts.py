@@ -75,7 +75,7 @@ def _side(data: bytes) -> Iterator[str]:
     if not lines:
         yield "    (nothing)"
     for line in lines[:_LINES]:
-        text = _shown(line[: _CHARS * 4].decode("utf-8", "replace"))
+        text = _shown(line[: _CHARS * 4].removesuffix(b"\r").decode("utf-8", "replace"))
         yield "    | " + (text if len(text) <= _CHARS and len(line) <= _CHARS * 4 else text[:_CHARS] + "…")
     if len(lines) > _LINES:
         yield f"    ... and {len(lines) - _LINES:,} more lines"
