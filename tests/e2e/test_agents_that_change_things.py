@@ -1,4 +1,6 @@
-"""Agents at work on a git repository, from the command line: in worktrees, held to a gate, merged, and never in the way.
+"""Agents at work on a git repository: in worktrees, held to a gate, merged, and never in the way.
+
+All of it from the command line.
 
 Every invocation is a process of its own, the model is a server on loopback that does what its prompt says
 (tests/support/obedient_model.py), the repository is made by git, and the gates are programs that really run, confined.
@@ -8,8 +10,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +191,6 @@ def shared(repository: FieldProject) -> FieldProject:
 
 def landed(project: FieldProject) -> list[tuple[str, str | None, str | None]]:
     """Path and digests of what was made of the project, in order."""
-    import sqlite3
-    from contextlib import closing
 
     with closing(sqlite3.connect(project.folder / ".vibe" / "vibe.db")) as store:
         rows = store.execute("SELECT path, hex(before), hex(after) FROM changes WHERE done = 1 ORDER BY epoch")
@@ -206,7 +209,7 @@ def check_merged(project: FieldProject) -> str:
     assert len(made) == 19
     of_shared = [(before, after) for path, before, after in made if path == "shared.txt"]
     assert len(of_shared) == 9
-    assert all(after == then for (_, after), (then, _) in zip(of_shared, of_shared[1:], strict=False))
+    assert all(after == then for (_, after), (then, _) in pairwise(of_shared))
     return lines[38]
 
 
