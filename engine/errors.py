@@ -199,6 +199,10 @@ class CommandUnavailable(SandboxError):
     """A program cannot be run here: it is not there, or the walls of this machine do not hold it well enough."""
 
 
+class CommandsRefused(CommandUnavailable):
+    """The walls of this machine hold no program well enough: none can be run, whichever it is."""
+
+
 class SandboxWeak(SandboxError):
     exit_code = ExitCode.SANDBOX_WEAK
 

@@ -58,6 +58,11 @@ def require_profile(where: str, requested: Sequence[str], granted: Sequence[str]
         )
 
 
+def may_edit(granted: Sequence[str]) -> bool:
+    """Whether something of a run may change files: a tool, or a command."""
+    return any(grant.partition(":")[0] in ("write", "command") for grant in granted)
+
+
 def _covers(granted: Sequence[str], wanted: str) -> bool:
     """A grant of a whole group holds for each of its parts: `command` for `command:pytest`."""
     return wanted in granted or wanted.partition(":")[0] in granted

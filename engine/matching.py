@@ -7,6 +7,7 @@ answer that is given may make others hold or not: then the project is held meanw
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Protocol
 
 import trio
@@ -131,7 +132,10 @@ class Matching:
     async def _retrace(self, batch: list[OpenCall], taken: int, last_call: int, over: Callable[[], None]) -> None:
         """As `_plan`, where steps edit files: with each answer that is given, others may come to hold or not."""
         assert self._retracing is not None
-        async with self._project.lock.alone():
+        async with AsyncExitStack() as held:
+            if self._may_write([*self._live_next, *batch]):
+                await held.enter_async_context(self._project.quiet.alone())
+            await held.enter_async_context(self._project.lock.alone())
             if self._time_passed and (batch or self._live_next):
                 self._time_passed = False
                 await self._project.refresh()
@@ -147,6 +151,10 @@ class Matching:
         else:
             self._calls.at_rest()
         over()
+
+    def _may_write(self, calls: Sequence[OpenCall]) -> bool:
+        """Whether edits of what may answer these calls may have to be made again: then no command is to run."""
+        return self._reuse is not None and any(self._reuse.edited(call) for call in calls)
 
     async def _start(self, retracing: Retracing, calls: list[OpenCall]) -> list[OpenCall]:
         """Start these calls, until one finds an answer after all. Gives those that are left."""

@@ -11,7 +11,7 @@ from .attachments import Attachments
 from .grants import DEFAULT_GRANTS
 from .model import Run, RunId
 from .observe import Replayer
-from .ports import Checker, Limits, ModelBackend, ProjectFiles, ScriptHost, Store
+from .ports import Checker, Limits, ModelBackend, ProjectFiles, ScriptHost, Store, Tool, Workbench
 from .requests import Horizons, StepDefaults, StepRequests
 
 
@@ -52,6 +52,8 @@ class RunServices(Struct, frozen=True, kw_only=True):
     requests: Callable[[StepDefaults, Horizons], StepRequests]
     replayer: Replayer
     files: ProjectFiles
+    bench: Workbench | None = None  # of commands; None: nobody runs any
+    tree: Tool | None = None  # `FILE_TREE`, which they observe
     attachments: Attachments
     own: Callable[[RunId], AbstractContextManager[object]]  # holds the lock of a run while it lives
     wall_clock: Callable[[], float]

@@ -13,6 +13,7 @@ from .ending import Ending, ending_of_script, fault_of, known_error
 from .errors import StoreError
 from .events import ScriptRestarted
 from .executors.local import LocalExecutor
+from .grants import may_edit
 from .journal import Journal
 from .metering import MeteredBackend
 from .model import Run, RunStatus, StepId
@@ -92,9 +93,11 @@ class Playing:
             journal=self._journal,
             wall_clock=services.wall_clock,
             own_steps=self._own_steps,
-            may_edit="write" in self._plan.granted,
+            may_edit=may_edit(self._plan.granted),
             start_over=self._start_over,
             rehearsed=self._rehearsed,
+            bench=services.bench,
+            tree=services.tree,
         )
         step_services = self._step_services(opened.project)
         own_steps = opened.own_steps

@@ -39,7 +39,7 @@ from .model import (
     Turn,
     Usage,
 )
-from .ports import Checker, CutOffStep, EditingTool, PlannedEdit, Record, Tool, ToolResult
+from .ports import Checker, CommandTool, CutOffStep, EditingTool, Record, Tool, ToolResult
 from .time_limit import TimeLimit
 from .timeline.hands import StepHands
 from .timeline.project import Project
@@ -146,19 +146,23 @@ class StepWork:
     async def _run_tool(self) -> StepOutcome:
         spec, tool = self._item.spec, self._item.tools[0]
         assert isinstance(spec.arguments, dict)
-        if isinstance(tool, EditingTool):
-            outcome, seen = await self._hands.edit(tool, spec.arguments, self._edited)
+        seen: Sequence[Observation | None]
+        if isinstance(tool, CommandTool):
+            outcome, seen = await self._hands.command(tool, spec.arguments, self._edited)
+        elif isinstance(tool, EditingTool):
+            outcome, *seen = await self._hands.edit(tool, spec.arguments, self._edited)
         else:
-            outcome, seen = await self._hands.look(tool, spec.arguments)
+            outcome, *seen = await self._hands.look(tool, spec.arguments)
         if isinstance(outcome, BadArguments):  # the script's mistake: no fan-out should turn it into a value
             raise SetupError(f"tool {tool.spec.name}: {outcome.message}") from outcome
         if not isinstance(outcome, ToolResult):
             raise outcome
-        return self._outcome(StepStatus.COMPLETED, _json_text(outcome), None, (), () if seen is None else (seen,))
+        observations = tuple([each for each in seen if each is not None])
+        return self._outcome(StepStatus.COMPLETED, _json_text(outcome), None, (), observations)
 
-    def _edited(self, plan: PlannedEdit, seen: Observation) -> Sequence[Record]:
-        """A tool's edit and its answer are one: whoever finds the edit on the disk finds the step completed."""
-        return [self._step(StepStatus.COMPLETED, _json_text(plan.result), None, (seen,))]
+    def _edited(self, result: ToolResult, seen: Sequence[Observation]) -> Sequence[Record]:
+        """A tool's edits and its answer are one: whoever finds them on the disk finds the step completed."""
+        return [self._step(StepStatus.COMPLETED, _json_text(result), None, tuple(seen))]
 
     async def _look_at_files(self) -> None:
         """Before it counts as a step: one whose files cannot be had never began."""

@@ -273,10 +273,9 @@ def _output(reader: StoreReader, step: Step, look: Observation, *, digest: str |
     if step.kind is StepKind.TOOL:
         return step.result  # the call is the step
     for call in reader.tool_calls(step.id):
-        seen = call.observation
-        alike = seen is not None and (seen.tool, seen.arguments) == (look.tool, look.arguments)
-        if seen is not None and alike and digest in (None, seen.digest):
-            return call.output
+        for seen in call.observations:
+            if (seen.tool, seen.arguments) == (look.tool, look.arguments) and digest in (None, seen.digest):
+                return call.output
     return None
 
 

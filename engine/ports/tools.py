@@ -159,6 +159,10 @@ class ProjectFiles(Protocol):
         """The tool `FILE_STATE`."""
         ...
 
+    def require_writable(self, path: str) -> None:
+        """Raises ToolDenied where no tool writes."""
+        ...
+
     async def digest(self, path: str) -> str | None:
         """Of the contents that lie there now, None where no file does; one that cannot be read is some other digest."""
         ...

@@ -8,7 +8,7 @@ import trio
 from msgspec.structs import replace
 
 from ..agents.tools.arguments import BadArguments
-from ..errors import ToolDenied, ToolFailed
+from ..errors import InternalError, ToolDenied, ToolFailed
 from ..events import AdoptionCause, ScriptRestarted
 from ..journal import Journal
 from ..keys import content_digest
@@ -16,6 +16,7 @@ from ..model import JSON, Change, FilePart, Observation, RunId
 from ..observe import file_observation, observation_of
 from ..ports import (
     Along,
+    CommandTool,
     EditingTool,
     FileChange,
     Footprint,
@@ -24,8 +25,10 @@ from ..ports import (
     ProjectFiles,
     SeenAgain,
     Tool,
+    Workbench,
 )
 from .adoption import Adoptions
+from .commands import Commands, Running
 from .disk import Disk
 from .epochs import Epochs
 from .lock import ProjectLock
@@ -33,7 +36,11 @@ from .timeline import Timeline, Witness
 
 
 class Project:
-    """Of one run. `start_over` ends the present pass of the script; it is told whose answer does not hold."""
+    """Of one run. `start_over` ends the present pass of the script; it is told whose answer does not hold.
+
+    Commands share `quiet` while they run, and what writes to the disk has it alone: so nobody edits under them, while
+    looks and decisions, which only need `lock`, go on. Who takes both takes `quiet` first.
+    """
 
     def __init__(
         self,
@@ -47,8 +54,14 @@ class Project:
         start_over: Callable[[ScriptRestarted], None],
         own_steps: Sequence[OwnStep] = (),
         rehearsed: bool = False,
+        bench: Workbench | None = None,
+        tree: Tool | None = None,
     ) -> None:
-        """`contents` are those of a file at some time, by digest. `rehearsed`: nothing is written."""
+        """`contents` are those of a file at some time, by digest. `rehearsed`: nothing is written.
+
+        `bench` runs commands, and `tree` is the look at all files (`FILE_TREE`); without them no command runs.
+        """
+        self.quiet = ProjectLock()
         self.lock = ProjectLock()
         self.timeline = timeline
         self.adoptions = Adoptions(timeline, journal, own_steps, start_over)
@@ -57,6 +70,20 @@ class Project:
         self._files = files
         self._journal = journal
         self._rehearsed = rehearsed
+        self._commands: Commands | None = None
+        if bench is not None and tree is not None:
+            self._commands = Commands(
+                quiet=self.quiet,
+                lock=self.lock,
+                timeline=timeline,
+                disk=self._disk,
+                epochs=epochs,
+                files=files,
+                bench=bench,
+                tree=tree,
+                claim=self._claim,
+                notice=self._notice,
+            )
 
     def edits_before(self, epoch: int) -> int:
         return self._disk.edits_before(epoch)
@@ -120,7 +147,7 @@ class Project:
         Once that has begun, a cancellation waits for its end.
         """
         await trio.lowlevel.checkpoint_if_cancelled()  # not one edit more, whatever came before it
-        async with self.lock.alone():
+        async with self.quiet.alone(), self.lock.alone():
             await self.claim(witness, tool.footprint(arguments))
             try:
                 plan = await tool.plan(arguments)
@@ -136,7 +163,8 @@ class Project:
             self._notice(plan.path, before)
             change = Change(path=plan.path, before=before, after=after)
             observation = file_observation(plan.path, before, epoch=self._epochs.next(), change=change)
-            refused = await self._disk.make(witness.id, number, plan, observation, along(plan, observation))
+            stored = along(plan.result, [observation])
+            refused = await self._disk.make(witness.id, number, plan, observation, stored)
             if refused is not None:
                 return refused, None
             self.timeline.saw(witness, observation)
@@ -151,6 +179,15 @@ class Project:
         observation = observation_of(self._files.state, {"path": path}, outcome, epoch=self._epochs.next())
         self.timeline.saw(witness, observation)
         return observation
+
+    async def command(
+        self, witness: Witness, number: int, tool: CommandTool, arguments: Mapping[str, JSON], along: Along
+    ) -> tuple[Outcome, tuple[Observation, ...]]:
+        """See `Commands.run`."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._commands is None:
+            raise InternalError("a run without a workbench has a tool that runs commands")
+        return await self._commands.run(Running(witness, number, tool, along), arguments)
 
     # ------------------------------------------------------------ stored steps
 

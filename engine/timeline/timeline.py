@@ -103,6 +103,10 @@ class Timeline:
     def _disk(self) -> Mapping[str, str | None]:
         return ChainMap(self.unwritten, self.own.present) if self.unwritten else self.own.present
 
+    def changed_beside(self) -> None:
+        """Something of the project has changed that is no edit: a file that git ignores, a link, a mode."""
+        self._replayer.forget()
+
     # ------------------------------------------------------------ who stands
 
     def stand(self, witness: Witness) -> None:
@@ -189,7 +193,7 @@ class Timeline:
         return witness.placed
 
     def _moment(self, seen: Observation) -> Moment:
-        edited = None if seen.change is None else seen.change.path
+        edited = None if seen.edit is None else seen.edit.change.path
         return Moment(seen.epoch, self._replayer.footprint(seen), edited)
 
     # ------------------------------------------------------------ pending edits

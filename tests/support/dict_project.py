@@ -183,6 +183,9 @@ class DictFiles:
         await trio.lowlevel.checkpoint()
         return content_digest(self._files[path]) if path in self._files else None
 
+    def require_writable(self, path: str) -> None:
+        return None
+
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
         self.on_write("before")
         await trio.lowlevel.checkpoint()

@@ -236,7 +236,7 @@ class World:
         if not self.store_path.exists():
             return files
         with self.store() as reader:
-            for entry in reader.unsettled_changes():
+            for entry in (entry for group in reader.unsettled_changes() for entry in group):
                 path, present = entry.change.path, files.get(entry.change.path)
                 if (None if present is None else content_digest(present)) == entry.change.before:
                     assert entry.change.after is not None

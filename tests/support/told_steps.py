@@ -77,9 +77,9 @@ def _moments(reader: StoreReader, each: DeliveredStep, leaf: Leaf) -> tuple[Mome
     recorded = list(rest) if step.status is StepStatus.COMPLETED else []
     at = -1
     for number, call in enumerate(calls):
-        seen = call.observation
-        if seen is None:
+        if not call.observations:
             raise Unexplained(f"{step.id} made a call that is not observed: {call.name} {call.arguments}")
+        (seen,) = call.observations
         if step.status is StepStatus.COMPLETED:
             at, seen = _where(step, attached, recorded, at, seen, max((moment.epoch for moment in moments), default=0))
         moments.append(Moment(seen.epoch, number, leaf.deeds[number], None, seen))
@@ -134,7 +134,7 @@ def _inherited(reader: StoreReader, step: Step) -> list[Edit]:
         if link.attempt_after is None:
             continue
         earlier = _step(reader, link.attempt_after)
-        made = [edit for call in reader.tool_calls(earlier.id) if call.observation and (edit := call.observation.edit)]
+        made = [each.edit for call in reader.tool_calls(earlier.id) for each in call.observations if each.edit]
         edits.update((edit.epoch, edit) for edit in (*made, *_inherited(reader, earlier)))
     return list(edits.values())
 

@@ -24,6 +24,9 @@ class WorkspaceFiles:
     def state(self) -> Tool:
         return self._state
 
+    def require_writable(self, path: str) -> None:
+        self._workspace.require_writable(Place.at(path))
+
     async def digest(self, path: str) -> str | None:
         try:
             return await self._state.digest(Place.at(path))
