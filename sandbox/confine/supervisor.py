@@ -126,6 +126,8 @@ class Supervisor:
 
     def _attempt(self, layers: frozenset[str], why: str) -> None:
         wanted = self._request._replace(layers=sorted(layers))
+        if USER in layers and (foreign := overlay.foreign_group(wanted)):
+            raise _NotConfined(foreign)
         if MOUNTS in layers:
             self._cover(wanted)
         else:
