@@ -136,4 +136,8 @@ def mount(request: Request, sources: dict[str, int], at: str) -> None:
     os.makedirs(at, exist_ok=True)
     paths = {name: f"/proc/self/fd/{fd}" for name, fd in sources.items()}
     layers = f"lowerdir={paths['lower']}:{paths[_NAMES]},upperdir={paths[_FILES]},workdir={paths[_WORK]}"
-    kernel.mount("overlay", at, "overlay", MS_NOSUID | MS_NODEV, f"{_OPTIONS},{layers}")
+    try:
+        kernel.mount("overlay", at, "overlay", MS_NOSUID | MS_NODEV, f"{_OPTIONS},{layers}")
+    except OSError as error:  # which of them it was, the kernel tells nobody but root
+        why = os.strerror(error.errno or 0).lower()
+        raise OSError(0, f"the kernel does not take {request.upper} as a layer over {request.lower} ({why})") from error
