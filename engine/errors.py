@@ -116,7 +116,17 @@ class GateFailed(AgentError):
 
 
 class Conflict(AgentError):
+    """`files` are those that could not be merged, each with its path, why, and both sides of the places."""
+
     kind = "conflict"
+
+    def __init__(self, message: str, *, files: Sequence[JSON] = ()) -> None:
+        super().__init__(message)
+        self.files = tuple(files)
+
+    @property
+    def fields(self) -> dict[str, JSON]:
+        return {"files": list(self.files)} if self.files else {}
 
 
 class ProviderError(AgentError):

@@ -7,7 +7,7 @@ a primitive, carries a `fault` and ends the run by its own type.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -98,9 +98,15 @@ class GateFailed(AgentError):
 
 
 class Conflict(AgentError):
-    """A change collides with another one."""
+    """A change collides with another one. `files` are those that could not be merged, with both sides of each place."""
 
     default_kind = "conflict"
+
+    def __init__(
+        self, message: str = "", *, kind: str = "", step: str = "", files: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        super().__init__(message, kind=kind, step=step)
+        self.files = list(files)
 
 
 class ProviderError(AgentError):
@@ -181,13 +187,14 @@ ERRORS: dict[str, type[ScriptFault]] = {
 #: What a script may read of each.
 READABLE = (
     *("args", "kind", "message", "results", "step", "scope", "unit", "needed", "left"),
-    *("problems", "answer", "corrections"),
+    *("problems", "answer", "corrections", "files"),
 )
 
 #: What the errors of some types hold beside that, by type.
 _DETAILS: dict[type[ScriptFault], tuple[str, ...]] = {
     BudgetExceeded: ("scope", "unit", "needed", "left"),
     SchemaMismatch: ("problems", "answer", "corrections"),
+    Conflict: ("files",),
 }
 
 

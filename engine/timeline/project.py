@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import trio
 from msgspec.structs import replace
@@ -33,6 +35,9 @@ from .disk import Disk
 from .epochs import Epochs
 from .lock import ProjectLock
 from .timeline import Timeline, Witness
+
+if TYPE_CHECKING:
+    from ..merging import Collisions
 
 
 class Project:
@@ -84,6 +89,13 @@ class Project:
                 claim=self._claim,
                 notice=self._notice,
             )
+
+    @cached_property
+    def collisions(self) -> Collisions:
+        """Made at the first edit: a run without any imports nothing for it."""
+        from ..merging import Collisions
+
+        return Collisions(self._journal)
 
     def edits_before(self, epoch: int) -> int:
         return self._disk.edits_before(epoch)
@@ -168,6 +180,7 @@ class Project:
             if refused is not None:
                 return refused, None
             self.timeline.saw(witness, observation)
+            self.collisions.changed(witness, plan.path, plan.before, plan.after)
             return plan.result, observation
 
     async def _look_at_refused(self, witness: Witness, path: str | None) -> Observation | None:
