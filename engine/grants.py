@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 #: Held by every run.
 DEFAULT_GRANTS = ("read",)
 
+#: Of programs that agents run, and of gates.
+COMMAND_GRANT = "command"
+
 #: Groups of which a part can be granted (`command:pytest`), since their tools hold each call against the parts.
-PARTED_GROUPS = frozenset({"command", "mcp"})
+PARTED_GROUPS = frozenset({COMMAND_GRANT, "mcp"})
 
 
 def missing_grants(requested: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
@@ -45,6 +48,15 @@ def require_tool(tool: Tool, granted: Sequence[str]) -> None:
         raise ToolDenied(
             f"tool `{tool.spec.name}` needs the grant `{tool.group}`, which this run does not have; name it in "
             f'meta["permissions"], and grant it with --allow {tool.group}'
+        )
+
+
+def require_command(program: str, granted: Sequence[str], what: str) -> None:
+    """Raises ToolDenied where the grant of commands does not cover this program. `what` is to run it."""
+    if not _covers(granted, f"{COMMAND_GRANT}:{program}"):
+        raise ToolDenied(
+            f"{what} runs `{program}`, which needs the grant `command` or `command:{program}`, and this run has "
+            f'neither; name it in meta["permissions"], and grant it with --allow command:{program}'
         )
 
 

@@ -17,7 +17,7 @@ from .agents.tools.arguments import BadArguments
 from .attachments import Attachments
 from .attempts import Attempts
 from .budget import Budget, Scope
-from .errors import SetupError, StepFault, Timeout
+from .errors import InternalError, SetupError, StepFault, Timeout
 from .events import ContextShortened, Event, TurnFinished
 from .journal import Journal
 from .keys import canonical_json
@@ -121,6 +121,8 @@ class StepWork:
 
     async def run(self) -> StepOutcome:
         item, budget = self._item, self._services.budget
+        if item.spec.isolation or item.spec.kind is StepKind.MERGE:
+            raise InternalError(f"{item.label}: nothing here makes worktrees, nor merges what was done in one")
         try:
             with trio.CancelScope(deadline=budget.ends_at(item.budget)) as seconds:
                 with self._limit.running():

@@ -92,9 +92,26 @@ class SchemaMismatch(AgentError):
 
 
 class GateFailed(AgentError):
-    """The gate command stayed red."""
+    """The gate stayed red. `argv` is the command, `output` the end of what it said, `tries` how often it ran."""
 
     default_kind = "gate_failed"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: str = "",
+        step: str = "",
+        argv: Sequence[str] = (),
+        exit_code: int | None = None,
+        output: str = "",
+        tries: int = 0,
+    ) -> None:
+        super().__init__(message, kind=kind, step=step)
+        self.argv = list(argv)
+        self.exit_code = exit_code
+        self.output = output
+        self.tries = tries
 
 
 class Conflict(AgentError):
@@ -187,7 +204,7 @@ ERRORS: dict[str, type[ScriptFault]] = {
 #: What a script may read of each.
 READABLE = (
     *("args", "kind", "message", "results", "step", "scope", "unit", "needed", "left"),
-    *("problems", "answer", "corrections", "files"),
+    *("problems", "answer", "corrections", "files", "argv", "exit_code", "output", "tries"),
 )
 
 #: What the errors of some types hold beside that, by type.
@@ -195,6 +212,7 @@ _DETAILS: dict[type[ScriptFault], tuple[str, ...]] = {
     BudgetExceeded: ("scope", "unit", "needed", "left"),
     SchemaMismatch: ("problems", "answer", "corrections"),
     Conflict: ("files",),
+    GateFailed: ("argv", "exit_code", "output", "tries"),
 }
 
 

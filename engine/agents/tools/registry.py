@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from ...errors import SetupError
-from ...grants import DEFAULT_GRANTS, require_tool
+from ...grants import DEFAULT_GRANTS, require_command, require_tool
 from ...mcp.names import server_of
 from ...nearest import nearest
 from ...ports import CommandRunner, EditingTool, PageReader, Tool
@@ -95,6 +95,10 @@ class ToolBox:
             raise SetupError(self._unknown(name))
         require_tool(tool, self._granted)
         return tool
+
+    def require_command(self, argv: Sequence[str], what: str) -> None:
+        """Raises ToolDenied where no grant covers this command, which `what` runs."""
+        require_command(argv[0], self._granted, what)
 
     def select(self, names: Sequence[str]) -> tuple[Tool, ...]:
         """The tools that names and groups stand for: each once, and in an order that does not depend on theirs.
