@@ -120,7 +120,6 @@ class StoredStep(Struct, frozen=True, kw_only=True):
     model: str
     turns: int
     observations: tuple[Observation, ...] = ()
-    patch: str | None = None  # as of a Step
     inherited: tuple[Edit, ...] = ()  # of earlier attempts at its spec: they are its own, and it looked at none of them
     patch: str | None = None  # as that of `Step`
 

@@ -242,7 +242,7 @@ def test_after_a_kill_at_any_moment_the_next_start_leaves_nothing_behind_and_mer
 ) -> None:
     shared.write("flow.py", MANY)
     killed = shared.start("run", "flow.py", *ALLOW, "--json")
-    wait_until(lambda: len(shared.model.requests) >= 8 * moment + 2, f"request {8 * moment + 2}")
+    assert wait_until(lambda: len(shared.model.requests) >= 8 * moment + 2)
     before = shared.kill(killed)
     assert processes_in(shared) == []
     done = run(shared, MANY)
@@ -254,7 +254,7 @@ def test_after_a_kill_at_any_moment_the_next_start_leaves_nothing_behind_and_mer
 def test_a_cancelled_run_leaves_no_process_and_no_half_of_anything(shared: FieldProject) -> None:
     shared.write("flow.py", MANY.replace('"check.py"]', '"-c", "import time; time.sleep(600)"]'))
     running = shared.start("run", "flow.py", *ALLOW, "--json")
-    wait_until(lambda: processes_in(shared) != [], "a gate at work")
+    assert wait_until(lambda: processes_in(shared) != [])
     os.kill(running, 2)
     ended = shared.end(running)
     assert ended.code == 130

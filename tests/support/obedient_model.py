@@ -29,8 +29,8 @@ def obey(request: SeenRequest) -> Behaviour:
     turn = sum(message.role == "assistant" for message in asked.messages)
     orders = orders_in(prompt)
     if turn < len(orders):
-        order = orders[turn]
-        return Answer(text=order) if isinstance(order, str) else Answer(calls=order, finish="tool_calls")
+        said = said_in(prompt)
+        return Answer(text=said[turn]) if turn in said else Answer(calls=orders[turn], finish="tool_calls")
     return Answer(text=f"{name_in(prompt)} done: {digest_of(asked)}")
 
 
@@ -38,21 +38,30 @@ def name_in(prompt: str) -> str:
     return prompt.partition(":")[0]
 
 
-def orders_in(prompt: str) -> list[tuple[Call, ...] | str]:
-    """The calls, or the answer, that a line of a prompt names, by turn; the last argument of one may have spaces."""
+def orders_in(prompt: str) -> list[tuple[Call, ...]]:
+    """The calls that a line of a prompt names, by turn, none where it says something; the last argument of one may have
+    spaces in it.
+    """
+    return [
+        () if turn.startswith(_SAY) else tuple(_call(each, f"call_{n}") for n, each in enumerate(turn.split(" & ")))
+        for turn in _turns_in(prompt)
+    ]
+
+
+def said_in(prompt: str) -> dict[int, str]:
+    """The answers that it names, by turn."""
+    turns = enumerate(_turns_in(prompt))
+    return {number: turn.removeprefix(_SAY) for number, turn in turns if turn.startswith(_SAY)}
+
+
+def _turns_in(prompt: str) -> list[str]:
     lines = [line.partition(": ")[2].split("; ") for line in prompt.splitlines()]
     orders = next((line for line in lines if _is_order(line[0])), [])
-    return [_turn(order) for order in orders if _is_order(order)]
+    return [turn for turn in orders if _is_order(turn)]
 
 
 def _is_order(text: str) -> bool:
     return text.partition(" ")[0] in _TOOLS or text.startswith(_SAY)
-
-
-def _turn(order: str) -> tuple[Call, ...] | str:
-    if order.startswith(_SAY):
-        return order.removeprefix(_SAY)
-    return tuple(_call(each, f"call_{number}") for number, each in enumerate(order.split(" & ")))
 
 
 def _call(order: str, name: str) -> Call:
