@@ -40,12 +40,13 @@ from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import RunId, RunStatus
 from vibe_workflows.engine.observe import Replayer
 from vibe_workflows.engine.plan import RunPlan, RunServices
-from vibe_workflows.engine.ports import CommandRunner, EventSink, ModelBackend, Store, Tool
+from vibe_workflows.engine.ports import EventSink, ModelBackend, Store, Tool
 from vibe_workflows.engine.requests import Horizons, ResolveModel, StepDefaults, StepRequests
 from vibe_workflows.engine.run import Stop, execute
 from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.origin import StoreOrigins
 from vibe_workflows.engine.store.sqlite import open_store
+from vibe_workflows.engine.tree import FileTree, ProjectTree, TreeCache
 from vibe_workflows.sandbox.checker import open_checker
 from vibe_workflows.sandbox.errors import SandboxUnavailable
 from vibe_workflows.sandbox.host import SandboxHost, open_host
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
     from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.mcp.servers import RunServers
+    from vibe_workflows.engine.worktrees.isolation import Isolation
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
 
@@ -223,6 +225,27 @@ def _services(
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
+    tree = ProjectTree(workspace, TreeCache(settings.cache_dir, workspace.root), time.time)
+
+    def looks_of(workspace: Workspace) -> Iterable[Tool]:
+        """What observations are made of."""
+        looks = read_tools(workspace, commands)
+        return (*looks, FileState(workspace, digests), FileTree(tree, workspace.overlaid))
+
+    def isolation() -> Isolation:
+        from . import worktrees  # most runs have none
+
+        parts = worktrees.ProjectParts(
+            workspace=workspace,
+            commands=commands,
+            checker=workspace.checker,
+            tree=tree,
+            reader=store.reader,
+            cache_dir=settings.cache_dir,
+            accepted=settings.sandbox_accept,
+        )
+        return worktrees.isolation(parts, stack)
+
     web = WebAccess(
         allow_hosts=settings.web_allow_hosts,
         proxy=settings.web_proxy,
@@ -240,13 +263,19 @@ def _services(
         checker=checker,
         backend=backend,
         requests=partial(_requests, box, profiles, model_resolver(settings, checked.metadata)),
-        replayer=Replayer([*tools, state], partial(_looks_over, workspace, commands, digests), store.reader.contents),
+        replayer=Replayer(
+            [*tools, state],
+            lambda files: looks_of(workspace.over(files)),
+            store.reader.contents,
+            partial(_looks_aside, workspace, looks_of),
+        ),
         files=WorkspaceFiles(workspace, state),
         attachments=Attachments(workspace, digests, store.reader.contents),
         own=RunLocks(settings.db_path).hold,
         wall_clock=time.time,
         jitter=random.random,
         new_run_id=lambda: RunId(secrets.token_hex(5)),
+        isolation=isolation,
     )
 
 
@@ -280,12 +309,13 @@ async def _list_tools(servers: RunServers, settings: Settings, plan: RunPlan, st
     return servers.left_out(named)
 
 
-def _looks_over(
-    workspace: Workspace, commands: CommandRunner, digests: FileDigests, files: Mapping[str, bytes | None]
+def _looks_aside(
+    workspace: Workspace, looks_of: Callable[[Workspace], Iterable[Tool]], files: Mapping[str, bytes | None]
 ) -> Iterable[Tool]:
-    """What observations are made of, for a project in which some files are otherwise."""
-    over = workspace.over(files)
-    return (*read_tools(over, commands), FileState(over, digests))
+    """As in a worktree of a project in which some files are otherwise."""
+    from vibe_workflows.engine.worktrees.tools import worktree_tools  # most runs have none
+
+    return worktree_tools(workspace.over(files), looks_of)
 
 
 def _require_sound(metadata: Metadata, filename: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 
 import trio
@@ -32,6 +33,13 @@ class ConfinedCommands:
         self._at_least = Level.WEAK if Level(accepted) is Level.WEAK else Level.GOOD
         self._slots = trio.Semaphore(_AT_ONCE)
         self._path = folders_outside(environ.get("PATH", os.defpath), self._project)
+
+    def elsewhere(self, folder: Path) -> ConfinedCommands:
+        """The same for another folder, with which it takes turns."""
+        other = copy(self)
+        other._project = Path(os.path.realpath(folder))
+        other._path = folders_outside(self._path, other._project)
+        return other
 
     def find(self, program: str) -> str | None:
         found = shutil.which(program, path=self._path)

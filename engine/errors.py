@@ -230,12 +230,12 @@ class CommandUnavailable(SandboxError):
     """A program cannot be run here: it is not there, or the walls of this machine do not hold it well enough."""
 
 
-class CommandsRefused(CommandUnavailable):
-    """The walls of this machine hold no program well enough: none can be run, whichever it is."""
-
-
 class OverlayUnavailable(CommandUnavailable):
     """A command cannot be run here on a view of a folder that is not written to; on a copy of it, it can."""
+
+
+class CommandsRefused(CommandUnavailable):
+    """The walls of this machine hold no program well enough: none can be run, whichever it is."""
 
 
 class SandboxWeak(SandboxError):

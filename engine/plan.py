@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -13,6 +14,9 @@ from .model import Run, RunId
 from .observe import Replayer
 from .ports import Checker, Limits, ModelBackend, ProjectFiles, ScriptHost, Store, Tool, Workbench
 from .requests import Horizons, StepDefaults, StepRequests
+
+if TYPE_CHECKING:
+    from .worktrees.isolation import Isolation
 
 
 class RunPlan(Struct, frozen=True, kw_only=True):
@@ -59,3 +63,4 @@ class RunServices(Struct, frozen=True, kw_only=True):
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]
     new_run_id: Callable[[], RunId]
+    isolation: Callable[[], Isolation] | None = None  # what steps in worktrees need; made when a step first does

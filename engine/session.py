@@ -33,8 +33,9 @@ from .requests import StepRequests
 from .retracing import Retracing
 from .reuse import Decision, Reuse
 from .scopes import ScopeTree
-from .step import LiveStep, StepOutcome, StepServices, StepWork
+from .step import LiveStep, StepOutcome, StepServices
 from .timeline.timeline import Witness
+from .works import Works
 
 #: Makes an executor from a nursery, a capacity, and what runs an item.
 MakeExecutor: TypeAlias = Callable[[trio.Nursery, int, Callable[[LiveStep], Awaitable[None]]], Executor[LiveStep]]
@@ -49,6 +50,7 @@ class Session:
         run_id: RunId,
         requests: StepRequests,
         services: StepServices,
+        works: Works,
         journal: Journal,
         reuse: Reuse | None,
         own_steps: Sequence[OwnStep],
@@ -64,7 +66,7 @@ class Session:
         """`at_rest` is called when nothing stored is left to hand over and the live steps have been submitted."""
         self._run_id = run_id
         self._requests = requests
-        self._services = services
+        self._works = works
         self._journal = journal
         self._project = services.project
         self._refresh = refresh
@@ -250,7 +252,7 @@ class Session:
     async def _run_live(self, item: LiveStep) -> None:
         call = self._open[item.number]
         self._journal.started(item)
-        work = StepWork(item, self._services)
+        work = self._works.of(item)
         try:
             outcome = await work.run()
         except BaseException as error:

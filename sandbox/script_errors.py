@@ -204,15 +204,15 @@ ERRORS: dict[str, type[ScriptFault]] = {
 #: What a script may read of each.
 READABLE = (
     *("args", "kind", "message", "results", "step", "scope", "unit", "needed", "left"),
-    *("problems", "answer", "corrections", "files", "argv", "exit_code", "output", "tries"),
+    *("problems", "answer", "corrections", "argv", "exit_code", "output", "tries", "files"),
 )
 
 #: What the errors of some types hold beside that, by type.
 _DETAILS: dict[type[ScriptFault], tuple[str, ...]] = {
     BudgetExceeded: ("scope", "unit", "needed", "left"),
     SchemaMismatch: ("problems", "answer", "corrections"),
-    Conflict: ("files",),
     GateFailed: ("argv", "exit_code", "output", "tries"),
+    Conflict: ("files",),
 }
 
 

@@ -167,6 +167,10 @@ class ProjectFiles(Protocol):
         """Of the contents that lie there now, None where no file does; one that cannot be read is some other digest."""
         ...
 
+    async def read(self, path: str) -> bytes | None:
+        """What lies there now; None where nothing does."""
+        ...
+
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
         """Make of the file what `after` says, at once or not at all, unless it is not `before`. None: no such file.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,8 @@ from ..ports import (
 from .adoption import Adoptions
 from .commands import Commands, Running
 from .disk import Disk
-from .epochs import Epochs
+from .epochs import Epochs, NewEpochs
+from .landings import Landings
 from .lock import ProjectLock
 from .timeline import Timeline, Witness
 
@@ -75,6 +77,9 @@ class Project:
         self._files = files
         self._journal = journal
         self._rehearsed = rehearsed
+        self.landings = Landings(
+            timeline=timeline, disk=self._disk, epochs=epochs, files=files, claim=self.claim, notice=self._notice
+        )
         self._commands: Commands | None = None
         if bench is not None and tree is not None:
             self._commands = Commands(
@@ -86,9 +91,22 @@ class Project:
                 files=files,
                 bench=bench,
                 tree=tree,
-                claim=self._claim,
+                claim=self.touch,
                 notice=self._notice,
             )
+
+    @property
+    def files(self) -> ProjectFiles:
+        return self._files
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Nobody else looks at the project, edits it or runs a command on it."""
+        async with self.quiet.alone(), self.lock.alone():
+            yield
+
+    def next_epoch(self) -> int:
+        return self._epochs.next()
 
     @cached_property
     def collisions(self) -> Collisions:
@@ -112,7 +130,7 @@ class Project:
         footprint = tool.footprint(arguments)
         if not tool.observes and footprint is None:
             return await _outcome(tool, arguments), None
-        await self._claim(witness, footprint)
+        await self.touch(witness, footprint)
         async with self.lock.shared():
             outcome = await _outcome(tool, arguments)
             epoch = self._epochs.next()
@@ -127,10 +145,16 @@ class Project:
     ) -> tuple[tuple[FilePart, ...], tuple[Observation, ...]]:
         """Let a step be given whole files, which `look` looks at, and note that it saw them. Raises as `look`."""
         for path in paths:
-            await self._claim(witness, self._files.state.footprint({"path": path}))
+            await self.touch(witness, self._files.state.footprint({"path": path}))
         async with self.lock.shared():
-            files = await look(paths)
-            seen = tuple([file_observation(each.path, each.digest, epoch=self._epochs.next()) for each in files])
+            return await self.given(witness, paths, look)
+
+    async def given(
+        self, witness: Witness, paths: Sequence[str], look: Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
+    ) -> tuple[tuple[FilePart, ...], tuple[Observation, ...]]:
+        """As `give`, of files that the step has touched. Nobody may edit meanwhile."""
+        files = await look(paths)
+        seen = tuple([file_observation(each.path, each.digest, epoch=self._epochs.next()) for each in files])
         for observation in seen:
             self.timeline.saw(witness, observation)
         return files, seen
@@ -146,7 +170,8 @@ class Project:
         if paths:
             await self.adoptions.adopt(paths, AdoptionCause.LIVE, witness.number, witness.label)
 
-    async def _claim(self, witness: Witness, footprint: Footprint | None) -> None:
+    async def touch(self, witness: Witness, footprint: Footprint | None) -> None:
+        """As `claim`, and nobody edits meanwhile."""
         if self.timeline.pending_below(footprint):
             async with self.lock.alone():
                 await self.claim(witness, footprint)
@@ -210,7 +235,8 @@ class Project:
         Raises ToolFailed or ToolDenied where one cannot be made; then the others are taken back. Nobody may edit
         meanwhile.
         """
-        witness.observations = [replace(seen, epoch=self._epochs.next()) for seen in witness.observations]
+        moments = NewEpochs(self._epochs)
+        witness.observations = [replace(seen, epoch=moments.of(seen)) for seen in witness.observations]
         witness.placed = None
         if self._rehearsed:
             self._rehearse(self._disk.entries(witness.id, witness.observations), number)

@@ -51,6 +51,9 @@ class DyingFiles:
     async def digest(self, path: str) -> str | None:
         return await self._files.digest(path)
 
+    async def read(self, path: str) -> bytes | None:
+        return await self._files.read(path)
+
     def require_writable(self, path: str) -> None:
         self._files.require_writable(path)
 
