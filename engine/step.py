@@ -6,6 +6,7 @@ A step commits each turn before its tools run; its answer, its last turn and its
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import trio
 from msgspec import Struct
@@ -165,11 +166,12 @@ class StepWork:
         item, project = self._item, self._services.project
         if item.refused is not None:
             raise item.refused
-        if item.cut_off is not None and any(map(project.has_edited, item.spec.files)):
-            # What it is to go on with saw them, at its time; maybe it edited them itself.
-            self._files = files_of(self._services.finished_turns(item.cut_off.id))
-            return
-        self._files, self._looked = await project.give(item.witness, item.spec.files, self._services.attachments.look)
+        earlier = None if item.cut_off is None else partial(self._files_of, item.cut_off)
+        look = self._services.attachments.look
+        self._files, self._looked = await project.give(item.witness, item.spec.files, look, earlier=earlier)
+
+    def _files_of(self, cut_off: CutOffStep) -> tuple[FilePart, ...]:
+        return files_of(self._services.finished_turns(cut_off.id))
 
     async def _run_agent(self) -> StepOutcome:
         if not self._files:
