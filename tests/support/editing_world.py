@@ -100,7 +100,13 @@ class Began:
     """A step asked the model for the first time: for what, and how the files lay."""
 
     prompt: str
+    attached: tuple[str, ...]  # paths
     files: Files
+
+    def is_asked_by(self, spec: str) -> bool:
+        """Whether a step of this spec asks for the same."""
+        asked = json.loads(spec)
+        return (asked.get("prompt"), tuple(asked.get("files", ()))) == (self.prompt, self.attached)
 
 
 @dataclass
@@ -122,7 +128,8 @@ class Model:
             await trio.sleep_forever()
         asked = asked_by(request)
         if not asked.shown:
-            self.began.append(Began(asked.prompt, files_in(self.folder, edits_under_way=True)))
+            attached = tuple(path for path, _ in asked.files)
+            self.began.append(Began(asked.prompt, attached, files_in(self.folder, edits_under_way=True)))
         if json.loads(asked.prompt)["name"] in self.failing and not asked.left:
             return ProviderError("the provider is down")
         self.paid += 1
