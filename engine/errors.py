@@ -112,7 +112,7 @@ class SchemaMismatch(AgentError):
 
 
 class GateFailed(AgentError):
-    """`output` is the end of what the gate said, `exit_code` None where it was killed, `tries` how often it ran."""
+    """`output` is the end of what the gate said, `code` how it exited (None: killed), `tries` how often it ran."""
 
     kind = "gate_failed"
 
@@ -121,19 +121,19 @@ class GateFailed(AgentError):
         message: str,
         *,
         argv: Sequence[str] = (),
-        exit_code: int | None = None,
+        code: int | None = None,
         output: str = "",
         tries: int = 0,
     ) -> None:
         super().__init__(message)
         self.argv = tuple(argv)
-        self.exit_code = exit_code
+        self.code = code
         self.output = output
         self.tries = tries
 
     @property
     def fields(self) -> dict[str, JSON]:
-        return {"argv": list(self.argv), "exit_code": self.exit_code, "output": self.output, "tries": self.tries}
+        return {"argv": list(self.argv), "exit_code": self.code, "output": self.output, "tries": self.tries}
 
 
 class Conflict(AgentError):

@@ -157,8 +157,8 @@ def _attempts_are_steps_of_their_own(patch: pytest.MonkeyPatch) -> None:
 def _attached_files_are_not_observed(patch: pytest.MonkeyPatch) -> None:
     give = Project.give
 
-    async def give_blindly(self: Project, witness: Witness, paths: Any, look: Any) -> Any:
-        files, _ = await give(self, Witness(witness.id, witness.past), paths, look)
+    async def give_blindly(self: Project, witness: Witness, paths: Any, look: Any, **wanted: Any) -> Any:
+        files, _ = await give(self, Witness(witness.id, witness.past), paths, look, **wanted)
         return files, ()
 
     patch.setattr(Project, "give", give_blindly)
