@@ -109,7 +109,7 @@ def _what_is_left_is_not_adopted(patch: pytest.MonkeyPatch) -> None:
 
 def _what_is_touched_is_not_adopted(patch: pytest.MonkeyPatch) -> None:
     """Else it would be adopted in the end."""
-    for name in ("claim", "_claim", "adopt_rest"):
+    for name in ("claim", "touch", "adopt_rest"):
         patch.setattr(Project, name, _not_adopted)
 
 
