@@ -24,6 +24,7 @@ from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
 from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools, web_tools
+from vibe_workflows.engine.agents.tools.run_command import RunCommand
 from vibe_workflows.engine.agents.tools.web_access import WebAccess
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
@@ -46,7 +47,6 @@ from vibe_workflows.engine.run import Stop, execute
 from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.origin import StoreOrigins
 from vibe_workflows.engine.store.sqlite import open_store
-from vibe_workflows.engine.tree import FileTree, ProjectTree, TreeCache
 from vibe_workflows.sandbox.checker import open_checker
 from vibe_workflows.sandbox.errors import SandboxUnavailable
 from vibe_workflows.sandbox.host import SandboxHost, open_host
@@ -55,11 +55,13 @@ from vibe_workflows.sandbox.level import Level
 from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
 from . import wiring
+from .benches import open_benches
 from .binding import given_arguments
-from .commands import ConfinedCommands
+from .commands import ConfinedCommands, program_outside
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
 from .profiles import folders_of_profiles, trust_in_profiles
+from .working import LazyBench, TreeLook, Trees
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -163,7 +165,7 @@ async def _run(
     if servers is not None:
         warnings += await _list_tools(servers, settings, plan, stop)
     plan = replace(plan, warnings=tuple(filter(None, warnings)))
-    services = _services(stack, checked, settings, store, backend, granted(settings), servers)
+    services = await _services(stack, checked, settings, store, backend, granted(settings), servers)
     return await execute(plan, services, sinks, stop)
 
 
@@ -186,7 +188,7 @@ async def _dry_run(
     plan = run_plan(settings, request, checked.source, checked.metadata, checked.args, None)
     plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(checked.host)))))
     servers = await _servers(stack, settings)  # of which a rehearsal starts none
-    services = _services(stack, checked, settings, store, backend, (*granted(settings), *wanted), servers)
+    services = await _services(stack, checked, settings, store, backend, (*granted(settings), *wanted), servers)
     return await rehearse(plan, services, missing, sinks, stop)
 
 
@@ -208,7 +210,7 @@ async def _check(
     return _Checked(island, host, source, metadata, args)
 
 
-def _services(
+async def _services(
     stack: AsyncExitStack,
     checked: _Checked,
     settings: Settings,
@@ -225,12 +227,14 @@ def _services(
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
-    tree = ProjectTree(workspace, TreeCache(settings.cache_dir, workspace.root), time.time)
+    trees = Trees(workspace, settings.cache_dir)
+    look = TreeLook(trees)
+    benches = await stack.enter_async_context(open_benches(settings, workspace, trees))
 
     def looks_of(workspace: Workspace) -> Iterable[Tool]:
         """What observations are made of."""
         looks = read_tools(workspace, commands)
-        return (*looks, FileState(workspace, digests), FileTree(tree, workspace.overlaid))
+        return (*looks, FileState(workspace, digests), TreeLook(trees, workspace.overlaid))
 
     def isolation() -> Isolation:
         from . import worktrees  # most runs have none
@@ -239,12 +243,11 @@ def _services(
             workspace=workspace,
             commands=commands,
             checker=workspace.checker,
-            tree=tree,
+            trees=trees,
             reader=store.reader,
-            cache_dir=settings.cache_dir,
-            accepted=settings.sandbox_accept,
+            worktrees=benches.worktrees,
         )
-        return worktrees.isolation(parts, stack)
+        return worktrees.isolation(parts)
 
     web = WebAccess(
         allow_hosts=settings.web_allow_hosts,
@@ -252,8 +255,10 @@ def _services(
         provider=settings.web_search,
         environ=os.environ,
     )
+    find = partial(program_outside, settings.project_root, os.environ.get("PATH", os.defpath))
     others, unknown = ((), {}) if servers is None else (servers.tools, servers.unknown)
-    box = ToolBox((*tools, *edit_tools(workspace), *web_tools(web, checker), *others), grants, unknown)
+    changing: tuple[Tool, ...] = (*edit_tools(workspace), RunCommand(grants, find))
+    box = ToolBox((*tools, *changing, *web_tools(web, checker), *others), grants, unknown)
     profiles = Profiles(
         folders_of_profiles(settings), vocabulary(box.groups, settings.aliases), grants, trust_in_profiles(settings)
     )
@@ -264,12 +269,14 @@ def _services(
         backend=backend,
         requests=partial(_requests, box, profiles, model_resolver(settings, checked.metadata)),
         replayer=Replayer(
-            [*tools, state],
+            [*tools, state, look],
             lambda files: looks_of(workspace.over(files)),
             store.reader.contents,
             partial(_looks_aside, workspace, looks_of),
         ),
         files=WorkspaceFiles(workspace, state),
+        bench=LazyBench(lambda: benches.project),
+        tree=look,
         attachments=Attachments(workspace, digests, store.reader.contents),
         own=RunLocks(settings.db_path).hold,
         wall_clock=time.time,

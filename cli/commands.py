@@ -80,5 +80,15 @@ def folders_outside(path: str, project: Path) -> str:
     return os.pathsep.join(entry for entry in entries if not _lies_in(os.path.realpath(entry), project))
 
 
+def program_outside(project: Path, path: str, name: str) -> str | None:
+    """Where a program of this bare name lies in a PATH: an absolute path, and never one of the project's files.
+
+    A link stays as it is: where it leads may be told by its name what to be, as Python is.
+    """
+    project = Path(os.path.realpath(project))
+    found = None if "/" in name else shutil.which(name, path=folders_outside(path, project))
+    return None if found is None or _lies_in(os.path.realpath(found), project) else found
+
+
 def _lies_in(path: str, project: Path) -> bool:
     return path == str(project) or path.startswith(str(project).rstrip("/") + "/")

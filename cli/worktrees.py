@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,15 +12,13 @@ from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.git_diff import GitDiff
 from vibe_workflows.engine.agents.tools.registry import edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
-from vibe_workflows.engine.bench import Benches
 from vibe_workflows.engine.git import Differ
-from vibe_workflows.engine.ports import Checker, StoreReader, Tool
-from vibe_workflows.engine.tree import ProjectTree
+from vibe_workflows.engine.ports import Checker, StoreReader, Tool, Worktrees
 from vibe_workflows.engine.worktrees.isolation import Isolation
 from vibe_workflows.engine.worktrees.tools import worktree_tools
 
 from .commands import ConfinedCommands
-from .jobs import ConfinedJobs, ConfinedLayers, own_paths
+from .working import Trees
 
 
 class ProjectParts(Struct, frozen=True, kw_only=True):
@@ -30,26 +27,12 @@ class ProjectParts(Struct, frozen=True, kw_only=True):
     workspace: Workspace
     commands: ConfinedCommands
     checker: Checker  # one that remembers what is ignored
-    tree: ProjectTree
+    trees: Trees
     reader: StoreReader
-    cache_dir: Path
-    accepted: str  # level of confinement
+    worktrees: Worktrees
 
 
-def isolation(parts: ProjectParts, stack: AsyncExitStack) -> Isolation:
-    benches = Benches(
-        parts.workspace,
-        parts.tree,
-        cache_dir=parts.cache_dir,
-        clock=time.time,
-        runner=ConfinedJobs(accepted=parts.accepted),
-        layers=ConfinedLayers(),
-        link=(),
-        setup=(),
-        protected=own_paths(parts.workspace.root),
-    )
-    stack.callback(benches.close)
-
+def isolation(parts: ProjectParts) -> Isolation:
     def tools(root: str, files: Mapping[str, bytes | None]) -> Iterable[Tool]:
         commands = parts.commands.elsewhere(Path(root))
         digests = FileDigests(Workspace(Path(root), None), time.time)
@@ -64,11 +47,11 @@ def isolation(parts: ProjectParts, stack: AsyncExitStack) -> Isolation:
         return (GitDiff(parts.workspace.over(files), parts.commands),)
 
     return Isolation(
-        worktrees=benches.worktrees,
+        worktrees=parts.worktrees,
         tools=tools,
         of_repository=of_repository,
         contents=parts.reader.contents,
         step=parts.reader.step,
         differ=Differ(parts.commands),
-        tree=parts.tree.digest,
+        tree=parts.trees.project.digest,
     )

@@ -70,6 +70,18 @@ def require_profile(where: str, requested: Sequence[str], granted: Sequence[str]
         )
 
 
+def parts_of(group: str, granted: Sequence[str]) -> tuple[str, ...]:
+    """What of a group is granted by name: of `command:pytest`, `pytest`."""
+    return tuple(grant.partition(":")[2] for grant in granted if grant.startswith(f"{group}:"))
+
+
+def held_of(group: str, granted: Sequence[str]) -> tuple[str, ...]:
+    """The grants by which a tool of this group works: the group's own, or those of its parts."""
+    if group in granted or group not in PARTED_GROUPS:
+        return (group,)
+    return tuple(f"{group}:{part}" for part in sorted(parts_of(group, granted))) or (group,)
+
+
 def may_edit(granted: Sequence[str]) -> bool:
     """Whether something of a run may change files: a tool, or a command."""
     return any(grant.partition(":")[0] in ("write", "command") for grant in granted)

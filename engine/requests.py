@@ -157,7 +157,7 @@ class StepRequests:
             schema=asked.schema,
             tools=tuple(ToolVersion(name=tool.spec.name, version=tool.spec.version) for tool in tools),
             files=files,
-            grants=_grants(tools, files, gate),
+            grants=self._grants(tools, files, gate),
             salt=asked.cache if isinstance(asked.cache, str) else "",
             isolation=asked.isolation or "",
             merge=(asked.merge or "auto") if asked.isolation else "",
@@ -192,7 +192,7 @@ class StepRequests:
             tool=tool.spec.name,
             arguments=msgspec.json.decode(canonical_arguments(tool.spec, asked.arguments)),
             tools=(ToolVersion(name=tool.spec.name, version=tool.spec.version),),
-            grants=(tool.group,),
+            grants=tuple(sorted(self._tools.grants_of({tool.group}))),
         )
         canonical = canonical_spec(spec)
         return StepRequest(
@@ -219,6 +219,15 @@ class StepRequests:
             horizon=self._horizon(True, None),
         )
 
+    def _grants(self, tools: Sequence[Tool], files: Sequence[str], gate: Sequence[str]) -> tuple[str, ...]:
+        """The grants that shape what an agent with these can do."""
+        groups = {
+            *(tool.group for tool in tools),
+            *([FILES_GRANT] if files else []),
+            *([COMMAND_GRANT] if gate else []),
+        }
+        return tuple(sorted(self._tools.grants_of(groups)))
+
     def _shortest_ttl(self, tools: Sequence[Tool]) -> float | None:
         """How long an answer that may rest on these counts by itself; None: for ever, since it can be verified."""
         if not self._ttls:
@@ -233,12 +242,6 @@ class StepRequests:
         if ttl is not None:
             bounds.append(horizons.now - ttl)
         return max(bounds, default=None)
-
-
-def _grants(tools: Sequence[Tool], files: Sequence[str], gate: Sequence[str]) -> tuple[str, ...]:
-    """What an agent with these has to hold."""
-    more = [*([FILES_GRANT] if files else []), *([COMMAND_GRANT] if gate else [])]
-    return tuple(sorted({*(tool.group for tool in tools), *more}))
 
 
 def _filled_in(asked: AgentParams, profile: Profile) -> AgentParams:

@@ -29,6 +29,7 @@ class _Said(Struct, frozen=True, kw_only=True):
 
     text: str
     outcome: str = "ok"
+    whole: str = ""
     observations: tuple[Observation, ...] = ()
 
 
@@ -60,9 +61,14 @@ class Calls(Struct, frozen=True, kw_only=True):
                     results.append(await self._run(number, request, results))
         texts = fitted([call.output for call in results], self.most_chars)
         return tuple(
-            call if text is call.output else replace(call, output=text)
+            call if text is call.output else replace(call, output=text, whole=self._whole(call))
             for call, text in zip(results, texts, strict=True)
         )
+
+    def _whole(self, call: ToolCall) -> str:
+        """Of an output that is cut: what a tool that looks at the project gave, it gives again."""
+        tool = self.tools.get(call.name)
+        return call.whole if tool is None or tool.observes else call.whole or call.output
 
     def _only_reads(self, request: ToolRequest) -> bool:
         tool = self.tools.get(request.name)
@@ -107,10 +113,11 @@ class Calls(Struct, frozen=True, kw_only=True):
                 started_at=started_at,
                 finished_at=self.clock(),
                 observations=said.observations,
+                whole=said.whole,
             )
 
         def along(result: ToolResult, seen: Sequence[Observation]) -> Sequence[Record]:
-            return [*before, call(_Said(text=result.text, observations=tuple(seen)))]
+            return [*before, call(_Said(text=result.text, whole=result.whole, observations=tuple(seen)))]
 
         done = call(await self._said(request, along))
         if any(seen.change is not None for seen in done.observations):
@@ -130,7 +137,7 @@ class Calls(Struct, frozen=True, kw_only=True):
         outcome, seen = await self._come_of(tool, arguments, along)
         match outcome:
             case ToolResult():
-                return _Said(text=outcome.text, observations=seen)
+                return _Said(text=outcome.text, whole=outcome.whole, observations=seen)
             case ToolFailed():
                 return _Said(text=f"Error: {outcome.message}", outcome="error", observations=seen)
             case ToolDenied():

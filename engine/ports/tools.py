@@ -26,6 +26,7 @@ class ToolResult(Struct, frozen=True, kw_only=True):
     text: str  # what the model reads
     data: JSON  # what a script gets from tool(...), and what is digested as the observation
     shown: Look | None = None  # a narrower call that gives all that `text` shows, where that is less than `data`
+    whole: str = ""  # all that there is to read, where `text` is a part of it that was cut for a model
 
 
 class Footprint(Struct, frozen=True, kw_only=True):

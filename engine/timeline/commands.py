@@ -119,8 +119,9 @@ class Commands:
                     worked = await stack.enter_async_context(self._bench.working(job, {}))
                 except CommandsRefused as error:
                     raise SetupError(error.message) from error
-                except CommandUnavailable as error:
-                    return ToolFailed(error.message), ()
+                except (CommandUnavailable, ToolFailed, ToolDenied) as error:
+                    self._timeline.saw(running.witness, tree)
+                    return ToolFailed(error.message), (tree,)
             async with self._quiet.alone(), self._lock.alone():
                 return await self._land(running, job, worked, tree)
 
