@@ -130,9 +130,9 @@ def test_what_is_linked_is_the_project_s_own_and_read_only(project: Path, upper:
         (project / name).mkdir(parents=True)
         (project / name / "file").write_text(name)
     (project / "modules").symlink_to("web/node_modules")
-    (project / "outside").symlink_to(tmp_path)
+    (project / "outside").symlink_to(snapshot)
     before, of_snapshot = state(project), state(snapshot)
-    linked = (".git", ".venv", "web/node_modules", "modules", "not there", "outside/home")
+    linked = (".git", ".venv", "web/node_modules", "modules", "not there", "outside/src")
     script = (
         "cat .git/file .venv/file web/node_modules/file modules/file; echo; ls -A; echo x > .venv/file; "
         "rm -rf .venv web; touch .git/new; mv .venv moved; chmod 777 web/node_modules; echo mine > web/mine"
