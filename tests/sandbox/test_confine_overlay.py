@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from tests.attacks.overlay_harness import kinds, state
-from tests.support.confined import run, shell
+from tests.support.confined import run, running, shell
 from vibe_workflows.sandbox.confine import (
     ALL_LAYERS,
     FLOOR_LAYERS,
@@ -23,6 +24,7 @@ from vibe_workflows.sandbox.confine import (
     Level,
     NoOverlay,
     removal,
+    run_confined,
 )
 from vibe_workflows.sandbox.confine.layers import LANDLOCK, MOUNTS, OVERLAY
 from vibe_workflows.sandbox.confine.upper import WrittenKind, put, read, take_away, written
@@ -130,9 +132,9 @@ def test_what_is_linked_is_the_project_s_own_and_read_only(project: Path, upper:
         (project / name).mkdir(parents=True)
         (project / name / "file").write_text(name)
     (project / "modules").symlink_to("web/node_modules")
-    (project / "outside").symlink_to(tmp_path)
+    (project / "outside").symlink_to(snapshot)
     before, of_snapshot = state(project), state(snapshot)
-    linked = (".git", ".venv", "web/node_modules", "modules", "not there", "outside/home")
+    linked = (".git", ".venv", "web/node_modules", "modules", "not there", "outside/src")
     script = (
         "cat .git/file .venv/file web/node_modules/file modules/file; echo; ls -A; echo x > .venv/file; "
         "rm -rf .venv web; touch .git/new; mv .venv moved; chmod 777 web/node_modules; echo mine > web/mine"
@@ -258,6 +260,31 @@ def test_one_command_works_on_an_upper_folder_at_a_time(
     with pytest.raises(BlockingIOError):
         take_away(upper)
     os.close(held)
+    take_away(upper)
+    assert not upper.exists()
+
+
+def test_a_cancelled_command_has_let_go_of_its_folder_when_the_cancellation_goes_on(
+    project: Path, upper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "_WAIT_S", 0.0)
+    before = state(project)
+
+    async def main() -> None:
+        with trio.move_on_after(30) as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wait_and_cancel, scope)
+                policy = Confinement(project=project, upper=upper)
+                await run_confined(["sh", "-c", "touch begun; sleep 305.1"], cwd=project, policy=policy)
+
+    async def wait_and_cancel(scope: trio.CancelScope) -> None:
+        while not (upper / "files/begun").exists():  # noqa: ASYNC110 - a pipe would be another one in the view
+            await trio.sleep(0.01)
+        scope.cancel()
+
+    trio.run(main)
+    assert not running("sleep 305.1")
+    assert state(project) == before
     take_away(upper)
     assert not upper.exists()
 

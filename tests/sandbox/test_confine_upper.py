@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -150,6 +151,14 @@ def test_what_is_no_file_is_not_read_nor_waited_for(upper: Path) -> None:
             read(upper, name, most=100)
     with pytest.raises(FileNotFoundError):
         read(upper, "none", most=100)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a device")
+def test_a_device_is_not_taken_for_what_was_removed(upper: Path) -> None:
+    os.mknod(upper / "files/null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    assert kinds(upper) == {"null": WrittenKind.OTHER}
+    with pytest.raises(OSError, match="no file"):
+        read(upper, "null", most=100)
 
 
 def test_no_more_is_read_than_asked_for(upper: Path) -> None:
