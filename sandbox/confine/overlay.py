@@ -115,10 +115,11 @@ def _stand_in(path: str, source: str) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
 
 
-def room(upper: int) -> tuple[int, int]:
-    """Bytes and files that the disk of an upper folder has room for. Some file systems do not count files."""
+def taken(upper: int) -> tuple[int, int]:
+    """Bytes and files that are there on the disk of an upper folder. Some file systems do not count files."""
     found = os.fstatvfs(upper)
-    return found.f_bfree * found.f_frsize, found.f_ffree
+    # Not how many files have room: some derive that from how many bytes have.
+    return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
 
 
 def open_sources(request: Request) -> dict[str, int]:
