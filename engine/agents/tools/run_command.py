@@ -94,7 +94,7 @@ class RunCommand:
 
     def _refusal(self, program: str) -> str:
         granted = ", ".join(f"{_GROUP}:{part}" for part in self._parts) or "none"
-        bare = "/" not in program and "," not in program and program.isprintable()
+        bare = len(program) <= 100 and program.isprintable() and "/" not in program and "," not in program
         hint = f"--allow command:{program} grants it" if bare else "--allow command grants all programs, also by paths"
         return f"{visible(program)[:200]}: this run may not run it; granted: {granted}. The person decides: {hint}"
 
