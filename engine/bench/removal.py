@@ -3,82 +3,98 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from contextlib import suppress
 
+from msgspec import Struct
+
 from ..agents.tools.descent import FOLDER_FLAGS
 
-#: Rounds without an end in sight: somebody makes files faster than they are removed.
-_MAX_ROUNDS = 10_000
+_MAX_TRIES = 3
+
+
+class _Level(Struct):
+    """A folder on the way down, but for the last one, which is open."""
+
+    identity: tuple[int, int]
+    name: str  # of the folder below it that is being emptied
+    left: list[str]  # names of those that wait
 
 
 def remove_folder(path: str) -> None:
     """Remove a folder with all that is in it; no link is followed. One that is gone is fine. Raises OSError.
 
-    Folders are moved up to the top before they are emptied, so that no path becomes long and nothing recurses.
+    Another process may remove the same meanwhile.
     """
     parent, name = os.path.split(path)
-    with suppress(FileNotFoundError, NotADirectoryError):
-        holder = os.open(parent, FOLDER_FLAGS)
+    for tries_left in reversed(range(_MAX_TRIES)):
         try:
-            top = _open_folder(name, holder)
-            try:
-                _empty(top)
-            finally:
-                os.close(top)
-            with suppress(FileNotFoundError):
-                os.rmdir(name, dir_fd=holder)
-        finally:
-            os.close(holder)
+            with suppress(FileNotFoundError, NotADirectoryError):
+                _remove(os.open(parent, FOLDER_FLAGS), name)
+            if not os.path.lexists(path):
+                return
+        except OSError:
+            if not tries_left:
+                raise
 
 
-def _empty(top: int) -> None:
-    moved = f".{secrets.token_hex(8)}-"
-    number = 0
-    for _ in range(_MAX_ROUNDS):
-        names = os.listdir(top)
-        if not names:
-            return
-        for name in names:
-            with suppress(FileNotFoundError):  # another process removes the same
-                if stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
-                    number = _take_apart(name, top, moved, number)
-                else:
-                    os.unlink(name, dir_fd=top)
-    raise OSError(0, "it is written to while it is removed")
-
-
-def _take_apart(name: str, top: int, moved: str, number: int) -> int:
-    folder = _open_folder(name, top)
+def _remove(holder: int, name: str) -> None:
     try:
-        with os.scandir(folder) as scan:
-            held = [(item.name, item.is_dir(follow_symlinks=False)) for item in scan]
-        for inner, is_folder in held:
-            with suppress(FileNotFoundError):
-                if is_folder:
-                    _open_up(inner, folder)
-                    number += 1
-                    os.rename(inner, f"{moved}{number}", src_dir_fd=folder, dst_dir_fd=top)
-                else:
-                    os.unlink(inner, dir_fd=folder)
+        _empty(_open_folder(name, holder))
+        os.rmdir(name, dir_fd=holder)
     finally:
-        os.close(folder)
-    with suppress(OSError):  # what came into it meanwhile is taken in the next round
-        os.rmdir(name, dir_fd=top)
-    return number
+        os.close(holder)
+
+
+def _empty(here: int) -> None:
+    """Takes the descriptor over. Only one is open, and nothing recurses: folders nest deeper than either reaches."""
+    above: list[_Level] = []
+    try:
+        left = _unlink_files(here)
+        while left or above:
+            if left:
+                name = left.pop()
+                above.append(_Level(identity=_identity(here), name=name, left=left))
+                here = _go(here, _open_folder(name, here))
+                left = _unlink_files(here)
+            else:
+                level = above.pop()
+                here = _go(here, os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here))
+                if _identity(here) != level.identity:
+                    raise OSError(0, f"{level.name} was moved while it was removed")
+                os.rmdir(level.name, dir_fd=here)
+                left = level.left
+    finally:
+        os.close(here)
+
+
+def _go(here: int, there: int) -> int:
+    os.close(here)
+    return there
+
+
+def _unlink_files(folder: int) -> list[str]:
+    """Gives the names of folders."""
+    with os.scandir(folder) as scan:
+        held = [(item.name, item.is_dir(follow_symlinks=False)) for item in scan]
+    for name, is_folder in held:
+        if not is_folder:
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
+    return [name for name, is_folder in held if is_folder]
+
+
+def _identity(folder: int) -> tuple[int, int]:
+    found = os.fstat(folder)
+    return found.st_dev, found.st_ino
 
 
 def _open_folder(name: str, parent: int) -> int:
     """To list and to write in, whatever its mode says."""
-    _open_up(name, parent)
-    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-
-
-def _open_up(name: str, parent: int) -> None:
     folder = os.open(name, FOLDER_FLAGS, dir_fd=parent)
     try:
         if os.fstat(folder).st_mode & stat.S_IRWXU != stat.S_IRWXU:
             os.chmod(f"/proc/self/fd/{folder}", 0o700)  # of what was opened, not of what its name may be by now
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
     finally:
         os.close(folder)

@@ -39,6 +39,8 @@ class Snapshots:
         self._premises = premises
         self._newest: Snapshot | None = None
         self._making = trio.Lock()
+        self._looks = 0  # at the project, that began
+        self._right_by = 0  # the last of them that came to its end
 
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[Snapshot]:
@@ -46,8 +48,12 @@ class Snapshots:
 
         Raises ToolFailed where it cannot be made, and then nothing of it is left.
         """
+        looks = self._looks
         async with self._making:
-            snapshot = await self._current()
+            if self._right_by <= looks:  # else one began while this task waited, and it is as good
+                await self._look()
+            snapshot = self._newest
+            assert snapshot is not None
             snapshot.users += 1
         try:
             yield snapshot
@@ -56,17 +62,20 @@ class Snapshots:
             with trio.CancelScope(shield=True):  # bounded by what it holds
                 await self._drop(snapshot)
 
-    async def _current(self) -> Snapshot:
+    async def _look(self) -> None:
+        """Make the newest snapshot the one of the project as it lies now."""
+        self._looks += 1
         for _ in range(_MAX_TRIES):
             found = await self._tree.files()
-            if self._newest is not None and self._newest.origin == found.digest:
-                return self._newest
-            made = await self._make(found)
-            if made is not None:
+            if self._newest is None or self._newest.origin != found.digest:
+                made = await self._make(found)
+                if made is None:
+                    continue
                 old, self._newest = self._newest, made
                 if old is not None:
                     await self._drop(old)
-                return made
+            self._right_by = self._looks
+            return
         raise ToolFailed("the .gitignore files of the project change while it is copied; try again when they rest")
 
     async def _make(self, found: TreeFiles) -> Snapshot | None:

@@ -55,7 +55,6 @@ class Yard:
         folder: Path,
         runner: JobRunner | None = None,
         *,
-        link: Sequence[str] = (".venv", "node_modules"),
         setup: Sequence[Sequence[str]] = (),
         protected: Sequence[str] = (),
     ) -> None:
@@ -71,7 +70,7 @@ class Yard:
             clock=time.time,
             runner=runner or ConfinedJobs(accepted="weak"),
             layers=ConfinedLayers(),
-            link=link,
+            link=(".venv", "node_modules"),
             setup=setup,
             protected=protected,
         )
@@ -90,8 +89,14 @@ class Yard:
 
 
 @contextmanager
-def yard(folder: Path, runner: JobRunner | None = None, **options: Sequence[str]) -> Iterator[Yard]:
-    made = Yard(folder, runner, **options)
+def yard(
+    folder: Path,
+    runner: JobRunner | None = None,
+    *,
+    setup: Sequence[Sequence[str]] = (),
+    protected: Sequence[str] = (),
+) -> Iterator[Yard]:
+    made = Yard(folder, runner, setup=setup, protected=protected)
     try:
         yield made
     finally:
