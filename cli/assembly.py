@@ -61,7 +61,7 @@ from .commands import ConfinedCommands, program_outside
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
 from .profiles import folders_of_profiles, trust_in_profiles
-from .working import HiddenBench, TreeLook, Trees
+from .working import LazyBench, TreeLook, Trees
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -228,8 +228,8 @@ async def _services(
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
     trees = Trees(workspace, settings.cache_dir)
-    tree = TreeLook(trees)
-    benches = await stack.enter_async_context(open_benches(settings, workspace, lambda: trees.project))
+    look = TreeLook(trees)
+    benches = await stack.enter_async_context(open_benches(settings, workspace, trees))
 
     def looks_of(workspace: Workspace) -> Iterable[Tool]:
         """What observations are made of."""
@@ -243,10 +243,11 @@ async def _services(
             workspace=workspace,
             commands=commands,
             checker=workspace.checker,
-            tree=trees.project,
+            trees=trees,
             reader=store.reader,
+            worktrees=benches.worktrees,
         )
-        return worktrees.isolation(parts, benches.worktrees)
+        return worktrees.isolation(parts)
 
     web = WebAccess(
         allow_hosts=settings.web_allow_hosts,
@@ -268,14 +269,14 @@ async def _services(
         backend=backend,
         requests=partial(_requests, box, profiles, model_resolver(settings, checked.metadata)),
         replayer=Replayer(
-            [*tools, state, tree],
+            [*tools, state, look],
             lambda files: looks_of(workspace.over(files)),
             store.reader.contents,
             partial(_looks_aside, workspace, looks_of),
         ),
         files=WorkspaceFiles(workspace, state),
-        bench=HiddenBench(lambda: benches.project),
-        tree=tree,
+        bench=LazyBench(lambda: benches.project),
+        tree=look,
         attachments=Attachments(workspace, digests, store.reader.contents),
         own=RunLocks(settings.db_path).hold,
         wall_clock=time.time,

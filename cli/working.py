@@ -58,21 +58,13 @@ class TreeLook:
         return await FileTree(self._trees.project, self._over).run(arguments)
 
 
-class HiddenBench:
-    """A workbench that is made for the first command, and this process hidden from what runs on it: its environment and
-    its memory hold keys.
-    """
+class LazyBench:
+    """A workbench that is made for the first command."""
 
     def __init__(self, make: Callable[[], Workbench]) -> None:
         self._make = make
-        self._bench: Workbench | None = None
 
     @asynccontextmanager
     async def working(self, job: Job, over: Mapping[str, bytes | None]) -> AsyncIterator[Worked]:
-        if self._bench is None:
-            from vibe_workflows.sandbox.confine import hide_this_process
-
-            hide_this_process()
-            self._bench = self._make()
-        async with self._bench.working(job, over) as worked:
+        async with self._make().working(job, over) as worked:
             yield worked

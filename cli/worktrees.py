@@ -14,12 +14,11 @@ from vibe_workflows.engine.agents.tools.registry import edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.git import Differ
 from vibe_workflows.engine.ports import Checker, StoreReader, Tool, Worktrees
-from vibe_workflows.engine.tree import ProjectTree
 from vibe_workflows.engine.worktrees.isolation import Isolation
 from vibe_workflows.engine.worktrees.tools import worktree_tools
-from vibe_workflows.sandbox.confine import hide_this_process
 
 from .commands import ConfinedCommands
+from .working import Trees
 
 
 class ProjectParts(Struct, frozen=True, kw_only=True):
@@ -28,13 +27,12 @@ class ProjectParts(Struct, frozen=True, kw_only=True):
     workspace: Workspace
     commands: ConfinedCommands
     checker: Checker  # one that remembers what is ignored
-    tree: ProjectTree
+    trees: Trees
     reader: StoreReader
+    worktrees: Worktrees
 
 
-def isolation(parts: ProjectParts, worktrees: Worktrees) -> Isolation:
-    hide_this_process()  # from commands in worktrees: its environment and its memory hold keys
-
+def isolation(parts: ProjectParts) -> Isolation:
     def tools(root: str, files: Mapping[str, bytes | None]) -> Iterable[Tool]:
         commands = parts.commands.elsewhere(Path(root))
         digests = FileDigests(Workspace(Path(root), None), time.time)
@@ -49,11 +47,11 @@ def isolation(parts: ProjectParts, worktrees: Worktrees) -> Isolation:
         return (GitDiff(parts.workspace.over(files), parts.commands),)
 
     return Isolation(
-        worktrees=worktrees,
+        worktrees=parts.worktrees,
         tools=tools,
         of_repository=of_repository,
         contents=parts.reader.contents,
         step=parts.reader.step,
         differ=Differ(parts.commands),
-        tree=parts.tree.digest,
+        tree=parts.trees.project.digest,
     )

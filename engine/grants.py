@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 #: Held by every run.
 DEFAULT_GRANTS = ("read",)
 
+#: Of programs that agents run, and of gates.
+COMMAND_GRANT = "command"
+
 #: Groups of which a part can be granted (`command:pytest`), since their tools hold each call against the parts.
-PARTED_GROUPS = frozenset({"command", "mcp"})
+PARTED_GROUPS = frozenset({COMMAND_GRANT, "mcp"})
 
 
 def missing_grants(requested: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:

@@ -73,8 +73,9 @@ class IsolatedWork(_LandingWork):
     @asynccontextmanager
     async def _prepared(self) -> AsyncIterator[None]:
         item, project = self._item, self._services.project
-        for path in item.spec.files:
-            await project.touch(item.witness, project.files.state.footprint({"path": path}))
+        if item.cut_off is None:  # one that goes on does not look at files with pending edits
+            for path in item.spec.files:
+                await project.touch(item.witness, project.files.state.footprint({"path": path}))
         async with open_worktree(project, self._isolation.worktrees, self._look_at_files) as opened:
             self._changes = self._earlier_changes()
             self._hands = WorktreeHands(

@@ -17,6 +17,7 @@ from .agents.tools.workspace import plain_path
 from .backends.estimate import text_tokens
 from .call_params import AgentParams, MergeParams, ToolParams
 from .errors import SetupError
+from .grants import COMMAND_GRANT
 from .keys import canonical_spec, step_key
 from .merges import Merges
 from .model import StepId, StepKey, StepKind, StepSpec, ToolVersion
@@ -139,7 +140,6 @@ class StepRequests:
             profile=asked.profile or "",
             prompt_tokens=lambda: sum(map(text_tokens, (system, asked.context or "", asked.prompt))),
         )
-        allowed = tools if gate_tool is None else (*tools, gate_tool)
         files = tuple(dict.fromkeys(map(plain_path, asked.files or ())))
         spec = StepSpec(
             kind=StepKind.AGENT,
@@ -157,7 +157,7 @@ class StepRequests:
             schema=asked.schema,
             tools=tuple(ToolVersion(name=tool.spec.name, version=tool.spec.version) for tool in tools),
             files=files,
-            grants=tuple(sorted({*self._tools.grants_of(allowed), *([FILES_GRANT] if files else [])})),
+            grants=self._grants(tools, files, gate),
             salt=asked.cache if isinstance(asked.cache, str) else "",
             isolation=asked.isolation or "",
             merge=(asked.merge or "auto") if asked.isolation else "",
@@ -193,7 +193,7 @@ class StepRequests:
             tool=tool.spec.name,
             arguments=msgspec.json.decode(canonical_arguments(tool.spec, asked.arguments)),
             tools=(ToolVersion(name=tool.spec.name, version=tool.spec.version),),
-            grants=tuple(sorted(self._tools.grants_of([tool]))),
+            grants=tuple(sorted(self._tools.grants_of({tool.group}))),
         )
         canonical = canonical_spec(spec)
         return StepRequest(
@@ -219,6 +219,15 @@ class StepRequests:
             timeout_s=self._defaults.timeout_s,
             horizon=self._horizon(True, None),
         )
+
+    def _grants(self, tools: Sequence[Tool], files: Sequence[str], gate: Sequence[str]) -> tuple[str, ...]:
+        """The grants that shape what an agent with these can do."""
+        groups = {
+            *(tool.group for tool in tools),
+            *([FILES_GRANT] if files else []),
+            *([COMMAND_GRANT] if gate else []),
+        }
+        return tuple(sorted(self._tools.grants_of(groups)))
 
     def _shortest_ttl(self, tools: Sequence[Tool]) -> float | None:
         """How long an answer that may rest on these counts by itself; None: for ever, since it can be verified."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from functools import partial
+from typing import Protocol, TypeAlias
 
 import trio
 from msgspec import Struct
@@ -48,10 +49,20 @@ from .timeline.project import Project
 from .timeline.timeline import Witness
 
 #: Lets a step be given files, which the last argument looks at.
-Give: TypeAlias = Callable[
-    [Witness, Sequence[str], Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]],
-    Awaitable[tuple[tuple[FilePart, ...], tuple[Observation, ...]]],
-]
+LookAtFiles: TypeAlias = Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
+
+
+class Give(Protocol):
+    def __call__(
+        self,
+        witness: Witness,
+        paths: Sequence[str],
+        look: LookAtFiles,
+        *,
+        earlier: Callable[[], tuple[FilePart, ...]] | None = None,
+    ) -> Awaitable[tuple[tuple[FilePart, ...], tuple[Observation, ...]]]:
+        """As `Project.give`."""
+        ...
 
 
 class LiveStep(Struct, frozen=True, kw_only=True):
@@ -183,14 +194,15 @@ class StepWork:
 
     async def _take_files(self, give: Give) -> None:
         """Look at the files that go along."""
-        item, project = self._item, self._services.project
+        item = self._item
         if item.refused is not None:
             raise item.refused
-        if item.cut_off is not None and any(map(project.has_edited, item.spec.files)):
-            # What it is to go on with saw them, at its time; maybe it edited them itself.
-            self._files = files_of(self._services.finished_turns(item.cut_off.id))
-            return
-        self._files, self._looked = await give(item.witness, item.spec.files, self._services.attachments.look)
+        earlier = None if item.cut_off is None else partial(self._files_of, item.cut_off)
+        look = self._services.attachments.look
+        self._files, self._looked = await give(item.witness, item.spec.files, look, earlier=earlier)
+
+    def _files_of(self, cut_off: CutOffStep) -> tuple[FilePart, ...]:
+        return files_of(self._services.finished_turns(cut_off.id))
 
     async def _run_agent(self) -> StepOutcome:
         if not self._files:

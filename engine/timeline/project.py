@@ -141,25 +141,42 @@ class Project:
         return outcome, observation
 
     async def give(
-        self, witness: Witness, paths: Sequence[str], look: Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
+        self,
+        witness: Witness,
+        paths: Sequence[str],
+        look: Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]],
+        *,
+        earlier: Callable[[], tuple[FilePart, ...]] | None = None,
     ) -> tuple[tuple[FilePart, ...], tuple[Observation, ...]]:
-        """Let a step be given whole files, which `look` looks at, and note that it saw them. Raises as `look`."""
-        for path in paths:
-            await self.touch(witness, self._files.state.footprint({"path": path}))
+        """Let a step be given whole files, which `look` looks at, and note that it saw them. Raises as `look`.
+
+        A step that goes on has `earlier` ones. It is given these again, unlooked at, where a step of the workflow has
+        edited one, maybe it itself: it saw them in their time.
+        """
+        if earlier is None:  # one that goes on does not look at files with pending edits
+            for path in paths:
+                await self.touch(witness, self._files.state.footprint({"path": path}))
         async with self.lock.shared():
-            return await self.given(witness, paths, look)
+            return await self.given(witness, paths, look, earlier=earlier)
 
     async def given(
-        self, witness: Witness, paths: Sequence[str], look: Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
+        self,
+        witness: Witness,
+        paths: Sequence[str],
+        look: Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]],
+        *,
+        earlier: Callable[[], tuple[FilePart, ...]] | None = None,
     ) -> tuple[tuple[FilePart, ...], tuple[Observation, ...]]:
         """As `give`, of files that the step has touched. Nobody may edit meanwhile."""
+        if earlier is not None and any(map(self._has_edited, paths)):  # by now: an edit may have been waited for
+            return earlier(), ()
         files = await look(paths)
         seen = tuple([file_observation(each.path, each.digest, epoch=self._epochs.next()) for each in files])
         for observation in seen:
             self.timeline.saw(witness, observation)
         return files, seen
 
-    def has_edited(self, path: str) -> bool:
+    def _has_edited(self, path: str) -> bool:
         """Whether a step of the workflow is known to have edited this file, whose path is as it was asked for."""
         footprint = self._files.state.footprint({"path": path})
         return footprint is not None and footprint.path in self.timeline.own.present

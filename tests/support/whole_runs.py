@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from vibe_workflows.cli import assembly, wiring
+from tests.support.zygote_template import shared_template
+from vibe_workflows.cli import wiring
 from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
 from vibe_workflows.engine.config import Settings
 from vibe_workflows.engine.dry_run import DryRun
@@ -18,7 +19,7 @@ from vibe_workflows.engine.events import Event
 from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import ModelRequest, Role, RunId, Step, ToolCall, Turn
 from vibe_workflows.engine.store.reader import open_reader
-from vibe_workflows.sandbox.launcher import Zygote
+from vibe_workflows.sandbox import launcher
 
 
 @dataclass
@@ -41,7 +42,6 @@ class RunProject:
     folder: Path
     backend: ScriptedBackend = field(default_factory=lambda: ScriptedBackend(lambda _request: "ok"))
     seen: Seen = field(default_factory=Seen)
-    zygote: Zygote | None = None  # which takes the time of starting one for each run
 
     def write(self, path: str, content: bytes | str) -> Path:
         target = self.folder / path
@@ -54,8 +54,6 @@ class RunProject:
         if answer is not None:
             self.backend = ScriptedBackend(answer)
         self.backend.requests.clear()
-        if self.zygote is not None:
-            return assembly.run_workflow(self.zygote, settings, request, [self.seen], self.backend)
         return wiring.run_workflow(settings, request, [self.seen], backend=self.backend)
 
     def dry_run(self, source: str, **wanted: Any) -> DryRun:
@@ -115,6 +113,7 @@ def new_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunProject:
     project.mkdir()
     (project / "vibe.yaml").write_text("concurrency: 16\n")
     monkeypatch.chdir(project)
+    monkeypatch.setattr(launcher, "start_zygote", shared_template().start_zygote)
     monkeypatch.setenv("HOME", str(folder / "home"))
     for name in ("CI", "VIBE_MODEL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)

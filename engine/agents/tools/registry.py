@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from ...errors import SetupError, ToolDenied, ToolFailed
@@ -89,9 +89,8 @@ class ToolBox:
     def by_name(self) -> Mapping[str, Tool]:
         return MappingProxyType(self._tools)
 
-    def grants_of(self, tools: Iterable[Tool]) -> set[str]:
-        """The grants that shape what these tools can do."""
-        groups = {tool.group for tool in tools}
+    def grants_of(self, groups: Collection[str]) -> set[str]:
+        """The grants that shape what tools of these groups can do."""
         network = {"net"} if "command" in groups and "net" in self._granted else set()
         return {grant for group in groups for grant in held_of(group, self._granted)} | network
 

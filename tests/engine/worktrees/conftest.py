@@ -10,10 +10,8 @@ import pytest
 
 from tests.support.deeds import do
 from tests.support.whole_runs import RunProject, body, new_project
-from tests.support.zygotes import zygote as zygote
 from vibe_workflows.engine.backends.scripted import Script
 from vibe_workflows.engine.launch import RunReport
-from vibe_workflows.sandbox.launcher import Zygote
 
 WRITE = {"allow": ("write",)}
 
@@ -45,7 +43,5 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zygote: Zygote) -> Lab:
-    project = new_project(tmp_path, monkeypatch)
-    project.zygote = zygote
-    return Lab(project)
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    return Lab(new_project(tmp_path, monkeypatch))

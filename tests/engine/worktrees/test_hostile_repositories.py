@@ -11,7 +11,6 @@ from tests.support.deeds import isolated, read, write
 from tests.support.repositories import git, repository
 from tests.support.whole_runs import RunProject, new_project
 from vibe_workflows.engine.model import Role
-from vibe_workflows.sandbox.launcher import Zygote
 
 from .conftest import Lab
 
@@ -22,9 +21,8 @@ CHOSEN = [
 
 
 @pytest.fixture
-def trapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zygote: Zygote) -> tuple[Lab, Trap]:
+def trapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Lab, Trap]:
     project = new_project(tmp_path, monkeypatch)
-    project.zygote = zygote
     (project.folder / "vibe.yaml").unlink()
     repository(tmp_path / "other", {"secret.txt": SECRET + "\n"})
     return Lab(project), Trap(tmp_path)
