@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import msgspec
 import trio
 
+from tests.support.copying_bench import CopyingBench
 from tests.support.crash_points import watch
 from tests.support.edit_stories import name_of_turn_before, ordered_by, ordered_reply
 from tests.support.fork_server import serve
@@ -75,6 +76,7 @@ def run(go: Go) -> dict[str, Any]:
     flags = {"model": "scripted", "max_usd": "none", "concurrency": str(go.concurrency)}
     settings = wiring.load(flags | ({"allow": go.allow} if go.allow else {}))
     zygote = start_zygote()
+    setattr(assembly, "no_workbench", lambda: CopyingBench(Path(go.project)))  # commands run in copies of the project
     try:
         request = RunRequest(target=go.flow, new=go.new)
         report = assembly.run_workflow(zygote, settings, request, [], ScriptedBackend(model))
