@@ -81,12 +81,13 @@ class Yard:
         self.root.mkdir(exist_ok=True)
         self.cache = folder / "cache"
         self.tree = Tree(self.root, self.cache)
+        self.runner = runner or ConfinedJobs(accepted="weak")
         self.benches = Benches(
             self.tree.workspace,
             self.tree.tree,
             cache_dir=self.cache,
             clock=time.time,
-            runner=runner or ConfinedJobs(accepted="weak"),
+            runner=self.runner,
             layers=ConfinedLayers(),
             link=(".venv", "node_modules"),
             setup=setup,
