@@ -24,6 +24,7 @@ from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
 from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools, web_tools
+from vibe_workflows.engine.agents.tools.run_command import RunCommand
 from vibe_workflows.engine.agents.tools.web_access import WebAccess
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.attachments import Attachments
@@ -40,7 +41,7 @@ from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import RunId, RunStatus
 from vibe_workflows.engine.observe import Replayer
 from vibe_workflows.engine.plan import RunPlan, RunServices
-from vibe_workflows.engine.ports import CommandRunner, EventSink, ModelBackend, Store, Tool
+from vibe_workflows.engine.ports import EventSink, ModelBackend, Store, Tool
 from vibe_workflows.engine.requests import Horizons, ResolveModel, StepDefaults, StepRequests
 from vibe_workflows.engine.run import Stop, execute
 from vibe_workflows.engine.store.locks import RunLocks
@@ -54,16 +55,19 @@ from vibe_workflows.sandbox.level import Level
 from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
 from . import wiring
+from .benches import open_benches
 from .binding import given_arguments
-from .commands import ConfinedCommands
+from .commands import ConfinedCommands, program_outside
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
 from .profiles import folders_of_profiles, trust_in_profiles
+from .working import LazyBench, TreeLook, Trees
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
     from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.mcp.servers import RunServers
+    from vibe_workflows.engine.worktrees.isolation import Isolation
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
 
@@ -161,7 +165,7 @@ async def _run(
     if servers is not None:
         warnings += await _list_tools(servers, settings, plan, stop)
     plan = replace(plan, warnings=tuple(filter(None, warnings)))
-    services = _services(stack, checked, settings, store, backend, granted(settings), servers)
+    services = await _services(stack, checked, settings, store, backend, granted(settings), servers)
     return await execute(plan, services, sinks, stop)
 
 
@@ -184,7 +188,7 @@ async def _dry_run(
     plan = run_plan(settings, request, checked.source, checked.metadata, checked.args, None)
     plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(checked.host)))))
     servers = await _servers(stack, settings)  # of which a rehearsal starts none
-    services = _services(stack, checked, settings, store, backend, (*granted(settings), *wanted), servers)
+    services = await _services(stack, checked, settings, store, backend, (*granted(settings), *wanted), servers)
     return await rehearse(plan, services, missing, sinks, stop)
 
 
@@ -206,7 +210,7 @@ async def _check(
     return _Checked(island, host, source, metadata, args)
 
 
-def _services(
+async def _services(
     stack: AsyncExitStack,
     checked: _Checked,
     settings: Settings,
@@ -223,14 +227,38 @@ def _services(
     tools = read_tools(workspace, commands)
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
+    trees = Trees(workspace, settings.cache_dir)
+    look = TreeLook(trees)
+    benches = await stack.enter_async_context(open_benches(settings, workspace, trees))
+
+    def looks_of(workspace: Workspace) -> Iterable[Tool]:
+        """What observations are made of."""
+        looks = read_tools(workspace, commands)
+        return (*looks, FileState(workspace, digests), TreeLook(trees, workspace.overlaid))
+
+    def isolation() -> Isolation:
+        from . import worktrees  # most runs have none
+
+        parts = worktrees.ProjectParts(
+            workspace=workspace,
+            commands=commands,
+            checker=workspace.checker,
+            trees=trees,
+            reader=store.reader,
+            worktrees=benches.worktrees,
+        )
+        return worktrees.isolation(parts)
+
     web = WebAccess(
         allow_hosts=settings.web_allow_hosts,
         proxy=settings.web_proxy,
         provider=settings.web_search,
         environ=os.environ,
     )
+    find = partial(program_outside, settings.project_root, os.environ.get("PATH", os.defpath))
     others, unknown = ((), {}) if servers is None else (servers.tools, servers.unknown)
-    box = ToolBox((*tools, *edit_tools(workspace), *web_tools(web, checker), *others), grants, unknown)
+    changing: tuple[Tool, ...] = (*edit_tools(workspace), RunCommand(grants, find))
+    box = ToolBox((*tools, *changing, *web_tools(web, checker), *others), grants, unknown)
     profiles = Profiles(
         folders_of_profiles(settings), vocabulary(box.groups, settings.aliases), grants, trust_in_profiles(settings)
     )
@@ -240,13 +268,21 @@ def _services(
         checker=checker,
         backend=backend,
         requests=partial(_requests, box, profiles, model_resolver(settings, checked.metadata)),
-        replayer=Replayer([*tools, state], partial(_looks_over, workspace, commands, digests), store.reader.contents),
+        replayer=Replayer(
+            [*tools, state, look],
+            lambda files: looks_of(workspace.over(files)),
+            store.reader.contents,
+            partial(_looks_aside, workspace, looks_of),
+        ),
         files=WorkspaceFiles(workspace, state),
+        bench=LazyBench(lambda: benches.project),
+        tree=look,
         attachments=Attachments(workspace, digests, store.reader.contents),
         own=RunLocks(settings.db_path).hold,
         wall_clock=time.time,
         jitter=random.random,
         new_run_id=lambda: RunId(secrets.token_hex(5)),
+        isolation=isolation,
     )
 
 
@@ -280,12 +316,13 @@ async def _list_tools(servers: RunServers, settings: Settings, plan: RunPlan, st
     return servers.left_out(named)
 
 
-def _looks_over(
-    workspace: Workspace, commands: CommandRunner, digests: FileDigests, files: Mapping[str, bytes | None]
+def _looks_aside(
+    workspace: Workspace, looks_of: Callable[[Workspace], Iterable[Tool]], files: Mapping[str, bytes | None]
 ) -> Iterable[Tool]:
-    """What observations are made of, for a project in which some files are otherwise."""
-    over = workspace.over(files)
-    return (*read_tools(over, commands), FileState(over, digests))
+    """As in a worktree of a project in which some files are otherwise."""
+    from vibe_workflows.engine.worktrees.tools import worktree_tools  # most runs have none
+
+    return worktree_tools(workspace.over(files), looks_of)
 
 
 def _require_sound(metadata: Metadata, filename: str) -> None:

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from vibe_workflows.engine.bench import Benches
     from vibe_workflows.engine.bench.programs import ProgramJobs
     from vibe_workflows.engine.ports import Workbench, Worktrees
-    from vibe_workflows.engine.tree import ProjectTree
+
+    from .working import Trees
 
 
 class LazyBenches:
     """Those of one project, made when they are first asked for."""
 
-    def __init__(self, settings: Settings, workspace: Workspace, tree: ProjectTree) -> None:
+    def __init__(self, settings: Settings, workspace: Workspace, trees: Trees) -> None:
         self._settings = settings
         self._workspace = workspace
-        self._tree = tree
+        self._trees = trees
         self._made: Benches | None = None
 
     @property
@@ -61,14 +62,17 @@ class LazyBenches:
         return self._made
 
     def _make(self) -> Benches:
+        """And hide this process from what will run on them: its environment and its memory hold keys."""
         from vibe_workflows.engine.bench import Benches
+        from vibe_workflows.sandbox.confine import hide_this_process
 
         from .jobs import ConfinedJobs, ConfinedLayers, own_paths
 
+        hide_this_process()
         settings = self._settings
         return Benches(
             self._workspace,
-            self._tree,
+            self._trees.project,
             cache_dir=settings.cache_dir,
             clock=time.time,
             runner=ConfinedJobs(accepted=settings.sandbox_accept),
@@ -87,9 +91,9 @@ class LazyBenches:
 
 
 @asynccontextmanager
-async def open_benches(settings: Settings, workspace: Workspace, tree: ProjectTree) -> AsyncIterator[LazyBenches]:
+async def open_benches(settings: Settings, workspace: Workspace, trees: Trees) -> AsyncIterator[LazyBenches]:
     """Nothing of them is left after the block; what processes left that were killed is removed first."""
-    benches = LazyBenches(settings, workspace, tree)
+    benches = LazyBenches(settings, workspace, trees)
     await trio.to_thread.run_sync(_clear_dead, settings)
     try:
         yield benches

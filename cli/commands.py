@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 
 import trio
@@ -32,6 +33,13 @@ class ConfinedCommands:
         self._at_least = Level.WEAK if Level(accepted) is Level.WEAK else Level.GOOD
         self._slots = trio.Semaphore(_AT_ONCE)
         self._path = folders_outside(environ.get("PATH", os.defpath), self._project)
+
+    def elsewhere(self, folder: Path) -> ConfinedCommands:
+        """The same for another folder, with which it takes turns."""
+        other = copy(self)
+        other._project = Path(os.path.realpath(folder))
+        other._path = folders_outside(self._path, other._project)
+        return other
 
     def find(self, program: str) -> str | None:
         found = shutil.which(program, path=self._path)
@@ -70,6 +78,16 @@ def folders_outside(path: str, project: Path) -> str:
     """Of a PATH, without entries that are relative, or lie in the project: a repository must not bring its own git."""
     entries = [entry for entry in path.split(os.pathsep) if os.path.isabs(entry)]
     return os.pathsep.join(entry for entry in entries if not _lies_in(os.path.realpath(entry), project))
+
+
+def program_outside(project: Path, path: str, name: str) -> str | None:
+    """Where a program of this bare name lies in a PATH: an absolute path, and never one of the project's files.
+
+    A link stays as it is: where it leads may be told by its name what to be, as Python is.
+    """
+    project = Path(os.path.realpath(project))
+    found = None if "/" in name else shutil.which(name, path=folders_outside(path, project))
+    return None if found is None or _lies_in(os.path.realpath(found), project) else found
 
 
 def _lies_in(path: str, project: Path) -> bool:

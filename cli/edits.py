@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vibe_workflows.engine.events import Event, FileEdited, RunFinished
+from vibe_workflows.engine.events import EditsCollided, Event, FileEdited, RunFinished
 
 from .render import figures
 from .render.happenings import edited_line, named
@@ -15,6 +15,7 @@ class Edits:
 
     def __init__(self) -> None:
         self.files: dict[str, bool] = {}  # by path, in the order of the first edit: whether that created it
+        self.collisions: list[EditsCollided] = []
         self._run = ""
         self._again_steps = 0
         self._again_paths: tuple[str, ...] = ()
@@ -23,6 +24,8 @@ class Edits:
         match event:
             case FileEdited():
                 self.files.setdefault(event.path, event.created)
+            case EditsCollided():
+                self.collisions.append(event)
             case RunFinished():
                 self._run = event.run
                 self._again_steps, self._again_paths = event.again_steps, event.again_paths
@@ -32,6 +35,11 @@ class Edits:
     def lines(self) -> list[str]:
         """The same with what to do about it, and what edits of an earlier run have cost."""
         lines = [f"{edited_line(self.files)}. To take that back: `vibe undo {self._run}`"] if self.files else []
+        if met := list(dict.fromkeys(event.path for event in self.collisions)):
+            lines.append(
+                f"{figures.count(len(met), 'file')} edited by two agents at once: {named(met)}. "
+                f"`vibe trace {self._run}` says where"
+            )
         if self._again_steps:
             lines.append(
                 f"{figures.count(self._again_steps, 'step')} ran again, since an earlier run had edited "
@@ -42,6 +50,17 @@ class Edits:
 
     def to_json(self) -> list[dict[str, object]]:
         return [{"path": path, "created": created} for path, created in self.files.items()]
+
+    def collisions_json(self) -> list[dict[str, object]]:
+        return [
+            {
+                "path": event.path,
+                "where": event.where.value,
+                "steps": [event.other_number, event.number],
+                "lines": list(event.lines) if event.lines[0] else None,
+            }
+            for event in self.collisions
+        ]
 
 
 def edits_of(events: Iterable[Event]) -> Edits:

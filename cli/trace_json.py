@@ -78,6 +78,7 @@ def of_run(trace: RunTrace) -> dict[str, object]:
         for each in trace.unanswered
     ]
     result = trace.run.result
+    edits = edits_of(trace.events)
     return {
         **of_summary(trace.run),
         "result": None if result is None else json.loads(result),
@@ -85,7 +86,8 @@ def of_run(trace: RunTrace) -> dict[str, object]:
         "makeup": makeup_sum(list(trace.makeups.values())),
         "steps": [*answered, *unanswered],
         **_failures(trace),
-        "edited": edits_of(trace.events).to_json(),
+        "edited": edits.to_json(),
+        "collisions": edits.collisions_json(),
         "warnings": [event.message for event in trace.events if isinstance(event, Warned)],
         "fallbacks": [_fallback(event) for event in trace.events if isinstance(event, StepFellBack)],
         "shortened": [_shortened(event) for event in trace.events if isinstance(event, ContextShortened)],

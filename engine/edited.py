@@ -21,7 +21,7 @@ class EditedFile(Struct, frozen=True, kw_only=True):
 
 def edited_files(reader: StoreReader, step: Step) -> list[EditedFile]:
     """In the order of their first edits."""
-    changes = [seen.change for seen in seen_by(reader, step) if seen.change is not None]
+    changes = [seen.edit.change for seen in seen_by(reader, step) if seen.edit is not None]
     first = {change.path: change.before for change in reversed(changes)}
     last = {change.path: change.after for change in changes}
     return [
@@ -34,7 +34,7 @@ def seen_by(reader: StoreReader, step: Step) -> Sequence[Observation]:
     """All that a step saw and did, whether it came to an answer or not."""
     if step.status is StepStatus.COMPLETED:
         return step.observations
-    return [call.observation for call in reader.tool_calls(step.id) if call.observation is not None]
+    return [seen for call in reader.tool_calls(step.id) for seen in call.observations]
 
 
 def contents_diff(reader: StoreReader, before: str | None, after: str | None) -> TextDiff | None:

@@ -112,11 +112,42 @@ class SchemaMismatch(AgentError):
 
 
 class GateFailed(AgentError):
+    """`output` is the end of what the gate said, `code` how it exited (None: killed), `tries` how often it ran."""
+
     kind = "gate_failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        argv: Sequence[str] = (),
+        code: int | None = None,
+        output: str = "",
+        tries: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.argv = tuple(argv)
+        self.code = code
+        self.output = output
+        self.tries = tries
+
+    @property
+    def fields(self) -> dict[str, JSON]:
+        return {"argv": list(self.argv), "exit_code": self.code, "output": self.output, "tries": self.tries}
 
 
 class Conflict(AgentError):
+    """`files` are those that could not be merged, each with its path, why, and both sides of the places."""
+
     kind = "conflict"
+
+    def __init__(self, message: str, *, files: Sequence[JSON] = ()) -> None:
+        super().__init__(message)
+        self.files = tuple(files)
+
+    @property
+    def fields(self) -> dict[str, JSON]:
+        return {"files": list(self.files)} if self.files else {}
 
 
 class ProviderError(AgentError):
@@ -201,6 +232,10 @@ class CommandUnavailable(SandboxError):
 
 class OverlayUnavailable(CommandUnavailable):
     """A command cannot be run here on a view of a folder that is not written to; on a copy of it, it can."""
+
+
+class CommandsRefused(CommandUnavailable):
+    """The walls of this machine hold no program well enough: none can be run, whichever it is."""
 
 
 class SandboxWeak(SandboxError):

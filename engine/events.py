@@ -132,6 +132,26 @@ class FileEdited(_Event, frozen=True, tag="file_edited"):
     again: bool = False
 
 
+class Nearness(StrEnum):
+    """Where two edits of one file met; adjacent lines touch, or have one line in between."""
+
+    SAME = "same lines"
+    ADJACENT = "adjacent lines"
+    ELSEWHERE = "elsewhere"
+
+
+class EditsCollided(_Event, frozen=True, tag="edits_collided"):
+    """A step edited a file that another step had edited, of which the script had told it nothing."""
+
+    number: int
+    step: str
+    other_number: int
+    other_step: str
+    path: str
+    where: Nearness
+    lines: tuple[int, int] = (0, 0)  # the first and the last of this edit, after it; of ELSEWHERE none
+
+
 class AdoptionCause(StrEnum):
     """Why edits of an earlier run became plain contents; `number` and `label` are of the step that it is about."""
 
@@ -202,6 +222,7 @@ Event: TypeAlias = (
     | TurnFinished
     | StepFinished
     | FileEdited
+    | EditsCollided
     | EditsAdopted
     | ScriptRestarted
     | Logged

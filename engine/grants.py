@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 #: Held by every run.
 DEFAULT_GRANTS = ("read",)
 
+#: Of programs that agents run, and of gates.
+COMMAND_GRANT = "command"
+
 #: Groups of which a part can be granted (`command:pytest`), since their tools hold each call against the parts.
-PARTED_GROUPS = frozenset({"command", "mcp"})
+PARTED_GROUPS = frozenset({COMMAND_GRANT, "mcp"})
 
 
 def missing_grants(requested: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
@@ -48,6 +51,15 @@ def require_tool(tool: Tool, granted: Sequence[str]) -> None:
         )
 
 
+def require_command(program: str, granted: Sequence[str], what: str) -> None:
+    """Raises ToolDenied where the grant of commands does not cover this program. `what` is to run it."""
+    if not _covers(granted, f"{COMMAND_GRANT}:{program}"):
+        raise ToolDenied(
+            f"{what} runs `{program}`, which needs the grant `command` or `command:{program}`, and this run has "
+            f'neither; name it in meta["permissions"], and grant it with --allow command:{program}'
+        )
+
+
 def require_profile(where: str, requested: Sequence[str], granted: Sequence[str]) -> None:
     """Raises ToolDenied where a profile requests what was not granted. At the call: a script may compute its name."""
     missing = missing_grants(requested, granted)
@@ -56,6 +68,23 @@ def require_profile(where: str, requested: Sequence[str], granted: Sequence[str]
             f"{where}: the profile asks for {', '.join(missing)}, which this run does not have; name it in "
             f'meta["permissions"], and grant it with --allow {",".join(missing)}'
         )
+
+
+def parts_of(group: str, granted: Sequence[str]) -> tuple[str, ...]:
+    """What of a group is granted by name: of `command:pytest`, `pytest`."""
+    return tuple(grant.partition(":")[2] for grant in granted if grant.startswith(f"{group}:"))
+
+
+def held_of(group: str, granted: Sequence[str]) -> tuple[str, ...]:
+    """The grants by which a tool of this group works: the group's own, or those of its parts."""
+    if group in granted or group not in PARTED_GROUPS:
+        return (group,)
+    return tuple(f"{group}:{part}" for part in sorted(parts_of(group, granted))) or (group,)
+
+
+def may_edit(granted: Sequence[str]) -> bool:
+    """Whether something of a run may change files: a tool, or a command."""
+    return any(grant.partition(":")[0] in ("write", "command") for grant in granted)
 
 
 def _covers(granted: Sequence[str], wanted: str) -> bool:

@@ -7,6 +7,7 @@ answer that is given may make others hold or not: then the project is held meanw
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Protocol
 
 import trio
@@ -130,12 +131,16 @@ class Matching:
 
     async def _retrace(self, batch: list[OpenCall], taken: int, last_call: int, over: Callable[[], None]) -> None:
         """As `_plan`, where steps edit files: with each answer that is given, others may come to hold or not."""
+        assert self._reuse is not None
         assert self._retracing is not None
-        async with self._project.lock.alone():
+        async with AsyncExitStack() as held:
+            if self._may_write([*self._live_next, *batch]):
+                await held.enter_async_context(self._project.quiet.alone())
+            await held.enter_async_context(self._project.lock.alone())
             if self._time_passed and (batch or self._live_next):
                 self._time_passed = False
                 await self._project.refresh()
-            waiting, self._live_next = self._still_open([*self._live_next, *batch]), []
+            waiting = self._still_open([*self._undecided(self._reuse), *batch])
             for call, hit in await self._retracing.hits(waiting):
                 self._answer_hit(call, hit)
             left = self._still_open(waiting)
@@ -147,6 +152,19 @@ class Matching:
         else:
             self._calls.at_rest()
         over()
+
+    def _may_write(self, calls: Sequence[OpenCall]) -> bool:
+        """Whether edits of what may answer these calls may have to be made again: then no command is to run."""
+        return self._reuse is not None and any(self._reuse.edited(call) for call in calls)
+
+    def _undecided(self, reuse: Reuse) -> list[OpenCall]:
+        """The calls that were to start next, for another decision; what they were to go on with is to be had again."""
+        calls, self._live_next = self._live_next, []
+        for call in reversed(calls):
+            if call.decision is not None and call.decision.cut_off is not None:
+                reuse.give_back(call, call.decision.cut_off)
+            call.decision = None
+        return calls
 
     async def _start(self, retracing: Retracing, calls: list[OpenCall]) -> list[OpenCall]:
         """Start these calls, until one finds an answer after all. Gives those that are left."""

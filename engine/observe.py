@@ -16,13 +16,14 @@ import trio
 
 from .errors import ToolDenied, ToolFailed
 from .keys import canonical_json
-from .model import FILE_STATE, JSON, Change, Observation, ToolSpec
+from .model import FILE_STATE, FILE_TREE, JSON, Change, Observation, ToolSpec
 from .ports import Footprint, Tool, ToolResult
 
 #: Files by path that are looked at with these contents, as digests (None: no such file), in the order of paths.
 View: TypeAlias = tuple[tuple[str, str | None], ...]
 _EVERYTHING = Footprint(path="", deep=True)
-_Look: TypeAlias = tuple[str, str, View]  # tool, canonical arguments, and what is known of the files that may count
+#: Tool, canonical arguments, whether it was in a worktree, and what is known of the files that may count.
+_Look: TypeAlias = tuple[str, str, bool, View]
 
 
 def canonical_arguments(spec: ToolSpec, arguments: Mapping[str, JSON]) -> str:
@@ -44,6 +45,7 @@ def observation_of(
     *,
     as_text: bool = False,
     epoch: int = 0,
+    aside: bool = False,
 ) -> Observation:
     """The record of one look. Only for tools that observe.
 
@@ -56,10 +58,13 @@ def observation_of(
         arguments=canonical_arguments(tool.spec, arguments),
         digest=outcome_digest(outcome),
         epoch=epoch,
+        aside=aside,
     )
 
 
-def file_observation(path: str, digest: str | None, *, epoch: int = 0, change: Change | None = None) -> Observation:
+def file_observation(
+    path: str, digest: str | None, *, epoch: int = 0, change: Change | None = None, aside: bool = False
+) -> Observation:
     """The record of a look at one whole file, of this content digest; with `change`, of what an edit made of it."""
     return Observation(
         tool=FILE_STATE,
@@ -67,6 +72,18 @@ def file_observation(path: str, digest: str | None, *, epoch: int = 0, change: C
         digest=outcome_digest(ToolResult(text="", data={"digest": digest})),
         epoch=epoch,
         change=change,
+        aside=aside,
+    )
+
+
+def tree_observation(digest: str, *, epoch: int, aside: bool = False) -> Observation:
+    """The record of a look at all files of the project."""
+    return Observation(
+        tool=FILE_TREE,
+        arguments="{}",
+        digest=outcome_digest(ToolResult(text="", data={"digest": digest})),
+        epoch=epoch,
+        aside=aside,
     )
 
 
@@ -99,26 +116,32 @@ class Replayer:
         tools: Iterable[Tool],
         over: Callable[[Mapping[str, bytes | None]], Iterable[Tool]] = _no_views,
         contents: Callable[[str], bytes | None] = _nothing_kept,
+        aside: Callable[[Mapping[str, bytes | None]], Iterable[Tool]] = _no_views,
     ) -> None:
-        """`over` gives the same tools for a project in which some files are otherwise, `contents` files by digest."""
+        """`over` gives the same tools for a project in which some files are otherwise, `contents` files by digest.
+
+        `aside` gives them as they are in a worktree of such a project.
+        """
         self._tools = {tool.spec.name: tool for tool in tools}
         self._over = over
+        self._aside = aside
+        self._aside_tools: dict[str, Tool] | None = None  # of the project as it lies
         self._contents = contents
         self._digests: dict[_Look, str | None] = {}  # None: nothing can be looked at, so nothing holds
         self._looking: dict[_Look, trio.Event] = {}
-        self._footprints: dict[tuple[str, str], Footprint | None] = {}
+        self._footprints: dict[tuple[str, str, bool], Footprint | None] = {}
 
     async def holds(self, observations: Iterable[Observation]) -> Observation | None:
         """The first observation that would come out otherwise now, or None: all hold."""
         for observation in observations:
-            if await self._digest((observation.tool, observation.arguments, ()), {}) != observation.digest:
+            if await self._digest(_look(observation), {}) != observation.digest:
                 return observation
         return None
 
     def knows(self, observations: Iterable[Observation]) -> bool:
         """Whether `changed` can tell about these without another look."""
         for observation in observations:
-            look = (observation.tool, observation.arguments, ())
+            look = _look(observation)
             if look not in self._digests:
                 return False
             if self._digests[look] != observation.digest:
@@ -128,7 +151,7 @@ class Replayer:
     def changed(self, observations: Iterable[Observation]) -> Observation | None:
         """As `holds`, from what is known. One that is not known counts as changed."""
         for observation in observations:
-            if self._digests.get((observation.tool, observation.arguments, ())) != observation.digest:
+            if self._digests.get(_look(observation)) != observation.digest:
                 return observation
         return None
 
@@ -138,13 +161,14 @@ class Replayer:
         `view` names all files that may count for it and that may have changed since an earlier call; `present` is what
         lies there now.
         """
-        return await self._digest((observation.tool, observation.arguments, view), present) == observation.digest
+        return await self._digest(_look(observation, view), present) == observation.digest
 
     def footprint(self, observation: Observation) -> Footprint | None:
         """The files that the look may depend on; all of them where its tool is not known here."""
-        look = (observation.tool, observation.arguments)
+        look = (observation.tool, observation.arguments, observation.aside)
         if look not in self._footprints:
-            tool, values = self._tools.get(observation.tool), _decoded(observation.arguments)
+            tool = self._tool(observation.tool, aside=observation.aside)
+            values = _decoded(observation.arguments)
             if tool is None or values is None:
                 self._footprints[look] = _EVERYTHING
             else:
@@ -173,11 +197,20 @@ class Replayer:
             done.set()
         return digest
 
-    async def _run(self, name: str, arguments: str, view: View, present: Mapping[str, str | None]) -> str | None:
-        tool = self._tools.get(name)
-        otherwise = [(path, digest) for path, digest in view if present.get(path) != digest]
+    def _tool(self, name: str, *, aside: bool) -> Tool | None:
+        if not aside:
+            return self._tools.get(name)
+        if self._aside_tools is None:
+            self._aside_tools = {tool.spec.name: tool for tool in self._aside({})}
+        return self._aside_tools.get(name)
+
+    async def _run(
+        self, name: str, arguments: str, aside: bool, view: View, present: Mapping[str, str | None]
+    ) -> str | None:
+        tool = self._tool(name, aside=aside)
+        otherwise = [(path, digest) for path, digest in view if path not in present or present[path] != digest]
         if otherwise and tool is not None:
-            tool = self._tool_over(name, otherwise)
+            tool = self._tool_over(name, otherwise, self._aside if aside else self._over)
         values = _decoded(arguments)
         if tool is None or not tool.observes or values is None:
             return None
@@ -186,14 +219,23 @@ class Replayer:
         except (ToolFailed, ToolDenied) as error:
             return outcome_digest(error)
 
-    def _tool_over(self, name: str, files: Iterable[tuple[str, str | None]]) -> Tool | None:
+    def _tool_over(
+        self,
+        name: str,
+        files: Iterable[tuple[str, str | None]],
+        over: Callable[[Mapping[str, bytes | None]], Iterable[Tool]],
+    ) -> Tool | None:
         """The tool for a project with these files; None where their contents are not kept any more."""
         contents: dict[str, bytes | None] = {}
         for path, digest in files:
             contents[path] = None if digest is None else self._contents(digest)
             if digest is not None and contents[path] is None:
                 return None
-        return next((tool for tool in self._over(contents) if tool.spec.name == name), None)
+        return next((tool for tool in over(contents) if tool.spec.name == name), None)
+
+
+def _look(observation: Observation, view: View = ()) -> _Look:
+    return observation.tool, observation.arguments, observation.aside, view
 
 
 def _decoded(arguments: str) -> dict[str, JSON] | None:

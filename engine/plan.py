@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -11,8 +12,11 @@ from .attachments import Attachments
 from .grants import DEFAULT_GRANTS
 from .model import Run, RunId
 from .observe import Replayer
-from .ports import Checker, Limits, ModelBackend, ProjectFiles, ScriptHost, Store
+from .ports import Checker, Limits, ModelBackend, ProjectFiles, ScriptHost, Store, Tool, Workbench
 from .requests import Horizons, StepDefaults, StepRequests
+
+if TYPE_CHECKING:
+    from .worktrees.isolation import Isolation
 
 
 class RunPlan(Struct, frozen=True, kw_only=True):
@@ -52,8 +56,11 @@ class RunServices(Struct, frozen=True, kw_only=True):
     requests: Callable[[StepDefaults, Horizons], StepRequests]
     replayer: Replayer
     files: ProjectFiles
+    bench: Workbench | None = None  # of commands; None: nobody runs any
+    tree: Tool | None = None  # `FILE_TREE`, which they observe
     attachments: Attachments
     own: Callable[[RunId], AbstractContextManager[object]]  # holds the lock of a run while it lives
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]
     new_run_id: Callable[[], RunId]
+    isolation: Callable[[], Isolation] | None = None  # what steps in worktrees need; made when a step first does

@@ -13,6 +13,7 @@ from .ending import Ending, ending_of_script, fault_of, known_error
 from .errors import StoreError
 from .events import ScriptRestarted
 from .executors.local import LocalExecutor
+from .grants import may_edit
 from .journal import Journal
 from .metering import MeteredBackend
 from .model import Run, RunStatus, StepId
@@ -25,6 +26,7 @@ from .session import MakeExecutor, Session
 from .step import StepServices
 from .timeline.opening import open_project
 from .timeline.project import Project
+from .works import Works
 
 
 class Front(Protocol):
@@ -92,14 +94,17 @@ class Playing:
             journal=self._journal,
             wall_clock=services.wall_clock,
             own_steps=self._own_steps,
-            may_edit="write" in self._plan.granted,
+            may_edit=may_edit(self._plan.granted),
             start_over=self._start_over,
             rehearsed=self._rehearsed,
+            bench=services.bench,
+            tree=services.tree,
         )
         step_services = self._step_services(opened.project)
+        works = Works(step_services, services.isolation)
         own_steps = opened.own_steps
         while True:
-            ending = await self._one_pass(step_services, own_steps)
+            ending = await self._one_pass(step_services, works, own_steps)
             if self._over_again is None:
                 return ending
             await self._begin_again(step_services, self._over_again)
@@ -125,14 +130,14 @@ class Playing:
         await services.project.refresh()
         services.project.timeline.begin()
 
-    async def _one_pass(self, services: StepServices, own_steps: tuple[OwnStep, ...]) -> Ending | None:
+    async def _one_pass(self, services: StepServices, works: Works, own_steps: tuple[OwnStep, ...]) -> Ending | None:
         ending: Ending | None = None
         front = self._front()
         self._pass = trio.CancelScope()
         try:
             with self._pass:
                 async with trio.open_nursery() as nursery:
-                    session = self._session(services, own_steps, front, nursery)
+                    session = self._session(services, works, own_steps, front, nursery)
                     end = await self._services.host.run(self._script_start(), front.serving(session))
                     ending = ending_of_script(end, self._plan.filename)
                     if ending.status is RunStatus.COMPLETED:
@@ -185,7 +190,12 @@ class Playing:
         )
 
     def _session(
-        self, services: StepServices, own_steps: tuple[OwnStep, ...], front: Front, nursery: trio.Nursery
+        self,
+        services: StepServices,
+        works: Works,
+        own_steps: tuple[OwnStep, ...],
+        front: Front,
+        nursery: trio.Nursery,
     ) -> Session:
         run = self._run
         horizons = Horizons(run=run.horizon, lineage_start=run.now, now=run.started_at)
@@ -194,6 +204,7 @@ class Playing:
             run_id=run.id,
             requests=self._services.requests(self._plan.defaults, horizons),
             services=services,
+            works=works,
             journal=self._journal,
             reuse=Reuse(store.reader) if store.reusable else None,
             own_steps=own_steps,

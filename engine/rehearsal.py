@@ -12,14 +12,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import trio
 from msgspec.structs import replace
 
+from .answers import FIRST
 from .errors import StepFault
 from .executors.local import LocalExecutor
 from .model import JSON, FilePart, StepKind
 from .ports import AnswerSink, Executor, LimitsShape, ScriptCalls
 from .step import LiveStep
 
-#: Ranks beside those of stored answers, which are above 0: an error needs no look-up, and a tool takes its time.
-_FIRST, _LAST = -1, 2**53
+#: A tool takes its time.
+_LAST = 2**53
 
 
 class Rehearsal:
@@ -170,8 +171,9 @@ class Rehearsal:
             microusd=microusd,
             steps=steps,
             seconds=seconds,
-            order=_FIRST if order is None else order,
+            order=FIRST if order is None else order,
         )
+        self._stored += order is not None
         self._told(call)
 
     def go(self, calls: int) -> None:

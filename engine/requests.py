@@ -3,71 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Protocol
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 from msgspec.structs import replace
 
-from .agents.profile_folders import NAME_PATTERN
 from .agents.profile_text import Profile
 from .agents.profiles import NoProfiles, ProfileSource
 from .agents.prompts import PROMPTS_VERSION, default_system_text
 from .agents.tools.registry import ToolBox
-from .agents.tools.workspace import MAX_PATH_CHARS, plain_path
+from .agents.tools.workspace import plain_path
 from .backends.estimate import text_tokens
+from .call_params import AgentParams, MergeParams, ToolParams
+from .errors import SetupError
+from .grants import COMMAND_GRANT
 from .keys import canonical_spec, step_key
-from .model import StepKey, StepKind, StepSpec, ToolVersion
+from .merges import Merges
+from .model import StepId, StepKey, StepKind, StepSpec, ToolVersion
 from .observe import canonical_arguments
 from .ports import ExpiringTool, Limits, Tool
 from .routing import ModelChoice
 
-
-class LimitParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    tokens: int | None = None
-    microusd: int | None = None
-    steps: int | None = None
-    seconds: float | None = None
-
-    def limits(self) -> Limits:
-        return Limits(tokens=self.tokens, microusd=self.microusd, steps=self.steps, seconds=self.seconds)
-
-
 #: What a step with files needs.
 FILES_GRANT = "read"
-#: Of one step; the child tells its author the same.
-MAX_FILES = 100
-_FilePath = Annotated[str, Meta(min_length=1, max_length=MAX_PATH_CHARS)]
-
-
-class AgentParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `agent(...)` sends. The child checked it for its author, and is hostile: so it is checked again."""
-
-    prompt: str
-    label: str | None = None
-    phase: str | None = None
-    profile: Annotated[str, Meta(pattern=NAME_PATTERN)] | None = None
-    model: str | None = None
-    system: str | None = None
-    tools: list[str] | None = None
-    schema: Any = None
-    files: Annotated[list[_FilePath], Meta(max_length=MAX_FILES)] | None = None
-    context: str | None = None
-    effort: str | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    max_turns: int | None = None
-    timeout: float | None = None
-    retries: int | None = None
-    budget: LimitParams | None = None
-    cache: bool | str = True
-    ttl: float | None = None
-    detail: bool = False
-
-
-class ToolParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    arguments: dict[str, Any] = {}
+#: What a merge needs, since it changes files: the step that it is of had a grant to change them.
+MERGE_GRANT = "write"
+#: How often an agent is told that its gate failed, where its step does not say.
+GATE_RETRIES = 2
 
 
 class StepDefaults(Struct, frozen=True, kw_only=True):
@@ -151,12 +114,20 @@ class StepRequests:
         }  # once, since such a question takes long
         self._agent = msgspec.json.Decoder(AgentParams)
         self._tool = msgspec.json.Decoder(ToolParams)
+        self._merge = msgspec.json.Decoder(MergeParams)
 
     def agent(self, params: bytes, *, phase: str, phase_model: str) -> StepRequest:
         asked = self._agent.decode(params)
         profile = None if asked.profile is None else self._profiles.get(asked.profile)
         if profile is not None:
             asked = _filled_in(asked, profile)
+        if asked.merge is not None and asked.isolation is None:
+            raise SetupError(
+                f"agent: merge= says how a worktree is merged, and profile `{asked.profile}` asks for none"
+            )
+        gate = tuple(asked.gate or ())
+        if gate:
+            self._tools.require_command(gate, "the gate")
         phase = asked.phase or phase
         tools = self._tools.select(asked.tools or ())
         system = asked.system if asked.system is not None else default_system_text(tools, asked.schema)
@@ -186,8 +157,12 @@ class StepRequests:
             schema=asked.schema,
             tools=tuple(ToolVersion(name=tool.spec.name, version=tool.spec.version) for tool in tools),
             files=files,
-            grants=tuple(sorted({*(tool.group for tool in tools), *([FILES_GRANT] if files else [])})),
+            grants=self._grants(tools, files, gate),
             salt=asked.cache if isinstance(asked.cache, str) else "",
+            isolation=asked.isolation or "",
+            merge=(asked.merge or "auto") if asked.isolation else "",
+            gate=gate,
+            gate_retries=(GATE_RETRIES if asked.gate_retries is None else asked.gate_retries) if gate else 0,
         )
         canonical = canonical_spec(spec)
         defaults = self._defaults
@@ -217,7 +192,7 @@ class StepRequests:
             tool=tool.spec.name,
             arguments=msgspec.json.decode(canonical_arguments(tool.spec, asked.arguments)),
             tools=(ToolVersion(name=tool.spec.name, version=tool.spec.version),),
-            grants=(tool.group,),
+            grants=tuple(sorted(self._tools.grants_of({tool.group}))),
         )
         canonical = canonical_spec(spec)
         return StepRequest(
@@ -229,6 +204,29 @@ class StepRequests:
             timeout_s=self._defaults.timeout_s,
             horizon=self._horizon(True, self._shortest_ttl((tool,))),
         )
+
+    def merge(self, params: bytes, line: int, merges: Merges) -> StepRequest:
+        step = StepId(self._merge.decode(params).step)
+        label = merges.begin(step, line)
+        spec = StepSpec(kind=StepKind.MERGE, merged=step, grants=(MERGE_GRANT,))
+        canonical = canonical_spec(spec)
+        return StepRequest(
+            spec=spec,
+            canonical=canonical,
+            key=step_key(canonical),
+            label=f"merge {label}",
+            timeout_s=self._defaults.timeout_s,
+            horizon=self._horizon(True, None),
+        )
+
+    def _grants(self, tools: Sequence[Tool], files: Sequence[str], gate: Sequence[str]) -> tuple[str, ...]:
+        """The grants that shape what an agent with these can do."""
+        groups = {
+            *(tool.group for tool in tools),
+            *([FILES_GRANT] if files else []),
+            *([COMMAND_GRANT] if gate else []),
+        }
+        return tuple(sorted(self._tools.grants_of(groups)))
 
     def _shortest_ttl(self, tools: Sequence[Tool]) -> float | None:
         """How long an answer that may rest on these counts by itself; None: for ever, since it can be verified."""
@@ -257,6 +255,7 @@ def _filled_in(asked: AgentParams, profile: Profile) -> AgentParams:
         temperature=profile.temperature if asked.temperature is None else asked.temperature,
         max_tokens=profile.max_tokens if asked.max_tokens is None else asked.max_tokens,
         max_turns=profile.max_turns if asked.max_turns is None else asked.max_turns,
+        isolation=profile.isolation if asked.isolation is None else asked.isolation,
     )
 
 

@@ -162,6 +162,10 @@ class Reuse:
         pool.cut_off = [each for each in pool.cut_off if each.id != step.id]
         pool.attempts = [each for each in pool.attempts if each.id != step.id]
 
+    def give_back(self, call: Asking, step: CutOffStep) -> None:
+        """It was to be gone on with, and that is to be decided once more."""
+        self._pool(call).cut_off.insert(0, step)
+
     def miss(self, call: Asking, doubted: StepId | None, grounds: Grounds) -> Decision:
         """Why no stored answer was given, `grounds` being what was found of the step that is `doubted`."""
         pool = self._pool(call)

@@ -20,7 +20,10 @@ FAN_OUTS = frozenset({"parallel", "pipeline", "race", "spawn"})
 
 
 class Scope:
-    __slots__ = ("branch", "budget", "calls", "children", "id", "kind", "model", "parent", "past", "phase", "trail")
+    __slots__ = (
+        *("branch", "budget", "calls", "children", "id", "kind", "model", "parent", "past", "phase", "racing"),
+        "trail",
+    )
 
     def __init__(self, scope_id: int, kind: str, parent: Scope | None, budget: BudgetScope, phase: str, model: str):
         self.id = scope_id
@@ -29,6 +32,7 @@ class Scope:
         self.budget = budget
         self.phase = phase
         self.model = model  # set by a phase; "" for none
+        self.racing: bool = kind == "race" or (parent is not None and parent.racing)
         self.children: dict[int, Scope] = {}
         self.calls: set[int] = set()  # calls of this scope that have no answer yet
         self.branch: Scope = self if parent is None or kind == "branch" else parent.branch
@@ -73,12 +77,21 @@ class ScopeTree:
         return scope
 
     def close(self, scope_id: int) -> list[int]:
-        """Remove a scope with all below it, and return the calls that are still open there."""
-        scope = self._by_id[scope_id]
+        """Remove a scope with all below it, and return the calls that are still open there.
+
+        A branch that is closed before its fan-out, as the losers of a race are, is no part of what came out of that.
+        One that went with a scope above it may still be named: its script unwinds.
+        """
+        scope = self._by_id.get(scope_id)
+        if scope is None:
+            return []
         if scope.kind in FAN_OUTS and scope.children:
             branches = [child for child in scope.children.values() if child.kind == "branch"]
             scope.branch.trail = chain(scope.branch.trail, *(branch.trail for branch in branches))
             scope.branch.past = Past.joined([scope.branch.past, *(branch.past for branch in branches)])
+        elif scope.kind == "branch" and scope.parent is not None:
+            above = scope.parent.branch  # it came after all that the branch was answered, all the same
+            above.past = Past.joined([above.past, scope.past])
         open_calls: list[int] = []
         for each in list(scope.subtree()):
             open_calls.extend(each.calls)

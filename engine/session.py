@@ -22,17 +22,20 @@ from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal
 from .matching import Matching
-from .model import NO_USAGE, RunId, StepId, StepKey, StepStatus
+from .merges import Merges
+from .model import NO_USAGE, RunId, Step, StepId, StepKey, StepStatus
 from .observe import Replayer
 from .open_calls import OpenCall
 from .ports import AnswerSink, Executor, Limits, LimitsShape, OwnStep, StoredStep
+from .racing import merge_in_a_race, require_bystander
 from .refresh import Refresh
 from .requests import StepRequests
 from .retracing import Retracing
 from .reuse import Decision, Reuse
 from .scopes import ScopeTree
-from .step import LiveStep, StepOutcome, StepServices, StepWork
+from .step import LiveStep, StepOutcome, StepServices
 from .timeline.timeline import Witness
+from .works import Works
 
 #: Makes an executor from a nursery, a capacity, and what runs an item.
 MakeExecutor: TypeAlias = Callable[[trio.Nursery, int, Callable[[LiveStep], Awaitable[None]]], Executor[LiveStep]]
@@ -47,6 +50,7 @@ class Session:
         run_id: RunId,
         requests: StepRequests,
         services: StepServices,
+        works: Works,
         journal: Journal,
         reuse: Reuse | None,
         own_steps: Sequence[OwnStep],
@@ -62,7 +66,7 @@ class Session:
         """`at_rest` is called when nothing stored is left to hand over and the live steps have been submitted."""
         self._run_id = run_id
         self._requests = requests
-        self._services = services
+        self._works = works
         self._journal = journal
         self._project = services.project
         self._refresh = refresh
@@ -83,6 +87,7 @@ class Session:
         )
         self._open: dict[int, OpenCall] = {}
         self._waiting: list[OpenCall] = []  # calls since the last ones were matched
+        self._merges = Merges()
         self._places: dict[tuple[str, StepKey], int] = {}
         self._looking = False
         self._quiet_again: int | None = None  # an `idle` that came during a look at the workspace
@@ -101,12 +106,18 @@ class Session:
                 request = self._requests.agent(params, phase=where.phase, phase_model=where.model)
             elif method == "tool":
                 request = self._requests.tool(params)
+            elif method == "merge":
+                if where.racing:
+                    raise merge_in_a_race()
+                request = self._requests.merge(params, line, self._merges)
             else:
                 raise SandboxError(f"the script's process called {method!r}, which no script can")
+            if where.racing:
+                require_bystander(request)
         except msgspec.DecodeError as error:
             raise SandboxError(f"the script's process sent a call that no script makes: {error}") from error
         except StepFault as error:
-            self._answers.fail(call, error.to_fault(), NO_USAGE, steps=0)
+            self._answers.refuse(call, error.to_fault())
             return
         for note in request.notes:
             self._journal.warn_once(note)
@@ -151,6 +162,7 @@ class Session:
         if opened is None:
             return
         opened.scope.calls.discard(call)
+        self._merges.came_to_nothing(opened.request.spec)
         self._executor.cancel(call)
 
     def log(self, scope: int, line: int, message: str, fields: Mapping[str, Any]) -> None:
@@ -199,16 +211,14 @@ class Session:
         except StepFault as error:
             self._journal.turned_away(call, error)
             self._close_call(call)
+            self._merges.came_to_nothing(call.request.spec)
             self._answers.fail(call.number, error.to_fault(), NO_USAGE, steps=0)
             return
         self._close_call(call)
         call.scope.answered(step.id, witness.latest)
         self._journal.stored(call, step, applied=applied)
-        value = step.result.encode()
-        if call.request.detail:
-            value = detailed(value, step.usage, step.turns, step.model, step.id, cached=True)
         self._answers.stored += 1
-        self._answers.give(call.number, value, step.usage, order=step.finished_seq)
+        self._give(call, step, step.result, order=step.finished_seq)
 
     def start_live(self, call: OpenCall, decision: Decision, witness: Witness) -> None:
         self._matching.time_passed()
@@ -242,7 +252,7 @@ class Session:
     async def _run_live(self, item: LiveStep) -> None:
         call = self._open[item.number]
         self._journal.started(item)
-        work = StepWork(item, self._services)
+        work = self._works.of(item)
         try:
             outcome = await work.run()
         except BaseException as error:
@@ -262,13 +272,19 @@ class Session:
         step = outcome.step
         call.scope.answered(step.id, 0 if call.witness is None else call.witness.latest)
         if step.status is StepStatus.COMPLETED and step.result is not None:
-            value = step.result.encode()
-            if call.request.detail:
-                value = detailed(value, step.usage, step.turns, step.model, step.id, cached=False)
-            self._answers.give(call.number, value, step.usage, order=None)
+            self._give(call, step, step.result, order=None)
         elif step.fault is not None:
+            self._merges.came_to_nothing(call.request.spec)
             fault = traced_fault(step.fault, call.number, call.request.label, call.phase, outcome)
             self._answers.fail(call.number, fault, step.usage, steps=1 if outcome.counted else 0)
+
+    def _give(self, call: OpenCall, step: Step | StoredStep, result: str, *, order: int | None) -> None:
+        request = call.request
+        self._merges.answered(step.id, request.spec, request.label)
+        value = result.encode()
+        if request.detail:
+            value = detailed(value, step, request.spec.merge, cached=order is not None)
+        self._answers.give(call.number, value, step.usage, order=order)
 
     def _budget_scope(self, call: OpenCall) -> BudgetScope:
         limits = call.request.limits

@@ -19,7 +19,7 @@ T = TypeVar("T")
 #: Fields whose change is told as a diff of texts.
 TEXTS = ("prompt", "system", "schema", "arguments")
 #: Fields that a profile sets where the call does not. (Who chose the model is told by its own words.)
-_OF_PROFILE = frozenset({"system", "effort", "temperature", "max_tokens", "max_turns", "tools"})
+_OF_PROFILE = frozenset({"system", "effort", "temperature", "max_tokens", "max_turns", "tools", "isolation", "merge"})
 #: In the order in which a person looks for them.
 _ORDER = ("kind", "tool", "arguments", "prompt", "profile", "system", "context", "model")
 

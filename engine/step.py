@@ -5,13 +5,16 @@ A step commits each turn before its tools run; its answer, its last turn and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Protocol, TypeAlias
 
 import trio
 from msgspec import Struct
 
 from .agents.conversation import Shortening, files_of
-from .agents.loop import AgentRun, AgentTask
+from .agents.loop import AgentOutcome, AgentRun, AgentTask
 from .agents.schema_cache import SchemaCache
 from .agents.tools.arguments import BadArguments
 from .attachments import Attachments
@@ -39,11 +42,27 @@ from .model import (
     Turn,
     Usage,
 )
-from .ports import Checker, CutOffStep, EditingTool, PlannedEdit, Record, Tool, ToolResult
+from .ports import Checker, CommandTool, CutOffStep, EditingTool, Hands, Record, Tool, ToolResult
 from .time_limit import TimeLimit
 from .timeline.hands import StepHands
 from .timeline.project import Project
 from .timeline.timeline import Witness
+
+#: Lets a step be given files, which the last argument looks at.
+LookAtFiles: TypeAlias = Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
+
+
+class Give(Protocol):
+    def __call__(
+        self,
+        witness: Witness,
+        paths: Sequence[str],
+        look: LookAtFiles,
+        *,
+        earlier: Callable[[], tuple[FilePart, ...]] | None = None,
+    ) -> Awaitable[tuple[tuple[FilePart, ...], tuple[Observation, ...]]]:
+        """As `Project.give`."""
+        ...
 
 
 class LiveStep(Struct, frozen=True, kw_only=True):
@@ -110,13 +129,15 @@ class StepWork:
         self._started_at = services.wall_clock()
         self._turns = 0
         self._agent: AgentRun | None = None
-        self._hands = StepHands(services.project, item.witness, item.number, self._begun)
+        self._hands: Hands = StepHands(services.project, item.witness, item.number, self._begun)
         self._files: tuple[FilePart, ...] = ()
         self._looked: tuple[Observation, ...] = ()  # at these files, before the first turn
         self._attempt_after = item.attempt_after
         self._gone_on_with: StepId | None = None
         self._earlier = NO_USAGE  # of the step that this one goes on with
         self._stored_running = False
+        self._stored_last_turn = False  # the one that gave the answer
+        self._patch: str | None = None
         self._counted = False
 
     async def run(self) -> StepOutcome:
@@ -124,13 +145,10 @@ class StepWork:
         try:
             with trio.CancelScope(deadline=budget.ends_at(item.budget)) as seconds:
                 with self._limit.running():
-                    if item.spec.files:
-                        await self._look_at_files()
-                    budget.start_step(item.budget)
-                    self._counted = True
-                    if item.spec.kind is StepKind.TOOL:
-                        return await self._run_tool()
-                    return await self._run_agent()
+                    async with self._prepared():
+                        budget.start_step(item.budget)
+                        self._counted = True
+                        return await self._work()
                 late = Timeout(f"{item.label}: no answer within {item.timeout_s:g} s; raise timeout=, or ask for less")
                 return self._failed(late, StepStatus.TIMED_OUT)
         except StepFault as error:
@@ -141,35 +159,50 @@ class StepWork:
     def cancelled(self) -> StepOutcome:
         return self._outcome(StepStatus.CANCELLED, None, None, ())
 
+    @asynccontextmanager
+    async def _prepared(self) -> AsyncIterator[None]:
+        """What comes before it counts as a step: one whose files cannot be had never began."""
+        if self._item.spec.files:
+            await self._take_files(self._services.project.give)
+        yield
+
+    async def _work(self) -> StepOutcome:
+        return await (self._run_tool() if self._item.spec.kind is StepKind.TOOL else self._run_agent())
+
     # ------------------------------------------------------------ the two kinds of work
 
     async def _run_tool(self) -> StepOutcome:
         spec, tool = self._item.spec, self._item.tools[0]
         assert isinstance(spec.arguments, dict)
-        if isinstance(tool, EditingTool):
-            outcome, seen = await self._hands.edit(tool, spec.arguments, self._edited)
+        seen: Sequence[Observation | None]
+        if isinstance(tool, CommandTool):
+            outcome, seen = await self._hands.command(tool, spec.arguments, self._edited)
+        elif isinstance(tool, EditingTool):
+            outcome, *seen = await self._hands.edit(tool, spec.arguments, self._edited)
         else:
-            outcome, seen = await self._hands.look(tool, spec.arguments)
+            outcome, *seen = await self._hands.look(tool, spec.arguments)
         if isinstance(outcome, BadArguments):  # the script's mistake: no fan-out should turn it into a value
             raise SetupError(f"tool {tool.spec.name}: {outcome.message}") from outcome
         if not isinstance(outcome, ToolResult):
             raise outcome
-        return self._outcome(StepStatus.COMPLETED, _json_text(outcome), None, (), () if seen is None else (seen,))
+        observations = tuple([each for each in seen if each is not None])
+        return self._outcome(StepStatus.COMPLETED, _json_text(outcome), None, (), observations)
 
-    def _edited(self, plan: PlannedEdit, seen: Observation) -> Sequence[Record]:
-        """A tool's edit and its answer are one: whoever finds the edit on the disk finds the step completed."""
-        return [self._step(StepStatus.COMPLETED, _json_text(plan.result), None, (seen,))]
+    def _edited(self, result: ToolResult, seen: Sequence[Observation]) -> Sequence[Record]:
+        """A tool's edits and its answer are one: whoever finds them on the disk finds the step completed."""
+        return [self._step(StepStatus.COMPLETED, _json_text(result), None, tuple(seen))]
 
-    async def _look_at_files(self) -> None:
-        """Before it counts as a step: one whose files cannot be had never began."""
-        item, project = self._item, self._services.project
+    async def _take_files(self, give: Give) -> None:
+        """Look at the files that go along."""
+        item = self._item
         if item.refused is not None:
             raise item.refused
-        if item.cut_off is not None and any(map(project.has_edited, item.spec.files)):
-            # What it is to go on with saw them, at its time; maybe it edited them itself.
-            self._files = files_of(self._services.finished_turns(item.cut_off.id))
-            return
-        self._files, self._looked = await project.give(item.witness, item.spec.files, self._services.attachments.look)
+        earlier = None if item.cut_off is None else partial(self._files_of, item.cut_off)
+        look = self._services.attachments.look
+        self._files, self._looked = await give(item.witness, item.spec.files, look, earlier=earlier)
+
+    def _files_of(self, cut_off: CutOffStep) -> tuple[FilePart, ...]:
+        return files_of(self._services.finished_turns(cut_off.id))
 
     async def _run_agent(self) -> StepOutcome:
         if not self._files:
@@ -211,18 +244,22 @@ class StepWork:
         )
         self._agent = run
         if item.cut_off is not None:
-            if self._saw_the_same_files(item.cut_off):
+            if self._goes_on(item.cut_off):
                 self._go_on(run, item.cut_off)
             else:
                 self._services.project.timeline.begin_anew(item.witness, self._looked)
                 self._attempt_after = item.cut_off.id
         outcome = await self._attempts.answer(run)
         self._turns = outcome.turns
-        answer = canonical_json(outcome.answer).decode()
-        return self._outcome(StepStatus.COMPLETED, answer, None, (outcome.last_turn,), outcome.observations)
+        return await self._completed(outcome)
 
-    def _saw_the_same_files(self, cut_off: CutOffStep) -> bool:
-        """They may have changed while this step waited for its turn: then it begins anew."""
+    async def _completed(self, done: AgentOutcome) -> StepOutcome:
+        answer = canonical_json(done.answer).decode()
+        turns = () if self._stored_last_turn else (done.last_turn,)
+        return self._outcome(StepStatus.COMPLETED, answer, None, turns, done.observations)
+
+    def _goes_on(self, cut_off: CutOffStep) -> bool:
+        """Whether it saw the same files. They may have changed meanwhile, while this step waited for its turn."""
         then = {(seen.tool, seen.arguments, seen.digest) for seen in cut_off.observations}
         return all((seen.tool, seen.arguments, seen.digest) in then for seen in self._looked)
 
@@ -304,6 +341,7 @@ class StepWork:
             model=self._attempts.model,
             fault=fault,
             observations=tuple(dict.fromkeys((*self._looked, *observations))) if self._files else observations,
+            patch=self._patch,
             predecessor=self._gone_on_with,
             attempt_after=self._attempt_after if item.witness.inherited else None,
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from .model import (
+    FILE_TREE,
     Cause,
     Change,
     Delivery,
@@ -270,13 +271,14 @@ def _look_diff(
 
 def _output(reader: StoreReader, step: Step, look: Observation, *, digest: str | None) -> str | None:
     """What a step got when it took this look, with this digest if one is given."""
+    if look.tool == FILE_TREE:
+        return None  # of which no more than the digest is kept: the output is what a command printed
     if step.kind is StepKind.TOOL:
         return step.result  # the call is the step
     for call in reader.tool_calls(step.id):
-        seen = call.observation
-        alike = seen is not None and (seen.tool, seen.arguments) == (look.tool, look.arguments)
-        if seen is not None and alike and digest in (None, seen.digest):
-            return call.output
+        for seen in call.observations:
+            if (seen.tool, seen.arguments) == (look.tool, look.arguments) and digest in (None, seen.digest):
+                return call.output
     return None
 
 

@@ -46,14 +46,14 @@ class EditInTheWay(Struct, frozen=True, kw_only=True):
 
 
 def edits_in(observations: Sequence[Observation]) -> tuple[Change, ...]:
-    return tuple(seen.change for seen in observations if seen.change is not None)
+    return tuple(seen.edit.change for seen in observations if seen.edit is not None)
 
 
 def attempted(reader: StoreReader, step: Step) -> Attempted | None:
     earlier = None if step.attempt_after is None else reader.step(step.attempt_after)
     if earlier is None:
         return None
-    made = [call.observation for call in reader.tool_calls(earlier.id) if call.observation is not None]
+    made = [seen for call in reader.tool_calls(earlier.id) for seen in call.observations]
     paths = dict.fromkeys(change.path for change in edits_in(made))
     return Attempted(
         step=earlier.id, run=earlier.run_id, status=earlier.status, fault=earlier.fault, paths=tuple(paths)

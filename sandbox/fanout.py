@@ -23,7 +23,7 @@ class _Abandoned(Exception):
     """Why a fan-out inside of a stopped one starts nothing more. It is never raised."""
 
 
-_ABANDONED: Final = _Abandoned()
+ABANDONED: Final = _Abandoned()
 
 
 class FanOut(Work):
@@ -152,7 +152,7 @@ class FanOut(Work):
         for branch in self._live.values():
             below = None if isinstance(branch, Step) else branch.waiting
             if isinstance(below, FanOut):
-                below.stop(_ABANDONED)
+                below.stop(ABANDONED)
 
     def _fail(self, error: Exception) -> None:
         """Cancel the branches under way and raise."""
@@ -174,16 +174,21 @@ class FanOut(Work):
         self._discard_rest()
         self._close()
         owner = self._waiting_task()
-        if self.stopping is _ABANDONED:
+        if self.stopping is ABANDONED:
             owner.trampoline.drop(owner)
         elif self.stopping is not None:
             self._raise(self.stopping)
-        elif len(self._errors) == len(self._results):
-            self._raise(self._errors[0])
         else:
-            if self._errors and self._on_error == "none":
-                self._warn()
-            owner.trampoline.resume(owner, self._results, None)
+            self._conclude(owner)
+
+    def _conclude(self, owner: Task) -> None:
+        """All branches have ended by themselves."""
+        if len(self._errors) == len(self._results):
+            self._raise(self._errors[0])
+            return
+        if self._errors and self._on_error == "none":
+            self._warn()
+        owner.trampoline.resume(owner, self._results, None)
 
     def _raise(self, error: Exception) -> None:
         if isinstance(error, ScriptFault):
@@ -234,17 +239,17 @@ class FanOut(Work):
 # ---------------------------------------------------------------- what a script hands over
 
 
-def parallel_elements(steps: Any, site: Site) -> list[Any]:
-    """The elements of `parallel`, claimed. Raises SetupError for what cannot run."""
+def claimed_elements(primitive: str, steps: Any, site: Site) -> list[Any]:
+    """The elements of `parallel` or `race`, claimed. Raises SetupError for what cannot run."""
     elements = _listed(
-        "parallel", steps, 'a list or generator of steps, such as parallel(agent(f"Read {f}") for f in files)'
+        primitive, steps, f'a list or generator of steps, such as {primitive}(agent(f"Read {{f}}") for f in files)'
     )
     for index, element in enumerate(elements):
         if isinstance(element, Work):
             element.claim(site)
         elif type(element) is not CoroutineType and not callable(element):
             raise misuse(
-                f"parallel: element {index} is a value of type {type(element).__name__}, not a step; "
+                f"{primitive}: element {index} is a value of type {type(element).__name__}, not a step; "
                 "hand over agent(...) itself, without `await`"
             )
     return elements

@@ -35,7 +35,7 @@ class StartedFrame(msgspec.Struct, frozen=True, tag_field="t", tag="started", fo
 
 
 class CallFrame(msgspec.Struct, frozen=True, tag_field="t", tag="call", forbid_unknown_fields=True):
-    """A step begins. `m` is agent or tool, `p` its parameters, decoded by the engine."""
+    """A step begins. `m` is agent, tool or merge, `p` its parameters, decoded by the engine."""
 
     id: int
     scope: int

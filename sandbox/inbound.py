@@ -30,7 +30,7 @@ from .limits import MAX_CONTAINERS, MAX_FRAME, MAX_JSON_DEPTH, MIB, HostLimits
 from .wire import MAX_LOG, MAX_SLOW_NUMBERS
 
 _KINDS = frozenset({"parallel", "pipeline", "race", "spawn", "budget", "phase"})
-_METHODS = frozenset({"agent", "tool"})
+_METHODS = frozenset({"agent", "merge", "tool"})
 _MAX_LINE = 1 << 31
 _PROBLEMS = 100
 

@@ -12,7 +12,7 @@ PRIMITIVES: Final = frozenset(
     }
 )
 #: Primitives that this version does not have yet.
-NOT_YET: Final = frozenset({"ask", "merge", "race", "spawn", "workflow"})
+NOT_YET: Final = frozenset({"ask", "spawn", "workflow"})
 
 #: Attributes by which a script can only mean the primitive.
 PRIMITIVE_ATTRIBUTES: Final = {

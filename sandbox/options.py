@@ -17,6 +17,10 @@ _MAX_BUDGET = 1 << 53
 #: Of one step; the engine checks the same.
 MAX_FILES = 100
 MAX_PATH_CHARS = 4_096
+#: Of a gate; the engine checks the same.
+MAX_GATE_WORDS = 100
+MAX_WORD_CHARS = 4_096
+MAX_GATE_RETRIES = 20
 #: The engine checks the same.
 _PROFILE = r"[A-Za-z0-9_-]{1,64}"
 _UNITS = ("tokens", "usd", "steps", "seconds")
@@ -93,9 +97,27 @@ def _files(value: Any) -> Any:
     return list(value)
 
 
+def _gate(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError('a list of words, since no shell reads it: ["pytest", "-q"]')
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(word, str) for word in value):
+        raise ValueError('a command as a list of words, such as ["pytest", "-q"]')
+    if not value[0].strip() or any("\0" in word for word in value):
+        raise ValueError("words without NUL characters, the first of which is the name of a program")
+    if len(value) > MAX_GATE_WORDS or any(len(word) > MAX_WORD_CHARS for word in value):
+        raise ValueError(f"at most {MAX_GATE_WORDS} words of at most {MAX_WORD_CHARS:,} characters")
+    return list(value)
+
+
 def _schema(value: Any) -> Any:
     if not isinstance(value, dict):
         raise ValueError('a JSON Schema as a dict, such as {"type": "object", ...}')
+    return value
+
+
+def _function(value: Any) -> Any:
+    if not callable(value):
+        raise ValueError("a function of a result that gives True or False, such as `lambda found: found is not None`")
     return value
 
 
@@ -162,6 +184,10 @@ AGENT_OPTIONS: dict[str, Check] = {
     "budget": budget_limits,
     "cache": _cache,
     "ttl": _ttl,
+    "isolation": lambda value: _one_of(value, ("worktree",)),
+    "merge": lambda value: _one_of(value, ("auto", "manual")),
+    "gate": _gate,
+    "gate_retries": _whole(0, MAX_GATE_RETRIES),
     "detail": _flag,
 }
 
@@ -171,10 +197,9 @@ FAN_OUT_OPTIONS: dict[str, Check] = {
     "budget": budget_limits,
 }
 
-PHASE_OPTIONS: dict[str, Check] = {"budget": budget_limits, "model": _name}
+RACE_OPTIONS: dict[str, Check] = {"until": _function}
 
-#: Parts of the language that this version does not have.
-LATER = frozenset({"isolation", "merge", "gate", "gate_retries"})
+PHASE_OPTIONS: dict[str, Check] = {"budget": budget_limits, "model": _name}
 
 
 def _one_of(value: Any, names: tuple[str, ...]) -> Any:
@@ -188,9 +213,9 @@ def checked(primitive: str, checks: dict[str, Check], given: dict[str, Any]) -> 
     options: dict[str, Any] = {}
     for name, value in given.items():
         check = checks.get(name)
-        if check is None and (value is not None or name not in LATER):
+        if check is None:
             raise misuse(_unknown(primitive, name, checks))
-        if value is None or check is None:
+        if value is None:
             continue
         try:
             options[name] = check(value)
@@ -199,9 +224,17 @@ def checked(primitive: str, checks: dict[str, Check], given: dict[str, Any]) -> 
     return options
 
 
+def checked_agent(given: dict[str, Any]) -> dict[str, Any]:
+    """The options of `agent`, also as they go together. Raises SetupError."""
+    options = checked("agent", AGENT_OPTIONS, given)
+    if "merge" in options and "isolation" not in options and "profile" not in options:  # a profile may isolate it
+        raise misuse('agent: merge= says how a worktree is merged; write isolation="worktree" beside it')
+    if "gate_retries" in options and "gate" not in options:
+        raise misuse('agent: gate_retries= counts for a gate; write gate=["pytest", "-q"] beside it')
+    return options
+
+
 def _unknown(primitive: str, name: str, known: Iterable[str]) -> str:
-    if name in LATER:
-        return f"{primitive}: {name}= is not available in this version"
     hint = _nearest(name, known) or f"; it takes {', '.join(known)}"
     return f"{primitive} has no option {name!r}{hint}"
 

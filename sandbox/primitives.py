@@ -8,16 +8,19 @@ from typing import Any
 from .blocks import Budget, PhaseBlock
 from .channel import NotJson, encode
 from .facades.hints import Hint
-from .fanout import FanOut, parallel_elements, pipeline_elements
-from .options import AGENT_OPTIONS, FAN_OUT_OPTIONS, PHASE_OPTIONS, checked
+from .fanout import FanOut, claimed_elements, pipeline_elements
+from .options import FAN_OUT_OPTIONS, PHASE_OPTIONS, RACE_OPTIONS, checked, checked_agent
+from .race import Race
 from .script_errors import ERRORS, misuse
-from .steps import Step
+from .steps import Step, Work
 from .trampoline import Trampoline
+from .values import StepResult
 from .wire import MAX_LOG, MESSAGE_CHARS
 
 _MESSAGE_CHARS = MESSAGE_CHARS - 1
 _FIELD_CHARS = 500
 _FIELDS_CHARS = MAX_LOG // 8  # a character takes six bytes at most
+_MERGEABLE = 'the result of agent(..., isolation="worktree", merge="manual", detail=True)'
 
 
 class Primitives:
@@ -36,7 +39,7 @@ class Primitives:
             raise misuse("agent takes one prompt, and all else by name: agent(prompt, label=...)")
         if not isinstance(prompt, str):
             raise misuse(f"agent: the prompt is a string, not a value of type {type(prompt).__name__}")
-        params = checked("agent", AGENT_OPTIONS, options)
+        params = checked_agent(options)
         params["prompt"] = prompt
         return self._step("agent", params, detail=params.get("detail", False))
 
@@ -46,6 +49,18 @@ class Primitives:
         if not isinstance(name, str) or not name:
             raise misuse('tool: the first argument is the name of a tool, such as tool("grep", pattern="TODO")')
         return self._step("tool", {"name": name, "arguments": arguments})
+
+    def merge(self, result: Any, /, *more: Any, **options: Any) -> Step:
+        if more or options:
+            raise misuse("merge takes one result and nothing else; call it once for each: await merge(result)")
+        if isinstance(result, Work):
+            raise misuse("merge takes a result, not a step: await the step first, merge(await agent(...))")
+        if not isinstance(result, StepResult):
+            raise misuse(f"merge takes {_MERGEABLE}, not a value of type {type(result).__name__}")
+        if result._merge != "manual":
+            why = "is merged by itself" if result._merge else "did not work in a worktree"
+            raise misuse(f"merge takes {_MERGEABLE}; the step of this one {why}")
+        return self._step("merge", {"step": result.step})
 
     def _step(self, method: str, params: dict[str, Any], *, detail: bool = False) -> Step:
         try:
@@ -63,13 +78,21 @@ class Primitives:
         trampoline = self._trampoline
         given = checked("parallel", FAN_OUT_OPTIONS, options)
         site = trampoline.sites.here()
-        return FanOut("parallel", trampoline.current, site, parallel_elements(steps, site), **given)
+        return FanOut("parallel", trampoline.current, site, claimed_elements("parallel", steps, site), **given)
 
     def pipeline(self, /, items: Any, *stages: Any, **options: Any) -> FanOut:
         trampoline = self._trampoline
         given = checked("pipeline", FAN_OUT_OPTIONS, options)
         elements = pipeline_elements(trampoline.sites, items, stages)
         return FanOut("pipeline", trampoline.current, trampoline.sites.here(), elements, **given)
+
+    def race(self, /, steps: Any, *more: Any, **options: Any) -> Race:
+        if more:
+            raise misuse("race takes one list or generator: put the steps into a list, race([first, second])")
+        trampoline = self._trampoline
+        given = checked("race", RACE_OPTIONS, options)
+        site = trampoline.sites.here()
+        return Race(trampoline.current, site, claimed_elements("race", steps, site), **given)
 
     # ------------------------------------------------------------ scopes and the rest
 
@@ -120,17 +143,22 @@ class Primitives:
             "agent": self.agent,
             "parallel": self.parallel,
             "pipeline": self.pipeline,
+            "race": self.race,
             "phase": self.phase,
             "budget": self.budget,
             "log": self.log,
             "tool": self.tool,
+            "merge": self.merge,
             "now": self.now,
             "has_model": self.has_model,
             **ERRORS,
         }
 
 
-for _method in (Primitives.agent, Primitives.parallel, Primitives.pipeline, Primitives.phase, Primitives.tool):
+for _method in (
+    *(Primitives.agent, Primitives.parallel, Primitives.pipeline, Primitives.phase, Primitives.tool),
+    *(Primitives.merge, Primitives.race),
+):
     _method.__qualname__ = _method.__name__  # as errors of the interpreter name it
 
 #: Types that a script may import for its annotations and has no other use for.

@@ -7,7 +7,7 @@ a primitive, carries a `fault` and ends the run by its own type.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -92,15 +92,38 @@ class SchemaMismatch(AgentError):
 
 
 class GateFailed(AgentError):
-    """The gate command stayed red."""
+    """The gate stayed red. `argv` is the command, `output` the end of what it said, `tries` how often it ran."""
 
     default_kind = "gate_failed"
 
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: str = "",
+        step: str = "",
+        argv: Sequence[str] = (),
+        exit_code: int | None = None,
+        output: str = "",
+        tries: int = 0,
+    ) -> None:
+        super().__init__(message, kind=kind, step=step)
+        self.argv = list(argv)
+        self.exit_code = exit_code
+        self.output = output
+        self.tries = tries
+
 
 class Conflict(AgentError):
-    """A change collides with another one."""
+    """A change collides with another one. `files` are those that could not be merged, with both sides of each place."""
 
     default_kind = "conflict"
+
+    def __init__(
+        self, message: str = "", *, kind: str = "", step: str = "", files: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        super().__init__(message, kind=kind, step=step)
+        self.files = list(files)
 
 
 class ProviderError(AgentError):
@@ -181,13 +204,15 @@ ERRORS: dict[str, type[ScriptFault]] = {
 #: What a script may read of each.
 READABLE = (
     *("args", "kind", "message", "results", "step", "scope", "unit", "needed", "left"),
-    *("problems", "answer", "corrections"),
+    *("problems", "answer", "corrections", "argv", "exit_code", "output", "tries", "files"),
 )
 
 #: What the errors of some types hold beside that, by type.
 _DETAILS: dict[type[ScriptFault], tuple[str, ...]] = {
     BudgetExceeded: ("scope", "unit", "needed", "left"),
     SchemaMismatch: ("problems", "answer", "corrections"),
+    GateFailed: ("argv", "exit_code", "output", "tries"),
+    Conflict: ("files",),
 }
 
 

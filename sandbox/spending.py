@@ -83,6 +83,10 @@ class ScriptScopes:
         scope.closed = True
         self._channel.send({"t": "close", "id": scope.id})
 
+    def close_branch(self, fan_out: Scope, index: int) -> None:
+        """End one branch with all below it, before its fan-out ends."""
+        self._channel.send({"t": "close", "id": fan_out.id + 1 + index})
+
     def charge(self, scope: Scope | None, *, tokens: int, microusd: int, steps: int, clock_s: float) -> None:
         """Book an answer in `scope` and all above it."""
         if clock_s > self._clock_s:

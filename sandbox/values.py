@@ -63,7 +63,7 @@ def _unfrozen(value: Any) -> Any:
 class StepResult:
     """What `agent(..., detail=True)` gives: the value with what it took to get it."""
 
-    __slots__ = ("cached", "files", "model", "patch", "step", "turns", "usage", "value")
+    __slots__ = ("_merge", "cached", "files", "model", "patch", "step", "turns", "usage", "value")
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class StepResult:
         cached: bool = False,
         patch: str | None = None,
         files: list[str] | None = None,
+        merge: str = "",
         **_later: Any,
     ) -> None:
         self.value = value
@@ -86,10 +87,11 @@ class StepResult:
         self.model = model
         self.step = step
         self.cached = cached
+        self._merge = merge  # how what it did in a worktree gets into the project; "" where it had none
 
     def __repr__(self) -> str:
         return f"StepResult(value={self.value!r}, turns={self.turns}, model={self.model!r}, cached={self.cached})"
 
 
 #: What a script may read of a StepResult.
-STEP_RESULT_FIELDS = StepResult.__slots__
+STEP_RESULT_FIELDS = tuple(name for name in StepResult.__slots__ if not name.startswith("_"))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.zygote_template import template_to_share
 
 settings.register_profile(
     "default", max_examples=100, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
@@ -25,3 +28,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((place for place, folder in enumerate(_LONG) if name.startswith(folder)), len(_LONG))
 
     items.sort(key=rank)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _zygotes_are_copies() -> Iterator[None]:
+    """From the first test on, so that the template is what no test left behind."""
+    with template_to_share():
+        yield

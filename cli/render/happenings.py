@@ -11,11 +11,13 @@ from vibe_workflows.engine.events import (
     AdoptionCause,
     ContextShortened,
     EditsAdopted,
+    EditsCollided,
     Event,
     FileEdited,
     ModelDown,
     ModelSlowed,
     ModelUp,
+    Nearness,
     ScriptRestarted,
     StepFellBack,
     StepFinished,
@@ -71,6 +73,24 @@ def edited_line(files: Mapping[str, bool]) -> str:
         if paths:
             parts.append(f"{figures.count(len(paths), 'file')} {verb}: {named(paths)}")
     return "; ".join(parts)
+
+
+def edits_collided(event: EditsCollided) -> str:
+    """With what to do where that is not what was meant."""
+    first, last = event.lines
+    place = f", {f'line {first:,}' if first == last else f'lines {first:,}-{last:,}'}" if first else ""
+    at_once = f"{one_line(event.path)}: #{event.number} and #{event.other_number} edited"
+    knowing = "without knowing of each other"
+    match event.where:
+        case Nearness.SAME:
+            near = f"the same lines{place}"
+        case Nearness.ADJACENT:
+            near = f"adjacent lines{place}"
+        case Nearness.ELSEWHERE:
+            return f"{at_once} different parts of it, {knowing}"
+        case _:
+            assert_never(event.where)
+    return f"{at_once} {near}, {knowing}: have one wait for the other, or go to different files"
 
 
 def edits_adopted(event: EditsAdopted) -> str:
@@ -133,6 +153,10 @@ def warning_lines(events: Iterable[Event]) -> list[str]:
         if isinstance(event, Warned):
             counts[event.message] = counts.get(event.message, 0) + 1
     return _shown([one_line(text) + _times(count) for text, count in counts.items()], "warning")
+
+
+def collision_lines(events: Iterable[Event]) -> list[str]:
+    return _shown([edits_collided(event) for event in events if isinstance(event, EditsCollided)], "more")
 
 
 def model_lines(events: Iterable[Event]) -> list[str]:

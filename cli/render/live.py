@@ -12,10 +12,19 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from vibe_workflows.engine.events import EditsAdopted, Event, Logged, RunStarted, ScriptRestarted, Warned
+from vibe_workflows.engine.events import (
+    EditsAdopted,
+    EditsCollided,
+    Event,
+    Logged,
+    Nearness,
+    RunStarted,
+    ScriptRestarted,
+    Warned,
+)
 
 from .frame import Line, frame
-from .happenings import edits_adopted, script_restarted
+from .happenings import edits_adopted, edits_collided, script_restarted
 from .paint import Style, paint
 from .progress import Progress
 from .sanitize import one_line
@@ -89,6 +98,8 @@ class LiveProgress:
                     self._add(log_line(event), Style.PLAIN)
                 case Warned():
                     self._add(f"warning: {event.message}", Style.WARN)
+                case EditsCollided() if event.where is not Nearness.ELSEWHERE:
+                    self._add(f"warning: {edits_collided(event)}", Style.WARN)
                 case EditsAdopted():
                     self._add(edits_adopted(event), Style.WARN)
                 case ScriptRestarted():

@@ -13,12 +13,14 @@ import msgspec
 from vibe_workflows.engine.events import (
     ContextShortened,
     EditsAdopted,
+    EditsCollided,
     Event,
     FileEdited,
     Logged,
     ModelDown,
     ModelSlowed,
     ModelUp,
+    Nearness,
     PhaseStarted,
     RunFinished,
     RunStarted,
@@ -34,7 +36,7 @@ from vibe_workflows.engine.model import StepStatus
 
 from . import figures
 from .faults import LONGEST_ERROR, alike, error_text
-from .happenings import edits_adopted, fell_back, file_edited, model_line, script_restarted, shortened
+from .happenings import edits_adopted, edits_collided, fell_back, file_edited, model_line, script_restarted, shortened
 from .sanitize import one_line
 from .stream import Output
 from .words import OFFLINE_NOTICE, log_line, status_word
@@ -98,6 +100,10 @@ class PlainProgress:
             case FileEdited():
                 self._flush()
                 self._say("  " + file_edited(event))
+            case EditsCollided():
+                if event.where is not Nearness.ELSEWHERE:
+                    self._flush()
+                    self._loud(f"warning: {edits_collided(event)}")
             case EditsAdopted():
                 self._flush()
                 self._say("  " + edits_adopted(event))

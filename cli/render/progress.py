@@ -14,6 +14,7 @@ import msgspec
 from vibe_workflows.engine.events import (
     ContextShortened,
     EditsAdopted,
+    EditsCollided,
     Event,
     FileEdited,
     Logged,
@@ -152,7 +153,7 @@ class Progress:
                 self._model(event.model).down = None
             case ScriptRestarted():
                 self._start_over()
-            case Logged() | Warned() | ContextShortened() | FileEdited() | EditsAdopted():
+            case Logged() | Warned() | ContextShortened() | FileEdited() | EditsCollided() | EditsAdopted():
                 pass
             case _:
                 assert_never(event)

@@ -23,7 +23,7 @@ from vibe_workflows.engine.ports import DeliveredStep
 
 from . import figures
 from .faults import LONGEST_ERROR, alike, fault_line, origin_line, origin_of
-from .happenings import attempts, edited_line, model_lines, step_lines, warning_lines
+from .happenings import attempts, collision_lines, edited_line, model_lines, step_lines, warning_lines
 from .paint import Style, paint
 from .sanitize import clean, one_line
 from .tables import Cell, Column, table
@@ -115,6 +115,7 @@ def run_text(trace: RunTrace, *, width: int | None, colour: bool, now: float) ->
         (warning_lines(trace.events), "warning: ", Style.WARN),
         (model_lines(trace.events), "model: ", Style.WARN),
         (step_lines(trace.events), "", Style.WARN),
+        (collision_lines(trace.events), "edited at once: ", Style.WARN),
     ):
         parts += [paint(name + line, style, colour=colour) for line in lines]
     edited: dict[str, bool] = {}

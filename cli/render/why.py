@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from vibe_workflows.engine.looks import look_text
-from vibe_workflows.engine.model import FILE_STATE, Cause, Fault, RunId, StepId, StepStatus
+from vibe_workflows.engine.model import FILE_STATE, FILE_TREE, Cause, Fault, RunId, StepId, StepStatus
 from vibe_workflows.engine.spec_diff import FieldChange
 from vibe_workflows.engine.why import ChangedLook, Explanation, Nearest, StoredAnswer, TooOld
 
@@ -164,6 +164,8 @@ def _changed(changed: ChangedLook, *, colour: bool) -> list[str]:
             f"It is the {look}, as it was to be edited then (-) and now (+):",
             *diff_lines(changed.diff, colour=colour),
         ]
+    if changed.tool == FILE_TREE:
+        return ["It is the project's files, which a command could see: some of them are other than they were then."]
     if changed.tool == FILE_STATE:
         return [f"It is the {look}: what is in it has changed."]
     if changed.diff is not None and changed.diff.lines:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ..errors import ToolDenied, ToolFailed
 from ..model import JSON, Observation, StepId, ToolCall, ToolRequest
-from ..ports import Along, EditingTool, Hands, PlannedEdit, Record, Tool, ToolResult
+from ..ports import Along, CommandTool, EditingTool, Hands, Outcome, Record, Tool, ToolResult
 from . import prompts
 from .outputs import fitted
 from .structured import parse_json
@@ -29,7 +29,8 @@ class _Said(Struct, frozen=True, kw_only=True):
 
     text: str
     outcome: str = "ok"
-    observation: Observation | None = None
+    whole: str = ""
+    observations: tuple[Observation, ...] = ()
 
 
 class Calls(Struct, frozen=True, kw_only=True):
@@ -60,9 +61,14 @@ class Calls(Struct, frozen=True, kw_only=True):
                     results.append(await self._run(number, request, results))
         texts = fitted([call.output for call in results], self.most_chars)
         return tuple(
-            call if text is call.output else replace(call, output=text)
+            call if text is call.output else replace(call, output=text, whole=self._whole(call))
             for call, text in zip(results, texts, strict=True)
         )
+
+    def _whole(self, call: ToolCall) -> str:
+        """Of an output that is cut: what a tool that looks at the project gave, it gives again."""
+        tool = self.tools.get(call.name)
+        return call.whole if tool is None or tool.observes else call.whole or call.output
 
     def _only_reads(self, request: ToolRequest) -> bool:
         tool = self.tools.get(request.name)
@@ -106,14 +112,15 @@ class Calls(Struct, frozen=True, kw_only=True):
                 outcome=said.outcome,
                 started_at=started_at,
                 finished_at=self.clock(),
-                observation=said.observation,
+                observations=said.observations,
+                whole=said.whole,
             )
 
-        def along(plan: PlannedEdit, seen: Observation) -> Sequence[Record]:
-            return [*before, call(_Said(text=plan.result.text, observation=seen))]
+        def along(result: ToolResult, seen: Sequence[Observation]) -> Sequence[Record]:
+            return [*before, call(_Said(text=result.text, whole=result.whole, observations=tuple(seen)))]
 
         done = call(await self._said(request, along))
-        if done.observation is not None and done.observation.change is not None:
+        if any(seen.change is not None for seen in done.observations):
             self.over[number] = done
         return done
 
@@ -127,19 +134,27 @@ class Calls(Struct, frozen=True, kw_only=True):
             arguments = parse_arguments(request.arguments)
         except ValueError as error:
             return _Said(text=prompts.bad_json(str(error)), outcome="error")
+        outcome, seen = await self._come_of(tool, arguments, along)
+        match outcome:
+            case ToolResult():
+                return _Said(text=outcome.text, whole=outcome.whole, observations=seen)
+            case ToolFailed():
+                return _Said(text=f"Error: {outcome.message}", outcome="error", observations=seen)
+            case ToolDenied():
+                return _Said(text=f"Denied: {outcome.message}", outcome="denied", observations=seen)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    async def _come_of(
+        self, tool: Tool, arguments: Mapping[str, JSON], along: Along
+    ) -> tuple[Outcome, tuple[Observation, ...]]:
+        if isinstance(tool, CommandTool):
+            return await self.hands.command(tool, arguments, along)
         if isinstance(tool, EditingTool):
             outcome, seen = await self.hands.edit(tool, arguments, along)
         else:
             outcome, seen = await self.hands.look(tool, arguments, as_text=True)
-        match outcome:
-            case ToolResult():
-                return _Said(text=outcome.text, observation=seen)
-            case ToolFailed():
-                return _Said(text=f"Error: {outcome.message}", outcome="error", observation=seen)
-            case ToolDenied():
-                return _Said(text=f"Denied: {outcome.message}", outcome="denied", observation=seen)
-            case _ as unreachable:
-                assert_never(unreachable)
+        return outcome, () if seen is None else (seen,)
 
 
 def parse_arguments(text: str) -> dict[str, JSON]:

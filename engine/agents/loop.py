@@ -92,6 +92,7 @@ class AgentRun:
         self._turns = 0
         self._usage = NO_USAGE
         self._observations: dict[_Seen, Observation] = {}  # in the order in which they were first made
+        self._changed_aside = -1  # says which was the last change in a worktree: no other key has it
         self._repairs = 0
         self._empty = 0  # replies without anything in them, in a row
 
@@ -116,6 +117,7 @@ class AgentRun:
         *before, last = turns
         self._turns = last.number
         self._observations = {(*_look(seen), -1 - number): seen for number, seen in enumerate(observations)}
+        self._changed_aside = -1 - len(observations)
         self._usage = sum((turn.usage for turn in turns), NO_USAGE)
         self._repairs = sum(turn.counts and bool(turn.error) for turn in before if turn.model == self.model)
         self._context.go_on([*before, replace(last, outcome="open")])
@@ -266,14 +268,22 @@ class AgentRun:
         await self._record_tools(done)
         self._repairs += bool(problems)  # only now: a reply that was cut off before is dealt with again
         for call in done:
-            if call.observation is not None and call.number not in current.seen:
-                self._see(call.observation)
+            if call.number not in current.seen:
+                for seen in call.observations:
+                    self._see(seen)
         self._close(current, [Message(role=Role.TOOL, text=call.output, tool_call_id=call.call_id) for call in done])
         return None
 
     def _see(self, observation: Observation) -> None:
         """Once for all the same looks with no edit in between; all of them count where one may have been."""
-        edits = observation.epoch if observation.change is not None else self._hands.edits_before(observation.epoch)
+        if observation.aside:
+            if observation.change is not None:
+                self._changed_aside = -1 - len(self._observations)
+            edits = self._changed_aside
+        elif observation.change is not None:
+            edits = observation.epoch
+        else:
+            edits = self._hands.edits_before(observation.epoch)
         self._observations.setdefault((*_look(observation), edits), observation)
 
     def _with_note(self, text: str, current: _Open) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -62,6 +62,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     temperature: float | None = None
     max_tokens: int | None = None
     max_turns: int | None = None
+    isolation: Literal["worktree"] | None = None
     permissions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what of it does not count
 
@@ -149,6 +150,7 @@ class _Fields:
             "temperature": _temperature,
             "max_tokens": lambda value, _at: whole_number(1, 10_000_000)(value, False),
             "max_turns": lambda value, _at: whole_number(1, 10_000)(value, False),
+            "isolation": _isolation,
             "permissions": lambda value, _at: tuple(grants(value, isinstance(value, str))),
         }
 
@@ -243,6 +245,12 @@ def _effort(value: object, _at: str) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > _EFFORT_CHARS:
         raise ValueError(f"a word such as `low` or `high` is needed, not {shown(value)}")
     return value
+
+
+def _isolation(value: object, _at: str) -> str:
+    if value != "worktree":
+        raise ValueError(f"`worktree` is the only one that there is, not {shown(value)}")
+    return "worktree"
 
 
 def _temperature(value: object, _at: str) -> float:

@@ -1,15 +1,18 @@
 """Imports litellm, quiet and off the network. Everything of the engine that needs litellm imports it from here.
 
-The import takes two to three seconds and 160 MB, so this module is itself imported on the first live call only, in a
+The import takes two seconds and 160 MB, so this module is itself imported on the first live call only, in a
 thread. litellm is set up by environment variables that it reads while it is imported: besides engine/config.py, this
 is the one module of the engine that touches os.environ.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from .. import masking
@@ -27,7 +30,8 @@ _ENVIRONMENT: Final = {
 def _import_litellm() -> Any:
     os.environ.update(_ENVIRONMENT)
     os.environ.setdefault("LITELLM_LOG", "CRITICAL")
-    module: Any = importlib.import_module("litellm")
+    with _nothing_collected():
+        module: Any = importlib.import_module("litellm")
     module.suppress_debug_info = True  # it prints help to stdout
     # A call that is cancelled at its very beginning leaves one of litellm's coroutines behind: of no use to a person.
     warnings.filterwarnings("ignore", r"coroutine '\w+\.async_\w+' was never awaited", RuntimeWarning)
@@ -35,6 +39,19 @@ def _import_litellm() -> Any:
     module.drop_params = False  # a parameter that a model does not take is an error, never silently gone
     module.disable_hf_tokenizer_download = True
     return module
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """What is imported is no garbage: to look for some takes up to a fifth of the time, and would go on later."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
 
 
 def _one_request_a_call() -> None:

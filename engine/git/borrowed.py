@@ -76,6 +76,15 @@ async def borrow(project: str) -> AsyncIterator[Borrowed]:
             await trio.to_thread.run_sync(partial(shutil.rmtree, borrowed.git_dir, ignore_errors=True))
 
 
+def make_empty(git_dir: str) -> None:
+    """A repository of nothing, for a git that is to look into no other one."""
+    os.mkdir(git_dir)
+    for name in ("objects", "refs"):
+        os.mkdir(f"{git_dir}/{name}")
+    _write(f"{git_dir}/config", _config({}, "sha1", reftable=False))
+    _write(f"{git_dir}/HEAD", "ref: refs/heads/none\n")
+
+
 def _lend(project: str) -> Borrowed:
     repository = find_repository(project)
     git_dir = os.path.realpath(tempfile.mkdtemp(prefix="vibe-git-"))

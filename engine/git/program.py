@@ -104,26 +104,16 @@ class Git:
         return end.exit_code == 0
 
     async def _run(self, borrowed: Borrowed, arguments: Sequence[str]) -> CommandEnd:
-        program = self._runner.find("git")
-        if program is None:
-            raise ToolFailed("git is not installed on this machine")
         start = ("-C", borrowed.folder) if borrowed.folder else ()
         tree = (borrowed.top,) if borrowed.folder else _rules_above(self._project, borrowed.top)
-        command = Command(
-            argv=(program, *start, *arguments),
+        end = await run_git(
+            self._runner,
+            (*start, *arguments),
             readable=(borrowed.git_dir, *borrowed.sources, *tree),
-            environment={
-                **_ENVIRONMENT,
-                "GIT_DIR": borrowed.git_dir,
-                "GIT_WORK_TREE": borrowed.top,
-            },
+            environment={"GIT_DIR": borrowed.git_dir, "GIT_WORK_TREE": borrowed.top},
             timeout_s=_TIMEOUT_S,
             output_bytes=MAX_BYTES,
         )
-        try:
-            end = await self._runner.run(command)
-        except CommandUnavailable as error:
-            raise ToolFailed(f"git cannot be run here: {error.message}") from error
         if end.timed_out or end.over_limit:
             spent = end.over_limit or f"more than {_TIMEOUT_S:g} s"
             raise ToolFailed(f"git took {spent}, and was stopped; name a smaller part of the project with path")
@@ -138,6 +128,32 @@ class Git:
             message = message.replace(path, shown)
         message = "".join(char for char in message if char.isprintable())
         raise ToolFailed(f"git could not tell: {message}; what a clone lacks is not fetched")
+
+
+async def run_git(
+    runner: CommandRunner,
+    arguments: Sequence[str],
+    *,
+    readable: Sequence[str],
+    environment: Mapping[str, str],
+    timeout_s: float,
+    output_bytes: int,
+) -> CommandEnd:
+    """Run git once, on what `environment` says. Raises ToolFailed where it cannot be run at all."""
+    program = runner.find("git")
+    if program is None:
+        raise ToolFailed("git is not installed on this machine")
+    command = Command(
+        argv=(program, *arguments),
+        readable=tuple(readable),
+        environment={**_ENVIRONMENT, **environment},
+        timeout_s=timeout_s,
+        output_bytes=output_bytes,
+    )
+    try:
+        return await runner.run(command)
+    except CommandUnavailable as error:
+        raise ToolFailed(f"git cannot be run here: {error.message}") from error
 
 
 def _rules_above(project: str, top: str) -> Sequence[str]:

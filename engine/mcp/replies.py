@@ -43,7 +43,9 @@ def result_of(tool: str, reply: Reply) -> ToolResult:
         raise ToolFailed(
             f"{tool}: the answer has {len(encoded):,} bytes, and {MAX_DATA_BYTES:,} are taken; ask for less of it"
         )
-    return ToolResult(text=_fitted(text or encoded.decode()), data=data)
+    text = text or encoded.decode()
+    fitted = _fitted(text)
+    return ToolResult(text=fitted, data=data, whole="" if fitted == text else text)
 
 
 def _fitted(text: str) -> str:

@@ -178,8 +178,8 @@ class Workbench(Protocol):
         """Run a job to its end, with some files otherwise (None: absent), which count as what was there before.
 
         Nobody may edit the workspace until the job is over. Nothing of the job is left after the block, nor after this
-        process. Cancelled, the job is killed first. Raises CommandUnavailable where it cannot be run here, or not held
-        well enough.
+        process. Cancelled, the job is killed first. Raises CommandUnavailable where it cannot be run here, and of these
+        CommandsRefused where no job is held well enough.
         """
         ...
 

@@ -48,7 +48,7 @@ class AnswerSink(Protocol):
     """The engine's way back into the child. Never blocks; a child that does not read is killed."""
 
     def answer(self, call: int, value: bytes, *, order: int | None, tokens: int, microusd: int, seconds: float) -> None:
-        """`value` is JSON. `order` ranks stored answers; None delivers as soon as the script is quiet."""
+        """`value` is JSON. `order` ranks what needs no live step; None delivers as soon as the script is quiet."""
         ...
 
     def fault(
@@ -99,7 +99,7 @@ class ScriptCalls(Protocol):
         ...
 
     def close(self, scope: int) -> None:
-        """Close a scope and all below it; calls still open there are cancelled."""
+        """Close a scope, or one branch of it, and all below; calls still open there are cancelled."""
         ...
 
     def cancel_call(self, call: int) -> None: ...

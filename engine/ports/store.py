@@ -121,12 +121,14 @@ class StoredStep(Struct, frozen=True, kw_only=True):
     turns: int
     observations: tuple[Observation, ...] = ()
     inherited: tuple[Edit, ...] = ()  # of earlier attempts at its spec: they are its own, and it looked at none of them
+    patch: str | None = None  # as that of `Step`
 
 
 class CutOffStep(Struct, frozen=True, kw_only=True):
     """A step that finished turns and came to no answer, as far as going on with it needs it.
 
-    The tools of its last turn are run again. Only where one of them edited a file, those that are over are `kept`.
+    The tools of its last turn are run again. Only where one of them edited a file, also in a worktree, those that are
+    over are `kept`.
     """
 
     id: StepId
@@ -223,8 +225,12 @@ class StoreReader(Protocol):
         """Of a file at some time; None where they are not kept any more. Raises StoreError where they are damaged."""
         ...
 
-    def unsettled_changes(self) -> list[FileChange]:
-        """Entries that are not `done`, of runs that nobody works on any more, by epoch."""
+    def unsettled_changes(self) -> list[tuple[FileChange, ...]]:
+        """Entries that are not `done`, of runs that nobody works on any more, by epoch.
+
+        Those stand together of which all were to be made or none: of one tool call, or of a step that made them at its
+        end, or again.
+        """
         ...
 
     def run(self, run_id: RunId) -> Run | None: ...

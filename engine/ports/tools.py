@@ -26,6 +26,7 @@ class ToolResult(Struct, frozen=True, kw_only=True):
     text: str  # what the model reads
     data: JSON  # what a script gets from tool(...), and what is digested as the observation
     shown: Look | None = None  # a narrower call that gives all that `text` shows, where that is less than `data`
+    whole: str = ""  # all that there is to read, where `text` is a part of it that was cut for a model
 
 
 class Footprint(Struct, frozen=True, kw_only=True):
@@ -159,8 +160,16 @@ class ProjectFiles(Protocol):
         """The tool `FILE_STATE`."""
         ...
 
+    def require_writable(self, path: str) -> None:
+        """Raises ToolDenied where no tool writes."""
+        ...
+
     async def digest(self, path: str) -> str | None:
         """Of the contents that lie there now, None where no file does; one that cannot be read is some other digest."""
+        ...
+
+    async def read(self, path: str) -> bytes | None:
+        """What lies there now; None where nothing does."""
         ...
 
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:

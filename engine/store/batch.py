@@ -42,6 +42,7 @@ def _upserts(table: tables.Table) -> Callable[[list[Row]], Statement]:
 
 _observations = _upserts(tables.OBSERVATIONS)
 _tool_calls = _upserts(tables.TOOL_CALLS)
+_looks = _upserts(tables.LOOKS)
 
 _UPSERT_RUN = tables.RUNS.upsert
 _UPSERT_SOURCE = tables.SOURCES.upsert
@@ -103,6 +104,7 @@ class Batch:
         for each in self._contents:
             blobs.add(each.digest, each.data)
         seen = [row for each in self._steps for row in work_rows.observation_rows(each.id, each.observations, put)]
+        looks = [row for each in self._calls for row in work_rows.look_rows(each, put)]
         statements: list[Statement] = [
             (_UPSERT_SOURCE, [rows.source_row(each, put) for each in self._sources]),
             (_UPSERT_RUN, [rows.run_row(each, put) for each in self._runs]),
@@ -111,18 +113,19 @@ class Batch:
             (_UPSERT_ATTEMPT, [work_rows.attempt_row(each, put) for each in self._attempts]),
             (_UPSERT_TURN, [work_rows.turn_row(each, put) for each in self._turns]),
             _tool_calls([work_rows.tool_call_row(each, put) for each in self._calls]),
+            _looks(looks),
             (_UPSERT_CHANGE, [work_rows.file_change_row(each) for each in self._changes]),
             (_UPSERT_DELIVERY, [rows.delivery_row(each, put) for each in self._deliveries]),
             (tables.UPDATE_PLACE, [rows.place_row(each) for each in self._deliveries]),
             (tables.INSERT_EVENT, [rows.event_row(each, put) for each in self._told]),
-            _raise_epoch(self._epochs(), seen),
+            _raise_epoch(
+                (change.epoch for change in self._changes),
+                map(work_rows.EPOCH_OF_LOOK, looks),
+                map(work_rows.EPOCH_OF_OBSERVATION, seen),
+            ),
         ]
         statements.append((INSERT_BLOB, blobs.rows()))
         return [statement for statement in statements if statement[1]]
-
-    def _epochs(self) -> Iterable[int]:
-        yield from (call.observation.epoch for call in self._calls if call.observation is not None)
-        yield from (change.epoch for change in self._changes)
 
 
 def corrections(record: Correction) -> list[Statement]:
@@ -136,7 +139,7 @@ def corrections(record: Correction) -> list[Statement]:
             return [(tables.FORGET_DELIVERIES, [(record.run_id,)])]
         case Withdrawn():
             epochs = [(epoch,) for epoch in record.epochs]
-            return [(tables.WITHDRAW_CALL, epochs), (tables.WITHDRAW, epochs)]
+            return [(tables.WITHDRAW_CALL, epochs), (tables.WITHDRAW_LOOKS, epochs), (tables.WITHDRAW, epochs)]
         case _:
             assert_never(record)
 
@@ -147,11 +150,11 @@ def _seen_again(step_id: StepId, observations: Sequence[Observation]) -> list[St
     return [
         _observations(seen),
         (tables.SET_OBSERVED, [(step_id, len(observations))]),
-        _raise_epoch((), seen),
+        _raise_epoch(map(work_rows.EPOCH_OF_OBSERVATION, seen)),
         (INSERT_BLOB, blobs.rows()),
     ]
 
 
-def _raise_epoch(epochs: Iterable[int], seen: Sequence[Row]) -> Statement:
-    highest = max(max(epochs, default=0), max(map(work_rows.EPOCH_OF_OBSERVATION, seen), default=0))
+def _raise_epoch(*epochs: Iterable[int]) -> Statement:
+    highest = max(max(each, default=0) for each in epochs)
     return tables.RAISE_EPOCH, [(str(highest),)] if highest else []

@@ -31,14 +31,14 @@ ORDER BY earlier.started_at DESC, earlier.rowid DESC
 """
 _WORKED_ON = "SELECT id FROM steps WHERE run_id = ?1 UNION SELECT step_id FROM changes WHERE run_id = ?1"
 #: The steps of a list that may own edits: they made some, or go on with a step that may have, or stand after one.
-_MAY_EDIT = """
+_MAY_EDIT = f"""
 SELECT id, key, status, place, observed, predecessor, attempt_after FROM steps
 WHERE id IN (SELECT value FROM json_each(?))
   AND (predecessor IS NOT NULL OR attempt_after IS NOT NULL
-       OR EXISTS (SELECT 1 FROM observations WHERE step_id = steps.id AND changed IS NOT NULL)
-       OR EXISTS (SELECT 1 FROM tool_calls WHERE step_id = steps.id AND changed IS NOT NULL))
+       OR EXISTS (SELECT 1 FROM observations WHERE step_id = steps.id AND {tables.AN_EDIT})
+       OR EXISTS (SELECT 1 FROM looks WHERE step_id = steps.id AND {tables.AN_EDIT}))
 ORDER BY started_at, rowid
-"""
+"""  # noqa: S608
 
 
 class Chains:
@@ -59,9 +59,14 @@ class Chains:
         names = json.dumps([plain(path) for path in paths])
         return [work_rows.file_change_of(row) for row in self._execute(_OF_PATHS, (names,)).fetchall()]
 
-    def unsettled(self) -> list[FileChange]:
-        intended = [work_rows.file_change_of(row) for row in self._execute(_INTENDED).fetchall()]
-        return [entry for entry in intended if not self._locks.is_owned(entry.run_id)]
+    def unsettled(self) -> list[tuple[FileChange, ...]]:
+        together: dict[tuple[str, str, object], list[FileChange]] = {}
+        for row in self._execute(_INTENDED).fetchall():
+            entry = work_rows.file_change_of(row)
+            if not self._locks.is_owned(entry.run_id):
+                call = self._execute(tables.CALL_OF_EDIT, (entry.step_id, entry.epoch)).fetchone()
+                together.setdefault((entry.run_id, entry.step_id, call), []).append(entry)
+        return list(map(tuple, together.values()))
 
     def contents(self, digest: str) -> bytes | None:
         return self._blobs.data(bytes.fromhex(digest))
@@ -137,7 +142,7 @@ class Chains:
         if status == StepStatus.COMPLETED:
             seen += self._histories.observations(step_id, observed)
         else:
-            seen += [call.observation for call in self._histories.tool_calls(step_id) if call.observation is not None]
+            seen += [each for call in self._histories.tool_calls(step_id) for each in call.observations]
         own = {each.epoch: each.edit for each in seen if each.edit is not None}
         edits = [*own.values(), *(() if alone else self._histories.inherited(step_id, seen))]
         return tuple(sorted(edits, key=lambda edit: edit.epoch))

@@ -103,9 +103,12 @@ def _line_of(reader: SqliteReader, id_: StepId, place: str, secrets: Sequence[st
 
 
 def _edited(step: Step, calls: Sequence[ToolCall]) -> bool:
-    """Whether it changed a file, or stands after an attempt, which did."""
-    seen = (*step.observations, *(call.observation for call in calls))
-    return step.attempt_after is not None or any(each is not None and each.change is not None for each in seen)
+    """Whether it changed a file, also in a worktree, or stands after an attempt, which did.
+
+    What was seen in a worktree says nothing without what was changed there before.
+    """
+    seen = (*step.observations, *(each for call in calls for each in call.observations))
+    return step.attempt_after is not None or any(each.change is not None or each.aside for each in seen)
 
 
 # ---------------------------------------------------------------- secrets
@@ -129,16 +132,14 @@ def _masked_turn(turn: Turn, secrets: Sequence[str]) -> Turn:
 
 
 def _masked_call(call: ToolCall, secrets: Sequence[str]) -> ToolCall:
-    seen = call.observation
-    if seen is not None and masked(seen.arguments, secrets) != seen.arguments:
-        seen = None
+    seen = tuple(each for each in call.observations if masked(each.arguments, secrets) == each.arguments)
     return replace(
         call,
         call_id=masked(call.call_id, secrets),
         name=masked(call.name, secrets),
         arguments=masked(call.arguments, secrets),
         output=masked(call.output, secrets),
-        observation=seen,
+        observations=seen,
     )
 
 

@@ -29,11 +29,12 @@ class _Made(Struct, frozen=True):
     step: StepId
     turn: int
     number: int
-    look: Observation | None
+    looks: tuple[Observation, ...]
 
     @property
     def edits(self) -> bool:
-        return self.look is not None and self.look.change is not None
+        """Also in a worktree."""
+        return any(look.change is not None for look in self.looks)
 
 
 class Histories:
@@ -65,9 +66,9 @@ class Histories:
     def tool_calls(self, step_id: StepId) -> list[ToolCall]:
         """In order; of one that was made again when the step was gone on with, the later."""
         links = self.links(step_id)
-        made = {(each.step, each.turn, each.number) for each in self._made(links)}
+        made = {(each.step, each.turn, each.number): each.looks for each in self._made(links)}
         rows = [row for link in links for row in self.of_step(tables.TOOL_CALLS, link.id)]
-        calls = [work_rows.tool_call_of(row, self._text) for row in rows if row[:3] in made]
+        calls = [work_rows.tool_call_of(row, self._text, made[row[:3]]) for row in rows if row[:3] in made]
         return sorted(calls, key=lambda call: (call.turn, call.number))
 
     def of_step(self, table: tables.Table, step_id: StepId) -> list[Any]:
@@ -85,7 +86,7 @@ class Histories:
 
     def inherited(self, step_id: str, own: Iterable[Observation]) -> tuple[Edit, ...]:
         """The edits of the steps that it stands after, by epoch, but for those among its `own`."""
-        known = {seen.epoch for seen in own if seen.change is not None}
+        known = {seen.epoch for seen in own if seen.edit is not None}
         edits = [work_rows.edit_of(row) for row in self._execute(tables.INHERITED, (step_id,)).fetchall()]
         return tuple([edit for edit in edits if edit.epoch not in known])
 
@@ -97,7 +98,7 @@ class Histories:
         kept = self._kept([each for each in made if each.turn >= last_turn])
         looks = [each for link in links for each in self.observations(link.id, link.observed)]
         before = [each for each in made if each.turn < last_turn]
-        looks += [each.look for each in (*before, *kept) if each.look is not None]
+        looks += [look for each in (*before, *kept) for look in each.looks]
         observations = _each_once(looks)
         return replace(
             step,
@@ -118,33 +119,41 @@ class Histories:
             if not any(each.edits for each in made.values() if each.turn >= last_turn):
                 made = {place: each for place, each in made.items() if each.turn < last_turn}
             last_turn = max(last_turn, link.last_turn)
-            for turn, number, *seen in self._execute(tables.LOOKS, (link.id,)).fetchall():
-                look = None if seen[0] is None else work_rows.observation_of(seen, self._text)
-                made[turn, number] = _Made(link.id, turn, number, look)
+            looks: dict[tuple[int, int], list[Observation]] = {}
+            for turn, number, *seen in self._execute(tables.SEEN_BY_CALLS, (link.id,)).fetchall():
+                looks.setdefault((turn, number), []).append(work_rows.observation_of(seen, self._text))
+            for turn, number in self._execute(tables.MADE, (link.id,)).fetchall():
+                made[turn, number] = _Made(link.id, turn, number, tuple(looks.get((turn, number), ())))
         return [made[place] for place in sorted(made)]
 
     def _kept(self, last: list[_Made]) -> list[_Made]:
         """Of the calls of a last turn, those that need not be made again: none, unless one of them edited a file."""
-        edits = [each.look.epoch for each in last if each.edits and each.look is not None]
-        done = {epoch for epoch in edits if self._execute(tables.IS_DONE, (epoch,)).fetchone() is not None}
-        if not done:
-            return []
-        return [each for each in last if not each.edits or (each.look is not None and each.look.epoch in done)]
+        done = [each for each in last if not each.edits or self._is_done(each)]
+        return done if any(each.edits for each in done) else []
+
+    def _is_done(self, made: _Made) -> bool:
+        """Whether the edits of a call were made. Those in a worktree were once the call was stored."""
+        epochs = [look.epoch for look in made.looks if look.edit is not None]
+        return all(self._execute(tables.IS_DONE, (epoch,)).fetchone() is not None for epoch in epochs)
 
     def _call(self, made: _Made) -> ToolCall:
         row = self._execute(tables.CALL, (made.step, made.turn, made.number)).fetchone()
-        return work_rows.tool_call_of(row, self._text)
+        return work_rows.tool_call_of(row, self._text, made.looks)
 
 
 def _each_once(looks: Iterable[Observation]) -> tuple[Observation, ...]:
-    """Without repeated looks. After an edit the same look is another one; an edit itself is one by its epoch."""
+    """Without repeated looks. After an edit the same look is another one; an edit itself is one by its epoch.
+
+    What was seen in a worktree has the epoch of that; each change there is one of its own.
+    """
     found: list[Observation] = []
     edits: set[int] = set()
-    since: set[tuple[str, str, str]] = set()
+    since: set[tuple[str, str, str, int]] = set()
     for look in looks:
-        name = (look.tool, look.arguments, look.digest)
-        if look.change is not None and look.epoch not in edits:
-            edits.add(look.epoch)
+        name = (look.tool, look.arguments, look.digest, look.epoch if look.aside else -1)
+        if look.change is not None and (look.aside or look.epoch not in edits):
+            if not look.aside:
+                edits.add(look.epoch)
             since.clear()
             found.append(look)
         elif look.change is None and name not in since:

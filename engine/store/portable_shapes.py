@@ -117,6 +117,10 @@ class PortableSpec(_Strict, frozen=True, kw_only=True):
     tools: tuple[tuple[_Name, _Count], ...] = ()
     files: tuple[str, ...] = ()
     grants: tuple[_Name, ...] = ()
+    isolation: _Name = ""
+    merge: _Name = ""
+    gate: tuple[tuple[str, ...], _Count] = ((), 0)
+    merged: _Name | None = None
     salt: str = ""
 
 
@@ -202,6 +206,9 @@ def turn_in(turn: PortableTurn, step: StepId) -> Turn:
 
 
 def call_out(call: ToolCall) -> PortableCall:
+    """The whole of an output that was cut stays behind. Raises ValueError for a call that saw more than one thing."""
+    if len(call.observations) > 1:
+        raise ValueError("a command, which does not travel")
     return PortableCall(
         turn=call.turn,
         number=call.number,
@@ -212,7 +219,7 @@ def call_out(call: ToolCall) -> PortableCall:
         outcome=call.outcome,  # type: ignore[arg-type]  # a store may hold anything: encoded as it is, refused later
         started_at=call.started_at,
         finished_at=call.finished_at,
-        observation=None if call.observation is None else observation_out(call.observation),
+        observation=observation_out(call.observations[0]) if call.observations else None,
     )
 
 
@@ -228,5 +235,5 @@ def call_in(call: PortableCall, step: StepId) -> ToolCall:
         outcome=call.outcome,
         started_at=call.started_at,
         finished_at=call.finished_at,
-        observation=None if call.observation is None else observation_in(call.observation),
+        observations=() if call.observation is None else (observation_in(call.observation),),
     )

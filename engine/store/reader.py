@@ -177,7 +177,7 @@ class SqliteReader:
         return self._chains.contents(digest)
 
     @_reading
-    def unsettled_changes(self) -> list[FileChange]:
+    def unsettled_changes(self) -> list[tuple[FileChange, ...]]:
         return self._chains.unsettled()
 
     # ------------------------------------------------------------ runs

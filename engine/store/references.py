@@ -40,6 +40,7 @@ REFERENCES = (
     Reference("attempts", "step_id", "steps"),
     Reference("turns", "step_id", "steps"),
     Reference("tool_calls", "step_id", "steps"),
+    Reference("looks", "step_id", "steps"),
     Reference("changes", "step_id", "steps"),
 )
 
@@ -54,12 +55,13 @@ OWNERS: Mapping[str, str] = {
     "attempts": "step_id",
     "turns": "step_id",
     "tool_calls": "step_id",
+    "looks": "step_id",
     "changes": "step_id",
 }
 
 #: The tables whose rows are parts of a step, and end with it. Where an entry of a chain is missing, a hand seems to
 #: have edited the file.
-PARTS_OF_STEPS = ("observations", "attempts", "tool_calls", "turns", "changes")
+PARTS_OF_STEPS = ("observations", "attempts", "tool_calls", "looks", "turns", "changes")
 
 
 def text_columns(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:

@@ -115,6 +115,7 @@ def step_row(step: Step, put: Put) -> Row:
         *usage_cells(step.usage),
         step.predecessor,
         step.attempt_after,
+        None if step.patch is None else put(step.patch),
     )
 
 
@@ -136,6 +137,7 @@ def step_of(row: Row, text: Text, observations: tuple[Observation, ...]) -> Step
         observations=observations,
         predecessor=None if row[20] is None else StepId(row[20]),
         attempt_after=None if row[21] is None else StepId(row[21]),
+        patch=None if row[22] is None else text(row[22]),
     )
 
 
@@ -143,7 +145,7 @@ def stored_step_of(
     row: Row, text: Text, observations: tuple[Observation, ...], inherited: tuple[Edit, ...] = ()
 ) -> StoredStep:
     """From a row of `tables.POOL`."""
-    id_, finished_seq, finished_at, spec, result, place, model, turns, _observed, _earlier, *usage = row
+    id_, finished_seq, finished_at, spec, result, place, model, turns, _observed, _earlier, patch, *usage = row
     return StoredStep(
         id=id_,
         finished_seq=finished_seq,
@@ -156,6 +158,7 @@ def stored_step_of(
         turns=turns,
         observations=observations,
         inherited=inherited,
+        patch=None if patch is None else text(patch),
     )
 
 

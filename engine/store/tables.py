@@ -13,8 +13,9 @@ _USAGE = (
     "cost_microusd",
     "estimated",
 )
-#: What an edit made of a file.
-_CHANGE = ("changed", "before", "after")
+#: Of what was seen: whether that was in a worktree, and what an edit made of the file.
+_SELDOM = ("aside", "changed", "before", "after")
+_LOOK = ("tool", "arguments", "digest", "epoch", *_SELDOM)
 
 
 class Table(Struct, frozen=True):
@@ -68,7 +69,7 @@ STEPS = Table(
     ("id",),
     (
         *("id", "run_id", "key", "spec", "kind", "status", "result", "fault", "started_at", "finished_at", "turns"),
-        *("model", "observed", *_USAGE, "predecessor", "attempt_after"),
+        *("model", "observed", *_USAGE, "predecessor", "attempt_after", "patch"),
     ),
     {
         # Inside the transaction, so that the order of finishing is one for all processes; kept when written again.
@@ -81,8 +82,8 @@ STEPS = Table(
 OBSERVATIONS = Table(
     "observations",
     ("step_id", "number"),
-    ("step_id", "number", "tool", "arguments", "digest", "epoch", *_CHANGE),
-    seldom=_CHANGE,
+    ("step_id", "number", *_LOOK),
+    seldom=_SELDOM,
 )
 ATTEMPTS = Table(
     "attempts",
@@ -103,9 +104,15 @@ TOOL_CALLS = Table(
     ("step_id", "turn", "number"),
     (
         *("step_id", "turn", "number", "call_id", "name", "arguments", "output", "outcome", "started_at"),
-        *("finished_at", "observed_tool", "observed_arguments", "observed_digest", "epoch", *_CHANGE),
+        *("finished_at", "whole"),
     ),
-    seldom=_CHANGE,
+    seldom=("whole",),
+)
+LOOKS = Table(
+    "looks",
+    ("step_id", "turn", "number", "position"),
+    ("step_id", "turn", "number", "position", *_LOOK),
+    seldom=_SELDOM,
 )
 DELIVERIES = Table(
     "deliveries",
@@ -117,6 +124,9 @@ DELIVERIES = Table(
 )
 
 CHANGES = Table("changes", ("epoch",), ("epoch", "path", "before", "after", "step_id", "run_id", "done"))
+
+#: What was seen that is an edit of the project, as the indexes say it.
+AN_EDIT = "changed IS NOT NULL AND aside IS NULL"
 
 #: Events have no id: they are told once, and numbered as they are written.
 INSERT_EVENT = "INSERT INTO events (run_id, kind, at, data) VALUES (?, ?, ?, ?)"
@@ -135,20 +145,34 @@ FORGET_DELIVERIES = "DELETE FROM deliveries WHERE run_id = ?"
 
 #: The call of an entry that is withdrawn, where nothing was built on it: of the last turn of a step that came to no
 #: answer and that no step goes on with or stands after.
-WITHDRAW_CALL = """
-DELETE FROM tool_calls WHERE epoch = ?1 AND changed IS NOT NULL
-  AND step_id = (SELECT step_id FROM changes WHERE epoch = ?1)
+WITHDRAW_CALL = f"""
+DELETE FROM tool_calls
+WHERE step_id = (SELECT step_id FROM changes WHERE epoch = ?1)
+  AND (turn, number) IN (
+    SELECT turn, number FROM looks
+    WHERE step_id = (SELECT step_id FROM changes WHERE epoch = ?1) AND epoch = ?1 AND {AN_EDIT}
+  )
   AND turn >= (SELECT coalesce(max(number), 0) FROM turns WHERE turns.step_id = tool_calls.step_id)
   AND NOT EXISTS (SELECT 1 FROM steps WHERE id = tool_calls.step_id AND status = 'completed')
   AND NOT EXISTS (SELECT 1 FROM steps WHERE predecessor = tool_calls.step_id)
   AND NOT EXISTS (SELECT 1 FROM steps WHERE attempt_after = tool_calls.step_id)
+"""  # noqa: S608
+
+#: What calls saw that were withdrawn with this entry.
+WITHDRAW_LOOKS = """
+DELETE FROM looks
+WHERE step_id = (SELECT step_id FROM changes WHERE epoch = ?1)
+  AND NOT EXISTS (
+    SELECT 1 FROM tool_calls AS call
+    WHERE call.step_id = looks.step_id AND call.turn = looks.turn AND call.number = looks.number
+  )
 """
 
 WITHDRAW = "DELETE FROM changes WHERE epoch = ?"
 
 #: The columns of what was seen, for `work_rows.observation_of`; a step that was written again may have seen less than
 #: before: what it saw is the first `observed` rows.
-SEEN = "tool, arguments, digest, epoch, changed, before, after"
+SEEN = ", ".join(_LOOK)
 OBSERVED = f"SELECT {SEEN} FROM observations WHERE step_id = ? AND number <= ? ORDER BY number"  # noqa: S608
 
 _UNANSWERED = "status IN ('running', 'cancelled', 'timed_out', 'failed')"  # as the index says it
@@ -168,7 +192,7 @@ SELECT id, run_id, status, fault, spec, finished_at, {_LAST_TURN} FROM steps
 WHERE key = ? AND {_UNANSWERED} AND {_NOT_GONE_ON_WITH}
   AND NOT EXISTS (SELECT 1 FROM steps AS later WHERE later.attempt_after = steps.id)
   AND (predecessor IS NOT NULL OR attempt_after IS NOT NULL
-       OR EXISTS (SELECT 1 FROM tool_calls WHERE step_id = steps.id AND changed IS NOT NULL))
+       OR EXISTS (SELECT 1 FROM looks WHERE step_id = steps.id AND {AN_EDIT}))
 ORDER BY started_at, id
 """  # noqa: S608
 
@@ -181,11 +205,12 @@ UPDATE steps SET attempt_after = NULL WHERE id IN (SELECT id FROM links)
 
 LINK = "SELECT predecessor, observed, (SELECT max(number) FROM turns WHERE step_id = ?1) FROM steps WHERE id = ?1"
 
-#: What the tool calls of a step saw.
-LOOKS = """
-SELECT turn, number, observed_tool, observed_arguments, observed_digest, epoch, changed, before, after FROM tool_calls
-WHERE step_id = ? ORDER BY turn, number
-"""
+#: The tool calls of a step, and what they saw.
+MADE = "SELECT turn, number FROM tool_calls WHERE step_id = ?"
+SEEN_BY_CALLS = f"SELECT turn, number, {SEEN} FROM looks WHERE step_id = ? ORDER BY turn, number, position"  # noqa: S608
+
+#: The call by which a step made an edit.
+CALL_OF_EDIT = f"SELECT turn, number FROM looks WHERE step_id = ? AND epoch = ? AND {AN_EDIT}"  # noqa: S608
 
 CALL = f"SELECT {TOOL_CALLS.names} FROM tool_calls WHERE step_id = ? AND turn = ? AND number = ?"  # noqa: S608
 
@@ -193,7 +218,7 @@ IS_DONE = "SELECT 1 FROM changes WHERE epoch = ? AND done = 1"
 
 #: Edits of the steps that a step stands after, and of all that they go on with or stand after in their turn. CROSS JOIN
 #: takes the few rows on its left first: SQLite would look at every step.
-INHERITED = """
+INHERITED = f"""
 WITH RECURSIVE
 links (id) AS (
     SELECT ?1 UNION SELECT predecessor FROM links CROSS JOIN steps USING (id) WHERE predecessor IS NOT NULL
@@ -203,9 +228,9 @@ earlier (id) AS (
     UNION SELECT predecessor FROM earlier CROSS JOIN steps USING (id) WHERE predecessor IS NOT NULL
     UNION SELECT attempt_after FROM earlier CROSS JOIN steps USING (id) WHERE attempt_after IS NOT NULL
 )
-SELECT epoch, changed, before, after FROM earlier CROSS JOIN tool_calls ON step_id = id
-WHERE changed IS NOT NULL ORDER BY epoch
-"""
+SELECT epoch, changed, before, after FROM earlier CROSS JOIN looks ON step_id = id
+WHERE {AN_EDIT} ORDER BY epoch
+"""  # noqa: S608
 
 #: One row a key, of its latest step: a bare column beside max() is of the row that has it.
 EARLIER_SPECS = """
@@ -229,7 +254,7 @@ GROUP BY label, model ORDER BY label, model
 
 POOL = """
 SELECT id, finished_seq, finished_at, spec, result, place, model, turns, observed,
-       coalesce(attempt_after, predecessor), input_tokens, output_tokens, cached_tokens, cache_write_tokens,
+       coalesce(attempt_after, predecessor), patch, input_tokens, output_tokens, cached_tokens, cache_write_tokens,
        reasoning_tokens, cost_microusd, estimated
 FROM steps WHERE key = ? AND status = 'completed' AND result IS NOT NULL ORDER BY finished_seq
 """

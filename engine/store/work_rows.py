@@ -34,25 +34,36 @@ from .row_parts import (
     usage_of,
 )
 
-#: Of a row of `observation_rows`.
+#: Of a row of `observation_rows`, and of one of `look_rows`.
 EPOCH_OF_OBSERVATION = itemgetter(5)
+EPOCH_OF_LOOK = itemgetter(7)
 
 
 # ---------------------------------------------------------------- what it saw of files, and made of them
 
 
 def observation_rows(step_id: StepId, observations: Sequence[Observation], put: Put) -> list[Row]:
-    """Without the columns of a change where there is none."""
+    """Without the `seldom` columns where all of them are NULL."""
     rows: list[Row] = []
     for number, seen in enumerate(observations, start=1):
         row = (step_id, number, plain(seen.tool), put(seen.arguments), seen.digest, seen.epoch)
-        rows.append(row if seen.change is None else (*row, *_change_cells(seen.change)))
+        rows.append(row if seen.change is None and not seen.aside else (*row, *_seldom_cells(seen)))
+    return rows
+
+
+def look_rows(call: ToolCall, put: Put) -> list[Row]:
+    """As `observation_rows`."""
+    rows: list[Row] = []
+    for position, seen in enumerate(call.observations, start=1):
+        name = (call.step_id, call.turn, call.number, position)
+        row = (*name, plain(seen.tool), put(seen.arguments), seen.digest, seen.epoch)
+        rows.append(row if seen.change is None and not seen.aside else (*row, *_seldom_cells(seen)))
     return rows
 
 
 def observation_of(row: Sequence[Any], text: Text) -> Observation:
     """From the columns `tables.SEEN`."""
-    tool, arguments, digest, epoch, path, before, after = row
+    tool, arguments, digest, epoch, aside, path, before, after = row
     # As every step of every pool is read so, short arguments, which stand in their column, cost no call.
     return Observation(
         tool=tool,
@@ -60,7 +71,12 @@ def observation_of(row: Sequence[Any], text: Text) -> Observation:
         digest=digest,
         epoch=epoch,
         change=None if path is None else _change_of(path, before, after),
+        aside=aside is not None,
     )
+
+
+def _seldom_cells(seen: Observation) -> Row:
+    return 1 if seen.aside else None, *((None,) * 3 if seen.change is None else _change_cells(seen.change))
 
 
 def _change_cells(change: Change) -> Row:
@@ -155,9 +171,8 @@ def turn_of(row: Row, text: Text) -> Turn:
 
 
 def tool_call_row(call: ToolCall, put: Put) -> Row:
-    """As `observation_rows`."""
-    seen = call.observation
-    return (
+    """Without the column of the whole output where that is the output."""
+    row = (
         call.step_id,
         call.turn,
         call.number,
@@ -168,15 +183,11 @@ def tool_call_row(call: ToolCall, put: Put) -> Row:
         call.outcome,
         call.started_at,
         call.finished_at,
-        None if seen is None else plain(seen.tool),
-        None if seen is None else put(seen.arguments),
-        None if seen is None else seen.digest,
-        0 if seen is None else seen.epoch,
-        *(() if seen is None or seen.change is None else _change_cells(seen.change)),
     )
+    return (*row, put(call.whole)) if call.whole else row
 
 
-def tool_call_of(row: Row, text: Text) -> ToolCall:
+def tool_call_of(row: Row, text: Text, observations: tuple[Observation, ...]) -> ToolCall:
     return ToolCall(
         step_id=StepId(row[0]),
         turn=row[1],
@@ -188,5 +199,6 @@ def tool_call_of(row: Row, text: Text) -> ToolCall:
         outcome=row[7],
         started_at=row[8],
         finished_at=row[9],
-        observation=None if row[10] is None else observation_of(row[10:17], text),
+        whole="" if row[10] is None else text(row[10]),
+        observations=observations,
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import trio
 from msgspec.structs import replace
 
+from ..agents.tools.descent import visible
 from ..errors import ToolDenied, ToolFailed
 from ..events import FileEdited
 from ..journal import Journal
@@ -40,16 +41,36 @@ class Disk:
     async def make(
         self, step: StepId, number: int, plan: PlannedEdit, seen: Observation, along: Sequence[Record]
     ) -> ToolFailed | ToolDenied | None:
-        """Do what was planned, of which `seen` is the record; or give why that could not be, and nothing was done."""
-        (entry,) = self.entries(step, [seen])
+        """As `make_all`, of one edit."""
+        return await self.make_all(step, number, [plan], [seen], along)
+
+    async def make_all(
+        self,
+        step: StepId,
+        number: int,
+        plans: Sequence[PlannedEdit],
+        seen: Sequence[Observation],
+        along: Sequence[Record],
+    ) -> ToolFailed | ToolDenied | None:
+        """Do all that was planned; or give why that could not be, and nothing was done.
+
+        `seen` is the record of it: those with a change are of the plans, in their order.
+        """
+        entries = self.entries(step, seen)
+        pairs = list(zip(plans, entries, strict=True))
         with trio.CancelScope(shield=True):  # bounded by the store's own limits, and by the disk
-            await self._journal.commit([*_contents(plan, entry.change), entry, *along], [])
+            contents = [record for plan, entry in pairs for record in _contents(plan, entry.change)]
+            await self._journal.commit([*contents, *entries, *along], [])
+            made: list[PlannedEdit] = []
             try:
-                await self._files.write(plan.path, plan.before, plan.after)
+                for plan in plans:
+                    await self._files.write(plan.path, plan.before, plan.after)
+                    made.append(plan)
             except (ToolFailed, ToolDenied) as error:
-                await self._journal.commit([Withdrawn(epochs=(entry.epoch,))], [])
-                return error
-            self.done([entry], number, again=False)
+                stuck = [plan.path for plan in reversed(made) if not await self._is_undone(plan)]
+                await self._journal.commit([Withdrawn(epochs=tuple(entry.epoch for entry in entries))], [])
+                return _told_stuck(error, stuck) if stuck else error
+            self.done(entries, number, again=False)
         return None
 
     async def make_again(self, step: StepId, number: int, observations: Sequence[Observation]) -> None:
@@ -76,9 +97,9 @@ class Disk:
     def entries(self, step: StepId, observations: Sequence[Observation]) -> list[FileChange]:
         """Of the chains, for what a step did."""
         return [
-            FileChange(epoch=seen.epoch, change=seen.change, step_id=step, run_id=self._run_id)
+            FileChange(epoch=edit.epoch, change=edit.change, step_id=step, run_id=self._run_id)
             for seen in observations
-            if seen.change is not None
+            if (edit := seen.edit) is not None
         ]
 
     def done(self, entries: Sequence[FileChange], number: int, *, again: bool) -> None:
@@ -98,16 +119,30 @@ class Disk:
         ]
         self._journal.post([replace(entry, done=True) for entry in entries], events, lazy=True)
 
+    async def _is_undone(self, plan: PlannedEdit) -> bool:
+        return await is_written(self._files, plan.path, plan.after, plan.before)
+
     async def _is_taken_back(self, change: Change) -> bool:
         before, after = self._sides(change)
-        try:
-            await self._files.write(change.path, after, before)
-        except (ToolFailed, ToolDenied):
-            return False
-        return True
+        return await is_written(self._files, change.path, after, before)
 
     def _sides(self, change: Change) -> tuple[bytes | None, bytes | None]:
         return kept_contents(self._contents, change.before), kept_contents(self._contents, change.after)
+
+
+async def is_written(files: ProjectFiles, path: str, before: bytes | None, after: bytes | None) -> bool:
+    """Whether a file could be written."""
+    try:
+        await files.write(path, before, after)
+    except (ToolFailed, ToolDenied):
+        return False
+    return True
+
+
+def _told_stuck(error: ToolFailed | ToolDenied, stuck: Sequence[str]) -> ToolFailed:
+    """Others have changed these files meanwhile, or the disk is full: a person has to look."""
+    left = ", ".join(visible(path) for path in stuck[:20])
+    return ToolFailed(f"{error.message}; these files could not be put back as they were: {left}")
 
 
 def _contents(plan: PlannedEdit, change: Change) -> list[Record]:

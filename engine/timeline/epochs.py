@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..model import Observation
+
 
 class Epochs:
     """`latest` is the highest epoch that the store holds. Each call of `next` gives a higher one."""
@@ -19,3 +21,18 @@ class Epochs:
     def next(self) -> int:
         self._latest = max(self._latest + 1, int(self._wall_clock() * 1_000_000))
         return self._latest
+
+
+class NewEpochs:
+    """For all that a step saw: what it saw in one worktree keeps having one epoch."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+        self._snapshots: dict[int, int] = {}
+
+    def of(self, seen: Observation) -> int:
+        if not seen.aside:
+            return self._epochs.next()
+        if seen.epoch not in self._snapshots:
+            self._snapshots[seen.epoch] = self._epochs.next()
+        return self._snapshots[seen.epoch]

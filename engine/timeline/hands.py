@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ..model import JSON, Observation
-from ..ports import Along, EditingTool, Outcome, PlannedEdit, Record, Tool
+from ..ports import Along, CommandTool, EditingTool, Outcome, Record, Tool, ToolResult
 from .project import Project
 from .timeline import Witness
 
@@ -35,7 +35,15 @@ class StepHands:
     async def edit(
         self, tool: EditingTool, arguments: Mapping[str, JSON], along: Along
     ) -> tuple[Outcome, Observation | None]:
-        def all_along(plan: PlannedEdit, seen: Observation) -> Sequence[Record]:
-            return [*self._begun(), *along(plan, seen)]
+        return await self._project.edit(self._witness, self._number, tool, arguments, self._with_its_row(along))
 
-        return await self._project.edit(self._witness, self._number, tool, arguments, all_along)
+    async def command(
+        self, tool: CommandTool, arguments: Mapping[str, JSON], along: Along
+    ) -> tuple[Outcome, tuple[Observation, ...]]:
+        return await self._project.command(self._witness, self._number, tool, arguments, self._with_its_row(along))
+
+    def _with_its_row(self, along: Along) -> Along:
+        def all_along(result: ToolResult, seen: Sequence[Observation]) -> Sequence[Record]:
+            return [*self._begun(), *along(result, seen)]
+
+        return all_along

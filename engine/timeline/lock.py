@@ -61,6 +61,7 @@ class ProjectLock:
         self._waiters.append(waiter)
         try:
             await waiter.event.wait()  # bounded by what holds the lock: each tool and each edit has a limit of its own
+            await trio.lowlevel.checkpoint_if_cancelled()  # since it was granted: nothing begins any more
         except trio.Cancelled:
             self._leave(waiter)
             raise

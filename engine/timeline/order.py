@@ -28,6 +28,21 @@ class Past:
     def then(self, step: StepId, latest: int) -> Past:
         return Past(step, (self,), max(self.latest, latest))
 
+    def steps(self) -> set[StepId]:
+        """All steps in it."""
+        found: set[StepId] = set()
+        known: set[Past] = set()
+        left = [self]
+        while left:
+            past = left.pop()
+            if past in known:
+                continue
+            known.add(past)
+            left.extend(past.parents)
+            if past.step is not None:
+                found.add(past.step)
+        return found
+
     @staticmethod
     def joined(pasts: Sequence[Past]) -> Past:
         return Past(None, tuple(pasts), max(past.latest for past in pasts))

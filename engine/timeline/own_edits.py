@@ -53,6 +53,10 @@ class OwnEdits:
     def paths(self) -> Iterable[str]:
         return self._chains.keys()
 
+    def edited_since(self, epoch: int) -> list[str]:
+        """The tracked files with an edit after that epoch, by anybody."""
+        return [path for path, edits in self._chains.items() if edits[-1].epoch > epoch]
+
     def own(self, edits: Iterable[Edit]) -> bool:
         """Whether all of these are in the tail."""
         return all(edit.epoch in self.tail for edit in edits)

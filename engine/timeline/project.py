@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import trio
 from msgspec.structs import replace
 
 from ..agents.tools.arguments import BadArguments
-from ..errors import ToolDenied, ToolFailed
+from ..errors import InternalError, ToolDenied, ToolFailed
 from ..events import AdoptionCause, ScriptRestarted
 from ..journal import Journal
 from ..keys import content_digest
@@ -16,6 +19,7 @@ from ..model import JSON, Change, FilePart, Observation, RunId
 from ..observe import file_observation, observation_of
 from ..ports import (
     Along,
+    CommandTool,
     EditingTool,
     FileChange,
     Footprint,
@@ -24,16 +28,26 @@ from ..ports import (
     ProjectFiles,
     SeenAgain,
     Tool,
+    Workbench,
 )
 from .adoption import Adoptions
+from .commands import Commands, Running
 from .disk import Disk
-from .epochs import Epochs
+from .epochs import Epochs, NewEpochs
+from .landings import Landings
 from .lock import ProjectLock
 from .timeline import Timeline, Witness
 
+if TYPE_CHECKING:
+    from ..merging import Collisions
+
 
 class Project:
-    """Of one run. `start_over` ends the present pass of the script; it is told whose answer does not hold."""
+    """Of one run. `start_over` ends the present pass of the script; it is told whose answer does not hold.
+
+    Commands share `quiet` while they run, and what writes to the disk has it alone: so nobody edits under them, while
+    looks and decisions, which only need `lock`, go on. Who takes both takes `quiet` first.
+    """
 
     def __init__(
         self,
@@ -47,8 +61,14 @@ class Project:
         start_over: Callable[[ScriptRestarted], None],
         own_steps: Sequence[OwnStep] = (),
         rehearsed: bool = False,
+        bench: Workbench | None = None,
+        tree: Tool | None = None,
     ) -> None:
-        """`contents` are those of a file at some time, by digest. `rehearsed`: nothing is written."""
+        """`contents` are those of a file at some time, by digest. `rehearsed`: nothing is written.
+
+        `bench` runs commands, and `tree` is the look at all files (`FILE_TREE`); without them no command runs.
+        """
+        self.quiet = ProjectLock()
         self.lock = ProjectLock()
         self.timeline = timeline
         self.adoptions = Adoptions(timeline, journal, own_steps, start_over)
@@ -57,6 +77,43 @@ class Project:
         self._files = files
         self._journal = journal
         self._rehearsed = rehearsed
+        self.landings = Landings(
+            timeline=timeline, disk=self._disk, epochs=epochs, files=files, claim=self.claim, notice=self._notice
+        )
+        self._commands: Commands | None = None
+        if bench is not None and tree is not None:
+            self._commands = Commands(
+                quiet=self.quiet,
+                lock=self.lock,
+                timeline=timeline,
+                disk=self._disk,
+                epochs=epochs,
+                files=files,
+                bench=bench,
+                tree=tree,
+                claim=self.touch,
+                notice=self._notice,
+            )
+
+    @property
+    def files(self) -> ProjectFiles:
+        return self._files
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Nobody else looks at the project, edits it or runs a command on it."""
+        async with self.quiet.alone(), self.lock.alone():
+            yield
+
+    def next_epoch(self) -> int:
+        return self._epochs.next()
+
+    @cached_property
+    def collisions(self) -> Collisions:
+        """Made at the first edit: a run without any imports nothing for it."""
+        from ..merging import Collisions
+
+        return Collisions(self._journal)
 
     def edits_before(self, epoch: int) -> int:
         return self._disk.edits_before(epoch)
@@ -73,7 +130,7 @@ class Project:
         footprint = tool.footprint(arguments)
         if not tool.observes and footprint is None:
             return await _outcome(tool, arguments), None
-        await self._claim(witness, footprint)
+        await self.touch(witness, footprint)
         async with self.lock.shared():
             outcome = await _outcome(tool, arguments)
             epoch = self._epochs.next()
@@ -84,19 +141,42 @@ class Project:
         return outcome, observation
 
     async def give(
-        self, witness: Witness, paths: Sequence[str], look: Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
+        self,
+        witness: Witness,
+        paths: Sequence[str],
+        look: Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]],
+        *,
+        earlier: Callable[[], tuple[FilePart, ...]] | None = None,
     ) -> tuple[tuple[FilePart, ...], tuple[Observation, ...]]:
-        """Let a step be given whole files, which `look` looks at, and note that it saw them. Raises as `look`."""
-        for path in paths:
-            await self._claim(witness, self._files.state.footprint({"path": path}))
+        """Let a step be given whole files, which `look` looks at, and note that it saw them. Raises as `look`.
+
+        A step that goes on has `earlier` ones. It is given these again, unlooked at, where a step of the workflow has
+        edited one, maybe it itself: it saw them in their time.
+        """
+        if earlier is None:  # one that goes on does not look at files with pending edits
+            for path in paths:
+                await self.touch(witness, self._files.state.footprint({"path": path}))
         async with self.lock.shared():
-            files = await look(paths)
-            seen = tuple([file_observation(each.path, each.digest, epoch=self._epochs.next()) for each in files])
+            return await self.given(witness, paths, look, earlier=earlier)
+
+    async def given(
+        self,
+        witness: Witness,
+        paths: Sequence[str],
+        look: Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]],
+        *,
+        earlier: Callable[[], tuple[FilePart, ...]] | None = None,
+    ) -> tuple[tuple[FilePart, ...], tuple[Observation, ...]]:
+        """As `give`, of files that the step has touched. Nobody may edit meanwhile."""
+        if earlier is not None and any(map(self._has_edited, paths)):  # by now: an edit may have been waited for
+            return earlier(), ()
+        files = await look(paths)
+        seen = tuple([file_observation(each.path, each.digest, epoch=self._epochs.next()) for each in files])
         for observation in seen:
             self.timeline.saw(witness, observation)
         return files, seen
 
-    def has_edited(self, path: str) -> bool:
+    def _has_edited(self, path: str) -> bool:
         """Whether a step of the workflow is known to have edited this file, whose path is as it was asked for."""
         footprint = self._files.state.footprint({"path": path})
         return footprint is not None and footprint.path in self.timeline.own.present
@@ -107,7 +187,8 @@ class Project:
         if paths:
             await self.adoptions.adopt(paths, AdoptionCause.LIVE, witness.number, witness.label)
 
-    async def _claim(self, witness: Witness, footprint: Footprint | None) -> None:
+    async def touch(self, witness: Witness, footprint: Footprint | None) -> None:
+        """As `claim`, and nobody edits meanwhile."""
         if self.timeline.pending_below(footprint):
             async with self.lock.alone():
                 await self.claim(witness, footprint)
@@ -120,7 +201,7 @@ class Project:
         Once that has begun, a cancellation waits for its end.
         """
         await trio.lowlevel.checkpoint_if_cancelled()  # not one edit more, whatever came before it
-        async with self.lock.alone():
+        async with self.quiet.alone(), self.lock.alone():
             await self.claim(witness, tool.footprint(arguments))
             try:
                 plan = await tool.plan(arguments)
@@ -136,10 +217,12 @@ class Project:
             self._notice(plan.path, before)
             change = Change(path=plan.path, before=before, after=after)
             observation = file_observation(plan.path, before, epoch=self._epochs.next(), change=change)
-            refused = await self._disk.make(witness.id, number, plan, observation, along(plan, observation))
+            stored = along(plan.result, [observation])
+            refused = await self._disk.make(witness.id, number, plan, observation, stored)
             if refused is not None:
                 return refused, None
             self.timeline.saw(witness, observation)
+            self.collisions.changed(witness, plan.path, plan.before, plan.after)
             return plan.result, observation
 
     async def _look_at_refused(self, witness: Witness, path: str | None) -> Observation | None:
@@ -152,6 +235,15 @@ class Project:
         self.timeline.saw(witness, observation)
         return observation
 
+    async def command(
+        self, witness: Witness, number: int, tool: CommandTool, arguments: Mapping[str, JSON], along: Along
+    ) -> tuple[Outcome, tuple[Observation, ...]]:
+        """See `Commands.run`."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._commands is None:
+            raise InternalError("a run without a workbench has a tool that runs commands")
+        return await self._commands.run(Running(witness, number, tool, along), arguments)
+
     # ------------------------------------------------------------ stored steps
 
     async def apply(self, witness: Witness, number: int) -> None:
@@ -160,7 +252,8 @@ class Project:
         Raises ToolFailed or ToolDenied where one cannot be made; then the others are taken back. Nobody may edit
         meanwhile.
         """
-        witness.observations = [replace(seen, epoch=self._epochs.next()) for seen in witness.observations]
+        moments = NewEpochs(self._epochs)
+        witness.observations = [replace(seen, epoch=moments.of(seen)) for seen in witness.observations]
         witness.placed = None
         if self._rehearsed:
             self._rehearse(self._disk.entries(witness.id, witness.observations), number)

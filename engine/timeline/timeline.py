@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from ..model import Cause, Edit, Observation, StepId
-from ..observe import Replayer
+from ..model import FILE_TREE, Cause, Edit, Observation, StepId
+from ..observe import Replayer, View
 from ..ports import Footprint
 from .order import Moment, Past, Placed, contradiction
 from .own_edits import OwnEdits
@@ -103,6 +103,10 @@ class Timeline:
     def _disk(self) -> Mapping[str, str | None]:
         return ChainMap(self.unwritten, self.own.present) if self.unwritten else self.own.present
 
+    def changed_beside(self) -> None:
+        """Something of the project has changed that is no edit: a file that git ignores, a link, a mode."""
+        self._replayer.forget()
+
     # ------------------------------------------------------------ who stands
 
     def stand(self, witness: Witness) -> None:
@@ -140,27 +144,38 @@ class Timeline:
         if not self.own.own(edits):
             lost = next(edit for edit in edits if edit.epoch not in self.own.tail)
             return Doubt(cause=Cause.EDITED_SINCE, path=lost.change.path)
+        aside: dict[str, str | None] = {}  # what it had changed in its worktree by then
         for seen in witness.observations:
-            view = self.own.view(self._replayer.footprint(seen), seen.epoch)
+            footprint = self._replayer.footprint(seen)
+            view = self.own.view(footprint, seen.epoch)
+            if aside and _is_over_changes(seen):
+                view = _over(view, footprint, aside)
             if not await self._replayer.comes_out(seen, view, self._disk):
                 return Doubt(cause=Cause.CHANGED, observation=seen)
+            if seen.aside and seen.change is not None:
+                aside[seen.change.path] = seen.change.after
         if self._out_of_order(witness):
             return Doubt(cause=Cause.OUT_OF_ORDER)
         return None
 
     async def true_now(self, witness: Witness, pending: Collection[str]) -> Doubt | None:
-        """None where all that it saw holds on the files as they lie, in order, over its own edits."""
+        """None where all that it saw holds on the files as they lie, in order, over its own edits.
+
+        What it changed in a worktree is seen by its later looks there only.
+        """
         if witness.inherited:
             return Doubt(cause=Cause.EDITED_SINCE, path=witness.inherited[0].change.path)
         over: dict[str, str | None] = {}
+        aside: dict[str, str | None] = {}
         for seen in witness.observations:
             footprint = self._replayer.footprint(seen)
             if footprint is not None and (path := next(filter(footprint.covers, pending), None)) is not None:
                 return Doubt(cause=Cause.EDITED_SINCE, path=path)
-            if not await self._replayer.comes_out(seen, self.own.now(footprint, over), self._disk):
+            view = self.own.now(footprint, {**over, **aside} if _is_over_changes(seen) else over)
+            if not await self._replayer.comes_out(seen, view, self._disk):
                 return Doubt(cause=Cause.CHANGED, observation=seen)
             if seen.change is not None:
-                over[seen.change.path] = seen.change.after
+                (aside if seen.aside else over)[seen.change.path] = seen.change.after
         return None
 
     def in_order(self, witness: Witness) -> bool:
@@ -189,7 +204,7 @@ class Timeline:
         return witness.placed
 
     def _moment(self, seen: Observation) -> Moment:
-        edited = None if seen.change is None else seen.change.path
+        edited = None if seen.edit is None else seen.edit.change.path
         return Moment(seen.epoch, self._replayer.footprint(seen), edited)
 
     # ------------------------------------------------------------ pending edits
@@ -254,3 +269,18 @@ class Timeline:
         self._held.difference_update(edit.epoch for edit in witness.inherited)
         witness.inherited = ()
         witness.placed = None
+
+
+def _is_over_changes(seen: Observation) -> bool:
+    """Whether what a step had changed in its worktree counts for a look.
+
+    The look at all files is at those of the snapshot: the rest is known from the step's own changes.
+    """
+    return seen.aside and seen.tool != FILE_TREE
+
+
+def _over(view: View, footprint: Footprint | None, changed: Mapping[str, str | None]) -> View:
+    if footprint is None:
+        return view
+    files = {**dict(view), **{path: digest for path, digest in changed.items() if footprint.covers(path)}}
+    return tuple(sorted(files.items()))

@@ -14,7 +14,7 @@ from typing import Final
 
 from . import kernel
 from .kernel import MS_NODEV, MS_NOSUID
-from .layers import PROTECTED, USER
+from .layers import PROTECTED
 from .paths import holds
 from .removal import FOLDER, claim, remove
 from .request import Request
@@ -79,6 +79,13 @@ def _make(request: Request, upper: int) -> None:
             _stand_in(os.path.join(request.upper, _NAMES, name), path if path in request.linked else "")
 
 
+def foreign_group(request: Request) -> str:
+    """Why a user namespace would not do, to which only one group is known: nothing of others can be changed there."""
+    if not request.upper or os.stat(request.lower).st_gid == os.getegid():
+        return ""
+    return f"{request.lower} belongs to another group than this user's first one"
+
+
 def _mount_inside(folder: str) -> str:
     """A mount point below `folder`; empty where there is none."""
     with open("/proc/self/mountinfo", "rb") as file:
@@ -108,18 +115,17 @@ def _stand_in(path: str, source: str) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
 
 
-def room(upper: int) -> tuple[int, int]:
-    """Bytes and files that the disk of an upper folder has room for. Some file systems do not count files."""
+def taken(upper: int) -> tuple[int, int]:
+    """Bytes and files that are there on the disk of an upper folder. Some file systems do not count files."""
     found = os.fstatvfs(upper)
-    return found.f_bfree * found.f_frsize, found.f_ffree
+    # Not how many files have room: some derive that from how many bytes have.
+    return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
 
 
 def open_sources(request: Request) -> dict[str, int]:
     """What the overlay is made of, and what is shown in it, as descriptors; in the mount namespace that they go to."""
     found = {name: os.open(os.path.join(request.upper, name), _HANDLE) for name in (_FILES, _WORK, _NAMES)}
     found["lower"] = os.open(request.lower, _HANDLE)
-    if USER in request.layers and os.fstat(found["lower"]).st_gid != os.getegid():
-        raise OSError(0, f"{request.lower} belongs to another group than this user's first one")
     for path in request.linked:
         if not os.path.islink(path):
             found[path] = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -131,4 +137,8 @@ def mount(request: Request, sources: dict[str, int], at: str) -> None:
     os.makedirs(at, exist_ok=True)
     paths = {name: f"/proc/self/fd/{fd}" for name, fd in sources.items()}
     layers = f"lowerdir={paths['lower']}:{paths[_NAMES]},upperdir={paths[_FILES]},workdir={paths[_WORK]}"
-    kernel.mount("overlay", at, "overlay", MS_NOSUID | MS_NODEV, f"{_OPTIONS},{layers}")
+    try:
+        kernel.mount("overlay", at, "overlay", MS_NOSUID | MS_NODEV, f"{_OPTIONS},{layers}")
+    except OSError as error:  # which of them it was, the kernel tells nobody but root
+        why = os.strerror(error.errno or 0).lower()
+        raise OSError(0, f"the kernel does not take {request.upper} as a layer over {request.lower} ({why})") from error

@@ -25,7 +25,7 @@ class CommandLimits:
     scratch_bytes: int = 512 * MIB  # of /tmp; where mounts cannot be had, not limited
     cpu_s: int = 600  # of each process
     open_files: int = 4096  # of each process
-    written_bytes: int = 8192 * MIB  # what the disk of `upper` may lose meanwhile, to whomever
+    written_bytes: int = 8192 * MIB  # more on the disk of `upper` than at the start, whosever they are
     written_files: int = 1_000_000  # the same, in files; not every file system counts them
 
 

@@ -16,7 +16,7 @@ from typing import Final
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OWNERS_ALL: Final = stat.S_IRWXU
 #: What is killed keeps its locks until its memory is given back.
-_WAIT_S: Final = 5.0
+_WAIT_S: Final = 2.0
 
 
 def claim(folder: int) -> None:

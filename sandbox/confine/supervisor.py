@@ -66,7 +66,7 @@ class Supervisor:
         self._placeholders = Placeholders()
         self._scratch = ""
         self._upper = -1
-        self._free = (0, 0)  # bytes and files on the disk of the upper folder, at the start
+        self._taken = (0, 0)  # bytes and files on the disk of the upper folder, at the start
         self._why_no_namespaces = ""
         self._lifeline: socket.socket | None = None
         self._start: socket.socket | None = None
@@ -122,10 +122,12 @@ class Supervisor:
             self._upper = overlay.prepare(self._request)
         except OSError as error:
             raise _NoOverlay(error.strerror or str(error)) from error
-        self._free = overlay.room(self._upper)
+        self._taken = overlay.taken(self._upper)
 
     def _attempt(self, layers: frozenset[str], why: str) -> None:
         wanted = self._request._replace(layers=sorted(layers))
+        if USER in layers and (foreign := overlay.foreign_group(wanted)):
+            raise _NotConfined(foreign)
         if MOUNTS in layers:
             self._cover(wanted)
         else:
@@ -248,7 +250,7 @@ class Supervisor:
         elif found.resident_bytes > self._request.memory_bytes:
             self._over_limit = f"more than {self._request.memory_bytes >> 20} MiB of memory"
         elif self._upper >= 0:
-            size, files = (before - now for before, now in zip(self._free, overlay.room(self._upper), strict=True))
+            size, files = (now - before for now, before in zip(overlay.taken(self._upper), self._taken, strict=True))
             if size > self._request.written_bytes:
                 self._over_limit = f"more than {self._request.written_bytes >> 20} MiB less room on the disk"
             elif files > self._request.written_files:

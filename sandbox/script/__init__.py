@@ -78,6 +78,15 @@ def tool(name: str, /, **arguments: Any) -> Step[Any]:
     outside()
 
 
+def merge(result: StepResult, /) -> Step[list[str]]:
+    """A step that puts into the project what an agent did in its worktree; gives the paths of the files.
+
+    `result` is that of `agent(..., isolation="worktree", merge="manual", detail=True)`. Raises `Conflict` where others
+    have changed the same lines meanwhile, `GateFailed` where the gate is red after the merge; then nothing is changed.
+    """
+    outside()
+
+
 def parallel(steps: Iterable[Awaited[T] | Callable[[], Any]], **options: Unpack[FanOutOptions]) -> Step[list[Any]]:
     """Run steps at the same time; gives their results, in the order of the input.
 
@@ -91,6 +100,15 @@ def pipeline(items: Iterable[Any], *stages: Callable[..., Any], **options: Unpac
 
     A stage gets `(value)`, `(value, item)` or `(value, item, index)`, by its number of parameters without a default.
     None from a stage ends that item as None.
+    """
+    outside()
+
+
+def race(steps: Iterable[Awaited[T] | Callable[[], Any]], *, until: Callable[[T], Any] | None = None) -> Step[T]:
+    """Run steps at the same time; gives the first result for which `until` holds, and cancels the others.
+
+    Without `until`, a result wins that is not None. A step that failed has not won. If none wins, an `AgentError` of
+    kind "no_winner" is raised, whose `.results` holds what each gave, or its error.
     """
     outside()
 
@@ -172,10 +190,12 @@ __all__ = [
     "budget",
     "has_model",
     "log",
+    "merge",
     "now",
     "parallel",
     "phase",
     "pipeline",
+    "race",
     "random",
     "tool",
 ]

@@ -12,6 +12,8 @@ JSON: TypeAlias = Union[None, bool, int, float, str, "list[JSON]", "dict[str, JS
 
 Unit: TypeAlias = Literal["tokens", "usd", "steps", "seconds"]
 OnError: TypeAlias = Literal["none", "return", "raise"]
+Isolation: TypeAlias = Literal["worktree"]
+Merge: TypeAlias = Literal["auto", "manual"]
 
 
 class BudgetLimits(TypedDict, total=False):
@@ -63,6 +65,14 @@ class AgentOptions(TypedDict, total=False):
     """False: not from an earlier run. A string: answers are kept apart from those with another one."""
     ttl: float | str | None
     """Oldest stored answer that counts: seconds, or "30m", "24h", "7d"."""
+    isolation: Isolation | None
+    """ "worktree": the agent works on a snapshot of the project, beside all others."""
+    merge: Merge | None
+    """How its changes get out of the worktree: when it is done ("auto"), or by `merge(result)` ("manual")."""
+    gate: list[str] | None
+    """A command such as ["pytest", "-q"] that has to succeed before an answer counts; needs the grant `command`."""
+    gate_retries: int | None
+    """How often the agent is told that its gate failed, to mend it, before the step is `GateFailed` (2)."""
 
 
 class FanOutOptions(TypedDict, total=False):
@@ -98,7 +108,7 @@ class StepResult(Protocol):
 
     @property
     def patch(self) -> str | None:
-        """The change that the step made, or None."""
+        """What it changed in its worktree, as `git apply` takes it; None without one."""
 
     @property
     def files(self) -> list[str]:

@@ -294,9 +294,11 @@ def _share(stack: ExitStack, secret: str) -> int:
     return key
 
 
-async def run_attack(trap: Bait, attack: Attack, layers: frozenset[str]) -> tuple[list[str], CommandEnd | None]:
+async def run_attack(
+    trap: Bait, attack: Attack, layers: frozenset[str], *, upper: Path | None = None
+) -> tuple[list[str], CommandEnd | None]:
     """Run `attack` behind `layers`; returns the signs that it got through, and how it ended."""
-    policy = Confinement(project=trap.project, readable=(trap.folder / "readable",), limits=LIMITS)
+    policy = Confinement(project=trap.project, readable=(trap.folder / "readable",), limits=LIMITS, upper=upper)
     end = None
     with suppress(CommandNotStarted):
         end = await run_confined(

@@ -95,6 +95,13 @@ def _without_cleaning() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _without_killing() -> Iterator[None]:
+    """The host does not wait long, either, for the end of what it did not kill."""
+    with _patched(forker.Child, kill=lambda self: None), _patched(forker, _REAP_S=1.0):
+        yield
+
+
 def _without_sanitizing() -> AbstractContextManager[object]:
     return mock.patch.object(sanitize, "one_line", lambda text: text)
 
@@ -188,7 +195,7 @@ GUARDS: dict[str, Guard] = {
     "host.scope_depth": _limit("depth of scopes", scope_depth=10_000),
     "host.received": _limit("bytes in all", received_bytes=1 << 40),
     "host.unread": _limit("answers that nobody reads", unread_bytes=1 << 40),
-    "host.kill": Guard(stops="a life after the end", patch=lambda: _patched(forker.Child, kill=lambda self: None)),
+    "host.kill": Guard(stops="a life after the end", patch=_without_killing),
     "wire.frame_size": Guard(stops="huge frames", patch=lambda: _patched(inbound, MAX_FRAME=1 << 40)),
     "wire.depth": Guard(stops="deep JSON", patch=lambda: _patched(inbound, check_nesting=lambda body: None)),
     "wire.containers": Guard(stops="many lists and dicts", patch=lambda: _patched(inbound, MAX_CONTAINERS=1 << 40)),

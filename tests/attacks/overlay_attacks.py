@@ -137,7 +137,8 @@ ATTACKS: dict[str, OverlayAttack] = {
         "    for name in ('opaque', 'whiteout', 'redirect', 'metacopy', 'origin', 'upper', 'nlink', 'impure'):\n"
         "        for path in ('a', 'd', '.'):\n"
         "            for value in (b'y', b'x', b'/b'):\n"
-        "                with contextlib.suppress(OSError): os.setxattr(path, kind + name, value)",
+        "                with contextlib.suppress(OSError): os.setxattr(path, kind + name, value)\n"
+        "write('a'); os.chmod('d', 0o750)",  # where the kernel takes none of them
         {"a": FILE, "d": FOLDER},
     ),
     # the view itself

@@ -270,6 +270,7 @@ def _attempt(target: Target, attack: Attack) -> None:
     async def main() -> None:
         files = target.project.workspace
         plan = await WriteFile(files).plan({"path": path, "content": MARK})
+        assert plan.after is not None
         attack.between(target)
         await files.write(Place.at(plan.path), plan.after, before=plan.before)
 

@@ -21,7 +21,7 @@ from vibe_workflows.sandbox.limits import ALL_LAYERS, LANDLOCK, MIB, PRIVILEGES,
 
 VICTIM = "a" * 60 + "b"
 _REQUEST_S = 0.4
-_HANGS_S = 1.5  # when an attack whose guard is off is given up
+_HANGS_S = 0.7  # when an attack whose guard is off is given up
 
 
 @contextmanager

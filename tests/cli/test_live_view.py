@@ -18,7 +18,7 @@ import pytest
 from tests.support.command import Command
 from vibe_workflows.cli.render import live
 from vibe_workflows.cli.render.live import LiveProgress
-from vibe_workflows.engine.events import Logged, RunStarted, StepFinished, StepStarted
+from vibe_workflows.engine.events import EditsCollided, Logged, Nearness, RunStarted, StepFinished, StepStarted
 
 BEGUN = RunStarted(at=0.0, run="r1", workflow="review", lineage="l1")
 
@@ -126,6 +126,21 @@ def test_a_long_run_is_drawn_while_it_lasts_and_the_cursor_stays_visible(
     assert "▸ Review  1 running" in words(seen)
     assert words(seen).rstrip().splitlines()[-3:][0].startswith("✓ Review  1 live")
     assert seen.rfind("\x1b[?25h") > seen.rfind("\x1b[?25l")
+
+
+def test_agents_that_edit_one_file_at_once_are_warned_of_where_they_come_near(terminal: Terminal) -> None:
+    with os.fdopen(terminal.slave, "w") as stream:
+        view = LiveProgress(stream)
+        view.start()
+        for path, where in (("far.py", Nearness.ELSEWHERE), ("near.py", Nearness.SAME)):
+            event = EditsCollided(
+                at=1.0, number=5, step="s5", other_number=3, other_step="s3", path=path, where=where, lines=(2, 4)
+            )
+            view.handle(event)
+        view.close()
+    seen = words(terminal.read_all())
+    assert "warning: near.py: #5 and #3 edited the same lines, lines 2-4" in seen
+    assert "far.py" not in seen
 
 
 def test_a_flood_of_log_lines_is_cut_with_its_number(terminal: Terminal) -> None:

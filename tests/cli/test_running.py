@@ -16,7 +16,7 @@ from vibe_workflows.sandbox.forker import Child, Forker
 from vibe_workflows.sandbox.launcher import Zygote, start_zygote
 
 DOCUMENT = ["run", "status", "result", "error", "failures", "failed_steps"]
-DOCUMENT += ["edited", "usage", "paid", "cached", "offline"]
+DOCUMENT += ["edited", "collisions", "usage", "paid", "cached", "offline"]
 SPIN = '"""Never ends by itself."""\nlog("spinning")\nwhile True:\n    pass\n'
 
 

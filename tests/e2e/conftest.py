@@ -1,4 +1,8 @@
-"""A person's machine in a folder: an empty home, a project, and the command in processes of its own."""
+"""A person's machine in a folder: an empty home, a project, and the command in processes of its own.
+
+Most begin in milliseconds, from one that has imported all they need. Those that are started anew, as a person's are,
+are the ones of `new_machine`, and all that a test leaves at work (`Machine.start`) or gives an input.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +50,7 @@ class Machine:
     environ: dict[str, str]
     started: list[subprocess.Popen[str]] = field(default_factory=list)
     before: tuple[str, ...] = ()  # a command that runs the command
+    commands: Server | None = None  # of command_program.py
 
     def write(self, name: str, text: str) -> Path:
         path = self.project / name
@@ -53,6 +59,8 @@ class Machine:
         return path
 
     def vibe(self, *arguments: str, stdin: str | None = None, **environ: str) -> Ran:
+        if self.commands is not None and stdin is None and not self.before:
+            return self._quickly(self.commands, arguments, {**self.environ, **environ})
         done = subprocess.run(
             [*self._command(), *arguments],
             cwd=self.project,
@@ -67,8 +75,17 @@ class Machine:
         assert "Traceback" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
 
+    def _quickly(self, commands: Server, arguments: tuple[str, ...], environ: dict[str, str]) -> Ran:
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            work = {"argv": arguments, "cwd": str(self.project), "environ": environ, "out": str(out), "err": str(err)}
+            code = commands.wait(commands.start(work))
+            ran = Ran(code, out.read_text(), err.read_text())
+        assert "Traceback" not in ran.err, ran.err
+        return ran
+
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
-        """Start `vibe` and leave it running; it is killed at the end of the test."""
+        """Start `vibe` anew and leave it running; it is killed at the end of the test."""
         process = subprocess.Popen(
             [*self._command(), *arguments],
             cwd=self.project,
@@ -103,9 +120,16 @@ def read_events(stream: IO[str] | None, until: str, count: int) -> list[dict[str
     raise AssertionError(f"the output ended before {count} events {until!r}; it had {len(seen)} lines")
 
 
+@pytest.fixture(scope="package")
+def commands() -> Iterator[Server]:
+    """For all tests of this folder; with the last one it ends: its children are no other test's."""
+    with fork_server("tests.support.command_program") as server:
+        yield server
+
+
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    """Without a model: what agents say is made up."""
+def new_machine(tmp_path: Path) -> Iterator[Machine]:
+    """Whose commands are started anew. Without a model: what agents say is made up."""
     home = tmp_path / "home"
     project = tmp_path / "project"
     home.mkdir()
@@ -119,6 +143,13 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.fixture
+def machine(new_machine: Machine, commands: Server) -> Machine:
+    """Without a model: what agents say is made up."""
+    new_machine.commands = commands
+    return new_machine
+
+
+@pytest.fixture
 def online(machine: Machine, model_server: ModelServer) -> Machine:
     """With a model on the loopback server."""
     machine.environ |= {
@@ -128,12 +159,6 @@ def online(machine: Machine, model_server: ModelServer) -> Machine:
         "VIBE_MAX_USD": "none",
     }
     return machine
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Server]:
-    with fork_server("tests.support.command_program") as server:
-        yield server
 
 
 @pytest.fixture

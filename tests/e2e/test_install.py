@@ -39,16 +39,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return installed
 
 
-def test_an_installed_wheel_runs_workflows_from_any_folder(wheel: Path, machine: Machine) -> None:
-    machine.environ |= {"PYTHONPATH": str(wheel), "PYTHONSAFEPATH": "1"}
+def test_an_installed_wheel_runs_workflows_from_any_folder(wheel: Path, new_machine: Machine) -> None:
+    new_machine.environ |= {"PYTHONPATH": str(wheel), "PYTHONSAFEPATH": "1"}
     where = subprocess.run(
         [
             sys.executable,
             "-c",
             _IMPORTS,
         ],
-        cwd=machine.project,
-        env=machine.environ,
+        cwd=new_machine.project,
+        env=new_machine.environ,
         capture_output=True,
         text=True,
         check=True,
@@ -57,13 +57,13 @@ def test_an_installed_wheel_runs_workflows_from_any_folder(wheel: Path, machine:
     assert where.stdout.endswith(" yes\n")
     # A user's own folders of the same names are nobody's business.
     for name in ("engine", "sandbox", "cli", "catalog", "vibe_workflows"):
-        machine.write(f"{name}/__init__.py", "raise RuntimeError('the user's own code ran')")
-    machine.write("flow.py", 'async def main(args):\n    return await agent("hello")\n')
-    ran = machine.vibe("run", "flow.py")
+        new_machine.write(f"{name}/__init__.py", "raise RuntimeError('the user's own code ran')")
+    new_machine.write("flow.py", 'async def main(args):\n    return await agent("hello")\n')
+    ran = new_machine.vibe("run", "flow.py")
     assert ran.code == 0, ran.err
     assert ran.out.startswith("[offline]")
-    assert "primitives" in machine.vibe("guide").out
-    assert "multi-review" in machine.vibe("list").out
+    assert "primitives" in new_machine.vibe("guide").out
+    assert "multi-review" in new_machine.vibe("list").out
 
 
 def test_a_wheel_ships_types_migrations_the_guide_and_no_tests(wheel: Path) -> None:

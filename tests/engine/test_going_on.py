@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.support.whole_runs import RunProject, body, new_project
+from tests.support.whole_runs import RunProject, body, new_project, prompt_of
 from vibe_workflows.engine.errors import ExitCode, ProviderError, Refused
 from vibe_workflows.engine.launch import RunReport
 from vibe_workflows.engine.model import FinishReason, ModelReply, ModelRequest, Role, ToolRequest, Usage
@@ -29,11 +29,15 @@ def turns_made(request: ModelRequest) -> int:
     return sum(message.role is Role.ASSISTANT for message in request.messages)
 
 
+def asks_for(turn: int, name: str, **arguments: str) -> ModelReply:
+    call = ToolRequest(id=f"c{turn}", name=name, arguments=json.dumps(arguments))
+    return ModelReply(text="", finish=FinishReason.TOOL_CALLS, usage=USAGE, tool_requests=(call,))
+
+
 def reads_one_file_a_turn(request: ModelRequest) -> ModelReply:
     turn = turns_made(request)
     if turn < len(FILES):
-        call = ToolRequest(id=f"c{turn}", name="read_file", arguments=json.dumps({"path": FILES[turn]}))
-        return ModelReply(text="", finish=FinishReason.TOOL_CALLS, usage=USAGE, tool_requests=(call,))
+        return asks_for(turn, "read_file", path=FILES[turn])
     seen = [message.text.split("\t")[-1] for message in request.messages if message.role is Role.TOOL]
     return ModelReply(text=" ".join(seen), finish=FinishReason.STOP, usage=USAGE)
 
@@ -167,3 +171,32 @@ def test_identical_steps_that_were_cut_off_each_go_on_with_one_of_them(four: Run
     four.run(source, fails_at(2, ProviderError("down")))
     assert answer_of(four.run(source, reads_one_file_a_turn)) == [WHOLE] * 3
     assert sorted(asked_turns(four)) == [2, 2, 2, 3, 3, 3, 4, 4, 4]
+
+
+def test_a_step_that_waits_to_go_on_while_another_one_is_found_to_edit_files_goes_on(four: RunProject) -> None:
+    """Then all that has not begun is decided once more, by other rules."""
+    source = (
+        "async def chain():\n    await agent('Ask')\n    return await agent('Edit', tools=['write'])\n"
+        "async def main(args):\n"
+        "    read = agent('Read all four', tools=['read'], retries=0)\n"
+        "    return await parallel([chain(), read], on_error='return')\n"
+    )
+
+    def answers(read: Any) -> Any:
+        def answer(request: ModelRequest) -> Any:
+            match prompt_of(request), turns_made(request):
+                case "Edit", 0:
+                    return asks_for(0, "write_file", path="e.txt", content="edited")
+                case "Read all four", _:
+                    return read(request)
+                case prompt, _:
+                    return f"{prompt} done"
+
+        return answer
+
+    grants = {"allow": ("write",)}
+    four.run(source, answers(fails_at(2, ProviderError("down"))), flags=grants, args_json='{"number": 1}')
+    report = four.run(source, answers(reads_one_file_a_turn), flags=grants, args_json='{"number": 2}')
+    assert answer_of(report) == ["Edit done", WHOLE]
+    read = [turns_made(each) for each in four.backend.requests if prompt_of(each) == "Read all four"]
+    assert read == [2, 3, 4]

@@ -51,6 +51,12 @@ class DyingFiles:
     async def digest(self, path: str) -> str | None:
         return await self._files.digest(path)
 
+    async def read(self, path: str) -> bytes | None:
+        return await self._files.read(path)
+
+    def require_writable(self, path: str) -> None:
+        self._files.require_writable(path)
+
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
         self._writes -= 1
         if self._writes < 0 and not self._behind:

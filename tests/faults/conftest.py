@@ -10,7 +10,7 @@ from tests.support.crash_world import crash_server
 from tests.support.fork_server import Server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server() -> Iterator[Server]:
     with crash_server() as started:
         yield started

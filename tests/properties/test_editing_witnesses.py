@@ -109,7 +109,7 @@ def _what_is_left_is_not_adopted(patch: pytest.MonkeyPatch) -> None:
 
 def _what_is_touched_is_not_adopted(patch: pytest.MonkeyPatch) -> None:
     """Else it would be adopted in the end."""
-    for name in ("claim", "_claim", "adopt_rest"):
+    for name in ("claim", "touch", "adopt_rest"):
         patch.setattr(Project, name, _not_adopted)
 
 
@@ -157,8 +157,8 @@ def _attempts_are_steps_of_their_own(patch: pytest.MonkeyPatch) -> None:
 def _attached_files_are_not_observed(patch: pytest.MonkeyPatch) -> None:
     give = Project.give
 
-    async def give_blindly(self: Project, witness: Witness, paths: Any, look: Any) -> Any:
-        files, _ = await give(self, Witness(witness.id, witness.past), paths, look)
+    async def give_blindly(self: Project, witness: Witness, paths: Any, look: Any, **wanted: Any) -> Any:
+        files, _ = await give(self, Witness(witness.id, witness.past), paths, look, **wanted)
         return files, ()
 
     patch.setattr(Project, "give", give_blindly)

@@ -7,13 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.confined import ROUTES, shell
+from tests.support.confined import ROUTES, as_nobody, eventually, running, shell
 from vibe_workflows.sandbox.confine import Confinement
 from vibe_workflows.sandbox.confine.placeholders import Placeholders
 
@@ -35,20 +34,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "src").mkdir(parents=True)
     os.mkfifo(folder / "src/begun")
     return folder
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    until = time.monotonic() + _DEADLINE_S
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def running(text: str) -> list[int]:
-    found = subprocess.run(["pgrep", "-f", "--", text], capture_output=True, text=True, check=False)
-    return [int(pid) for pid in found.stdout.split()]
 
 
 def engine(project: Path, route: str, serial: str) -> subprocess.Popen[bytes]:
@@ -152,32 +137,6 @@ def test_a_protected_name_that_is_a_link_is_refused_or_held(project: Path) -> No
     assert end.level != "strong"
 
 
-def _as_nobody(project: Path, route: str, script: str) -> subprocess.CompletedProcess[str]:
-    """Run a confined shell in an engine of an ordinary user, to whom the interpreter is shown where it lies."""
-    source = (
-        "from pathlib import Path\nfrom tests.support.confined import shell\n"
-        f"end = shell({script!r}, Path({str(project)!r}), route={route!r})\n"
-        "print(end.level, end.exit_code, end.stdout.decode(), end.stderr.decode())\n"
-    )
-    base = os.path.realpath(sys.base_prefix)
-    top = "/" + base.split("/")[1]
-    show = (
-        f"mount -t tmpfs t /mnt && mkdir /mnt/python && mount --bind {base} /mnt/python && "
-        f"mount -t tmpfs -o mode=755 t {top} && mkdir -p {base} && mount --move /mnt/python {base}"
-    )
-    drop = "setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all --inh-caps=-all"
-    start = f'{"true" if top == "/usr" else show} && exec {drop} "$@"'
-    return subprocess.run(
-        ["unshare", "-m", "sh", "-c", start, "sh", sys.executable, "-B", "-c", source],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin"},
-    )
-
-
 @pytest.fixture
 def nobodys_project() -> Iterator[Path]:
     folder = Path(f"/tmp/vibe-nobody-{os.getpid()}")
@@ -195,7 +154,11 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become 
 @pytest.mark.parametrize(("route", "level"), [("namespaces", "strong"), ("floor", "good")])
 def test_an_ordinary_user_is_confined_as_root_is(nobodys_project: Path, route: str, level: str) -> None:
     script = "touch src/mine; chmod +x src/mine; mkdir .git; echo x > vibe.yaml; cat /etc/shadow; id -u"
-    done = _as_nobody(nobodys_project, route, script)
+    done = as_nobody(
+        "from pathlib import Path\nfrom tests.support.confined import shell\n"
+        f"end = shell({script!r}, Path({str(nobodys_project)!r}), route={route!r})\n"
+        "print(end.level, end.exit_code, end.stdout.decode(), end.stderr.decode())\n"
+    )
     assert done.stdout.startswith(f"{level} 0"), done.stdout + done.stderr
     assert "65534" in done.stdout
     assert (nobodys_project / "src/mine").stat().st_uid == 65534

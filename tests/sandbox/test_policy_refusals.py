@@ -59,7 +59,7 @@ REFUSED = [
     ("from json import decoder", f"1:18: `json.decoder` {NA}"),
     ("from math import *", f"1:18: name what you import: `*` {NA}"),
     ("from . import review", "1:1: a workflow is one file: relative imports are not available"),
-    ("from vibe_workflows.script import race", "1:35: `race` is not available in this version"),
+    ("from vibe_workflows.script import spawn", "1:35: `spawn` is not available in this version"),
     ("import vibe_workflows.engine", "1:8: `vibe_workflows.engine` is not available in this version"),
     ("from vibe_workflows import engine", "1:28: `vibe_workflows.engine` is not available in this version"),
     ("from vibe_workflows.patterns import dedup", "1:37: `vibe_workflows.patterns.dedup` is not available in this ver"),
@@ -122,7 +122,7 @@ REFUSED = [
     ("x = ().__class__", "1:8: `.__class__`: attributes that begin with `_` are not available in workflow scripts"),
     ("x = ().__ｃlass__", "1:8: `.__class__`: attributes that begin with `_` are not available in workflow scripts"),
     ("x = g.gi_frame", "1:7: `.gi_frame`: the interpreter's internals are not available in workflow scripts"),
-    ("await race([])", "1:7: `race` is not available in this version"),
+    ("await spawn(x)", "1:7: `spawn` is not available in this version"),
     ("x = ask", "1:5: `ask` is not available in this version"),
     # the body
     (

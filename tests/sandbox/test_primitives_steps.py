@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -32,6 +32,8 @@ def test_only_given_options_are_sent(child: ForkServer) -> None:
         files=("a.png", "b.pdf"), context="c", effort="high", temperature=0.5, max_tokens=100, max_turns=3, timeout=60,
         retries=0,
         budget={"tokens": 10, "usd": 0.5, "steps": 1, "seconds": 2}, cache=False, ttl="24h", detail=False, profile=None,
+        isolation="worktree", merge="auto",
+        gate=("pytest", "-q"), gate_retries=0,
     )
     await tool("grep", pattern="TODO", name="x", limit=None)
     """
@@ -56,6 +58,10 @@ def test_only_given_options_are_sent(child: ForkServer) -> None:
         "budget": {"tokens": 10, "microusd": 500_000, "steps": 1, "seconds": 2.0},
         "cache": False,
         "ttl": 86_400.0,
+        "isolation": "worktree",
+        "merge": "auto",
+        "gate": ["pytest", "-q"],
+        "gate_retries": 0,
         "detail": False,
     }
     assert tool["m"] == "tool"
@@ -86,7 +92,24 @@ def test_budgets_are_understood_in_all_their_spellings(child: ForkServer, given:
         ('agent(3)', "agent: the prompt is a string, not a value of type int"),
         ('agent("x", modle="y")', "agent has no option 'modle'; did you mean 'model'?"),
         ('agent("x", zzz=1)', "agent has no option 'zzz'; it takes label, phase, profile, "),
-        ('agent("x", isolation="worktree")', "agent: isolation= is not available in this version"),
+        ('agent("x", isolation="container")', "agent: isolation takes \"worktree\", not 'container'"),
+        ('agent("x", isolation=True)', 'agent: isolation takes "worktree", not True'),
+        ('agent("x", isolation="worktree", merge="later")', 'agent: merge takes "auto" or "manual", not \'later\''),
+        ('agent("x", merge="manual")', 'agent: merge= says how a worktree is merged; write isolation="worktree"'),
+        ('agent("x", gate="pytest -q")', 'agent: gate takes a list of words, since no shell reads it: ["pytest"'),
+        ('agent("x", gate=[])', "agent: gate takes a command as a list of words, such as"),
+        ('agent("x", gate=["pytest", 1])', "agent: gate takes a command as a list of words, such as"),
+        ('agent("x", gate=[""])', "agent: gate takes words without NUL characters, the first of which is the name of"),
+        ('agent("x", gate=["a", "\\0"])', "agent: gate takes words without NUL characters, the first of which is the"),
+        ('agent("x", gate=["a"] * 101)', "agent: gate takes at most 100 words of at most 4,096 characters"),
+        ('agent("x", gate=["a" * 4097])', "agent: gate takes at most 100 words of at most 4,096 characters"),
+        ('agent("x", gate_retries=1)', 'agent: gate_retries= counts for a gate; write gate=["pytest", "-q"] beside it'),
+        ('agent("x", gate=["a"], gate_retries=21)', "agent: gate_retries takes a whole number from 0 to 20, not 21"),
+        ('merge("x")', 'merge takes the result of agent(..., isolation="worktree", merge="manual", detail=True), not'),
+        ('merge(None)', "not a value of type NoneType"),
+        ('merge(agent("x"))', "merge takes a result, not a step: await the step first, merge(await agent(...))"),
+        ('merge("x", "y")', "merge takes one result and nothing else; call it once for each: await merge(result)"),
+        ('merge("x", how="y")', "merge takes one result and nothing else; call it once for each: await merge(result)"),
         ('agent("x", files="a.py")', "agent: files takes a list of paths, such as"),
         ('agent("x", files=["a.py", 1])', "agent: files takes a list of paths in the project, such as"),
         ('agent("x", files=[""])', "agent: files takes a list of paths in the project, such as"),
@@ -123,6 +146,53 @@ def test_a_step_is_checked_when_it_is_made(child: ForkServer, made: str, message
     assert message in said
     assert ran.end["fault"]["type"] == "SetupError"
     assert ran.calls == []
+
+
+def isolated(merge: str) -> Callable[[dict[str, Any]], Any]:
+    def reply(call: dict[str, Any]) -> Any:
+        if call["m"] == "merge":
+            return ["a.py", "b.py"]
+        return {"value": "done", "patch": "--- a", "files": ["a.py"], "step": "s-1", "merge": merge}
+
+    return reply
+
+
+def test_merge_sends_the_id_of_the_step_that_worked_in_a_worktree(child: ForkServer) -> None:
+    source = """
+    result = await agent("x", isolation="worktree", merge="manual", detail=True)
+    return [result.patch, result.files, await merge(result)]
+    """
+    ran = child.script(source).serve(isolated("manual"))
+    assert ran.value == ["--- a", ["a.py"], ["a.py", "b.py"]]
+    assert (ran.calls[1]["m"], ran.calls[1]["p"]) == ("merge", {"step": "s-1"})
+
+
+@pytest.mark.parametrize(
+    ("merge", "why"), [("auto", "the step of this one is merged by itself"), ("", "did not work in a worktree")]
+)
+def test_merge_says_what_to_write_where_there_is_nothing_to_merge(child: ForkServer, merge: str, why: str) -> None:
+    source = 'result = await agent("x", profile="p", detail=True)\nawait merge(result)'
+    kind, said, line = child.script(source).serve(isolated(merge)).error
+    assert (kind, line) == ("SetupError", 2)
+    assert why in said
+    assert 'agent(..., isolation="worktree", merge="manual", detail=True)' in said
+
+
+def test_how_a_result_is_merged_is_not_for_scripts_to_read(child: ForkServer) -> None:
+    ran = child.script('result = await agent("x", detail=True)\nreturn result.merge').serve(isolated("manual"))
+    assert ran.error[0] == "AttributeError"
+
+
+def test_a_failed_gate_tells_what_it_ran_and_what_came_of_it(child: ForkServer) -> None:
+    source = """
+    try:
+        await agent("x", gate=["pytest"])
+    except GateFailed as error:
+        return [error.argv, error.exit_code, error.output, error.tries, error.step]
+    """
+    fields = {"argv": ["pytest"], "exit_code": 1, "output": "1 failed", "tries": 3}
+    ran = child.script(source).serve(lambda call: fault(call, "GateFailed", "no", **fields))
+    assert ran.value == [["pytest"], 1, "1 failed", 3, "agent#1"]
 
 
 def test_wrong_steps_are_not_hidden_by_a_fan_out(child: ForkServer) -> None:

@@ -14,7 +14,7 @@ from vibe_workflows import script
 from vibe_workflows.sandbox import primitives, script_errors
 from vibe_workflows.sandbox.branch_random import RANDOM_FUNCTIONS
 from vibe_workflows.sandbox.names import NOT_YET, PRIMITIVES
-from vibe_workflows.sandbox.options import AGENT_OPTIONS, FAN_OUT_OPTIONS, PHASE_OPTIONS
+from vibe_workflows.sandbox.options import AGENT_OPTIONS, FAN_OUT_OPTIONS, PHASE_OPTIONS, RACE_OPTIONS
 from vibe_workflows.sandbox.values import STEP_RESULT_FIELDS
 from vibe_workflows.script import types
 
@@ -33,6 +33,7 @@ def test_it_declares_exactly_the_options_that_the_child_takes() -> None:
     assert set(types.AgentOptions.__annotations__) | {"schema", "detail"} == set(AGENT_OPTIONS)
     assert set(types.FanOutOptions.__annotations__) == set(FAN_OUT_OPTIONS)
     assert set(script.phase.__annotations__) - {"title", "return"} == set(PHASE_OPTIONS)
+    assert set(script.race.__annotations__) - {"steps", "return"} == set(RACE_OPTIONS)
     assert {name for name in vars(types.StepResult) if not name.startswith("_")} == set(STEP_RESULT_FIELDS)
     assert {name for name in vars(types.Random) if not name.startswith("_")} == set(RANDOM_FUNCTIONS)
 
@@ -49,7 +50,9 @@ def test_everything_public_is_documented() -> None:
     [
         lambda: script.agent("x"),
         lambda: script.tool("grep", pattern="x"),
+        lambda: script.merge(None),  # type: ignore[arg-type]
         lambda: script.parallel([]),
+        lambda: script.race([]),
         lambda: script.pipeline([], lambda x: x),
         lambda: script.phase("x"),
         lambda: script.budget.remaining(),
@@ -85,13 +88,17 @@ def test_what_the_child_imports_is_the_standard_library_and_the_sandbox() -> Non
 
 TYPED = """
 from vibe_workflows.script import (
-    AgentError, Args, BudgetExceeded, StepResult, agent, budget, log, now, parallel, phase, pipeline, random, tool
+    AgentError, Args, BudgetExceeded, StepResult, agent, budget, log, merge, now, parallel, phase, pipeline, race,
+    random, tool,
 )
 
 async def main(args: Args) -> object:
     phase("One")
     text: str = await agent("x", label="l", tools=["read"], budget="200k")
-    result: StepResult = await agent("x", detail=True)
+    result: StepResult = await agent(
+        "x", detail=True, isolation="worktree", merge="manual", gate=["pytest", "-q"], gate_retries=3
+    )
+    merged: list[str] = await merge(result)
     value = await agent("x", schema={"type": "object"})
     with budget(tokens=5), phase("Two", budget={"usd": 1.5}):
         found = await parallel((agent(f"{n}") for n in range(3)), limit=2, on_error="return")
@@ -100,6 +107,8 @@ async def main(args: Args) -> object:
         await tool("grep", pattern=args.path)
     except (AgentError, BudgetExceeded) as error:
         log(error.message, kind=error.kind, results=error.results)
+    first: str = await race([agent("a"), agent("b")], until=lambda said: "yes" in said)
+    log(first, *merged)
     return [text.upper(), result.turns, value, found[0], more, now().year, random.choice([1]), budget.remaining("usd")]
 """
 

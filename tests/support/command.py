@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.zygote_template import shared_template
 from vibe_workflows.cli.main import main
+from vibe_workflows.sandbox import launcher
 
 FLOW = '''"""Asks about each item, then merges."""
 meta = {
@@ -79,6 +81,7 @@ class CommandHere:
         self.command = command
         self.project = command.project
         self._capfd = capfd
+        monkeypatch.setattr(launcher, "start_zygote", shared_template().start_zygote)
         for name in ("CI", "NO_COLOR", "COLUMNS", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
             monkeypatch.delenv(name, raising=False)
         for name in [name for name in os.environ if name.startswith("VIBE_")]:

@@ -27,7 +27,7 @@ from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
 from vibe_workflows.engine.errors import VibeError
 from vibe_workflows.engine.launch import RunRequest
 from vibe_workflows.engine.model import ModelRequest
-from vibe_workflows.sandbox.launcher import start_zygote
+from vibe_workflows.sandbox import launcher
 
 
 class Go(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ def run(go: Go) -> dict[str, Any]:
     model = LoggedModel(go.log, go.latency_s)
     flags = {"model": "scripted", "max_usd": "none", "concurrency": str(go.concurrency)}
     settings = wiring.load(flags | ({"allow": go.allow} if go.allow else {}))
-    zygote = start_zygote()
+    zygote = launcher.start_zygote()
     try:
         request = RunRequest(target=go.flow, new=go.new)
         report = assembly.run_workflow(zygote, settings, request, [], ScriptedBackend(model))

@@ -183,6 +183,13 @@ class DictFiles:
         await trio.lowlevel.checkpoint()
         return content_digest(self._files[path]) if path in self._files else None
 
+    async def read(self, path: str) -> bytes | None:
+        await trio.lowlevel.checkpoint()
+        return self._files.get(path)
+
+    def require_writable(self, path: str) -> None:
+        return None
+
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
         self.on_write("before")
         await trio.lowlevel.checkpoint()

@@ -10,6 +10,12 @@ from vibe_workflows.engine.store.migrate import APPLICATION_ID
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "engine" / "store" / "migrations"
 
+#: Columns of tool calls that earlier schemas had: what each call saw.
+_OF_LOOKS = {
+    **{f"observed_{column}": column for column in ("tool", "arguments", "digest")},
+    **{column: column for column in ("epoch", "changed", "before", "after")},
+}
+
 
 def write_back(store: Path, schema: int) -> dict[str, int]:
     """Put a store of an earlier schema in the place of `store`; gives how many rows each of its tables has."""
@@ -19,7 +25,8 @@ def write_back(store: Path, schema: int) -> dict[str, int]:
         connection.execute("ATTACH ? AS today", (str(store),))
         for table, columns in columns_of_schema(schema).items():
             names = ", ".join(columns)
-            copied = connection.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM today.{table}")
+            values = ", ".join(value_today(table, column) for column in columns)
+            copied = connection.execute(f"INSERT INTO main.{table} ({names}) SELECT {values} FROM today.{table}")
             rows[table] = copied.rowcount
         connection.execute("UPDATE meta SET value = ? WHERE name = 'schema_version'", (str(schema),))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -29,6 +36,15 @@ def write_back(store: Path, schema: int) -> dict[str, int]:
         store.with_name(store.name + suffix).unlink(missing_ok=True)
     earlier.replace(store)
     return rows
+
+
+def value_today(table: str, column: str) -> str:
+    """SQL for what a column of an earlier schema holds, in a store of today."""
+    if table != "tool_calls" or column not in _OF_LOOKS:
+        return column
+    call = " AND ".join(f"looks.{name} = tool_calls.{name}" for name in ("step_id", "turn", "number"))
+    value = f"(SELECT {_OF_LOOKS[column]} FROM looks WHERE {call} AND position = 1)"
+    return f"coalesce({value}, 0)" if column == "epoch" else value
 
 
 def columns_of_schema(schema: int) -> dict[str, list[str]]:

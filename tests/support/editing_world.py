@@ -24,6 +24,7 @@ from tests.support.editing_scripts import DEEDS, Script, Tree, filled, script_of
 from tests.support.reuse_world import FLOW, USAGE
 from vibe_workflows.cli import assembly, wiring
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
+from vibe_workflows.engine.agents.tools.secrets import is_temporary
 from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
 from vibe_workflows.engine.config import Settings
 from vibe_workflows.engine.errors import ProviderError
@@ -99,7 +100,13 @@ class Began:
     """A step asked the model for the first time: for what, and how the files lay."""
 
     prompt: str
+    attached: tuple[str, ...]  # paths
     files: Files
+
+    def is_asked_by(self, spec: str) -> bool:
+        """Whether a step of this spec asks for the same."""
+        asked = json.loads(spec)
+        return (asked.get("prompt"), tuple(asked.get("files", ()))) == (self.prompt, self.attached)
 
 
 @dataclass
@@ -121,7 +128,8 @@ class Model:
             await trio.sleep_forever()
         asked = asked_by(request)
         if not asked.shown:
-            self.began.append(Began(asked.prompt, files_in(self.folder)))
+            attached = tuple(path for path, _ in asked.files)
+            self.began.append(Began(asked.prompt, attached, files_in(self.folder, edits_under_way=True)))
         if json.loads(asked.prompt)["name"] in self.failing and not asked.left:
             return ProviderError("the provider is down")
         self.paid += 1
@@ -153,13 +161,14 @@ def dying_at(number: int | None, *, after: bool) -> Iterator[None]:
         yield
 
 
-def files_in(folder: Path) -> Files:
+def files_in(folder: Path, *, edits_under_way: bool = False) -> Files:
+    """`edits_under_way`: without their temporary files, which come and go. Otherwise there are to be none."""
     found: Files = {}
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != ".vibe"]
         for name in names:
             path = Path(place, name)
-            if name != "vibe.yaml":
+            if name != "vibe.yaml" and not (edits_under_way and is_temporary(name)):
                 found[path.relative_to(folder).as_posix()] = path.read_bytes()
     return found
 
@@ -236,7 +245,7 @@ class World:
         if not self.store_path.exists():
             return files
         with self.store() as reader:
-            for entry in reader.unsettled_changes():
+            for entry in (entry for group in reader.unsettled_changes() for entry in group):
                 path, present = entry.change.path, files.get(entry.change.path)
                 if (None if present is None else content_digest(present)) == entry.change.before:
                     assert entry.change.after is not None

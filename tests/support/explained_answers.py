@@ -110,7 +110,7 @@ def check_nothing_needless(world: World, outcome: Outcome) -> None:
     for began in outcome.model.began:
         edited = {path for path in {*began.files, *outcome.before} if began.files.get(path) != outcome.before.get(path)}
         for sample in samples:
-            if sample.id in used or sample.inherited or json.loads(sample.spec).get("prompt") != began.prompt:
+            if sample.id in used or sample.inherited or not began.is_asked_by(sample.spec):
                 continue
             if run.horizon is not None and sample.finished_at < run.horizon:
                 continue

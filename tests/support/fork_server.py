@@ -13,12 +13,17 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest import mock
+
+from tests.support.zygote_template import Template, zygote_template
+from vibe_workflows.sandbox import launcher
 
 ROOT = Path(__file__).resolve().parents[2]
 _ANSWER_S = 60.0
+_END_S = 5.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -58,28 +63,41 @@ def fork_server(program: str) -> Iterator[Server]:
             assert server.read() == "ready\n"
             yield server
         finally:
+            assert process.stdin is not None
+            process.stdin.close()  # its loop ends, and with that its template
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_S)
             process.kill()
 
 
 def serve(do: Callable[[Any], NoReturn]) -> None:
-    """The program's side: have `do` make each piece of work in a process of its own, which it ends."""
+    """The program's side: have `do` make each piece of work in a process of its own, which it ends.
+
+    Their zygotes are copies of one.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a killed one leaves behind becomes ours
     ours: set[int] = set()
-    print("ready", flush=True)
-    for line in sys.stdin:
-        command = json.loads(line)
-        if not isinstance(command, int):
-            pid = os.fork()
-            if pid == 0:
-                do(command)
-            ours.add(pid)
-            print(pid, flush=True)
-            continue
-        ours.discard(command)
-        _, status = os.waitpid(command, 0)
-        while not ours:  # the sandbox of a killed one ends by itself
-            try:
-                os.waitpid(-1, 0)
-            except ChildProcessError:
-                break
-        print(os.waitstatus_to_exitcode(status), flush=True)
+    with zygote_template() as template, mock.patch.object(launcher, "start_zygote", template.start_zygote):
+        print("ready", flush=True)
+        for line in sys.stdin:
+            command = json.loads(line)
+            if not isinstance(command, int):
+                pid = os.fork()
+                if pid == 0:
+                    do(command)
+                ours.add(pid)
+                print(pid, flush=True)
+                continue
+            ours.discard(command)
+            _, status = os.waitpid(command, 0)
+            if not ours:
+                _wait_for_the_rest(template)
+            print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _wait_for_the_rest(template: Template) -> None:
+    """The sandbox of a killed process ends by itself, and so does all else that it left."""
+    template.settle()
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    while left := [pid for pid in children.read_text().split() if int(pid) != template.pid]:
+        os.waitpid(int(left[0]), 0)

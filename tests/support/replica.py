@@ -72,6 +72,7 @@ class Replica:
             return f"Error: {error.message}", None, None
         if plan.before == plan.after:
             return plan.result.text, plan.result.data, None
+        assert plan.after is not None
         before = None if plan.before is None else content_digest(plan.before)
         self.write(plan.path, plan.after)
         change = Change(path=plan.path, before=before, after=content_digest(plan.after))

@@ -466,7 +466,7 @@ class _Run:
         looks = step.observations
         if step.status is not StepStatus.COMPLETED:
             calls = reader.tool_calls(step_id)
-            looks = tuple(call.observation for call in calls if call.observation is not None)
+            looks = tuple(seen for call in calls for seen in call.observations)
         inherited = reader._histories.inherited(step_id, looks)
         return Answered(id=step_id, call=call, observations=looks, inherited=inherited)
 

@@ -1,7 +1,7 @@
 """What the store says of the steps that answered a run: what each did and saw, and when."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -73,22 +73,29 @@ def _moments(reader: StoreReader, each: DeliveredStep, leaf: Leaf) -> tuple[Mome
         Moment(seen.epoch, number - len(attached), None, json.loads(seen.arguments)["path"], seen)
         for number, seen in enumerate(attached)
     ]
-    calls = reader.tool_calls(step.id)
+    shown: list[Observation] = []
+    for call in reader.tool_calls(step.id):
+        if not call.observations:
+            raise Unexplained(f"{step.id} made a call that is not observed: {call.name} {call.arguments}")
+        (seen,) = call.observations
+        shown.append(seen)
     recorded = list(rest) if step.status is StepStatus.COMPLETED else []
     at = -1
-    for number, call in enumerate(calls):
-        seen = call.observation
-        if seen is None:
-            raise Unexplained(f"{step.id} made a call that is not observed: {call.name} {call.arguments}")
+    for number, seen in enumerate(shown):
         if step.status is StepStatus.COMPLETED:
-            at, seen = _where(step, attached, recorded, at, seen, max((moment.epoch for moment in moments), default=0))
+            latest = max((moment.epoch for moment in moments), default=0)
+            later = {each.epoch for each in shown[number + 1 :]}
+            at, seen = _where(step, attached, recorded, at, seen, latest, later)
         moments.append(Moment(seen.epoch, number, leaf.deeds[number], None, seen))
     return tuple(moments)
 
 
 def _attached(reader: StoreReader, step: Step, count: int) -> tuple[Sequence[Observation], Sequence[Observation]]:
-    """The looks at attached files, and the others. A step that goes on with another one may have looked again."""
-    if step.status is not StepStatus.COMPLETED and not step.observations and step.predecessor is not None:
+    """The looks at attached files, and the others. A step that goes on with another one may have looked again.
+
+    The first look is the one that counts: it was sent the files then.
+    """
+    if step.status is not StepStatus.COMPLETED and step.predecessor is not None:
         return _attached(reader, _step(reader, step.predecessor), count)
     first, rest = step.observations[:count], step.observations[count:]
     looks = [[(seen.tool, seen.arguments, seen.digest) for seen in some] for some in (first, rest[:count])]
@@ -105,10 +112,12 @@ def _where(
     at: int,
     call: Observation,
     latest: int,
+    later: Collection[int],
 ) -> tuple[int, Observation]:
     """What a completed step observed by one of its calls: the next, or an earlier one where it looked again.
 
-    That is recorded once where nobody has edited anything in between: then it saw the same at `latest`.
+    That is recorded once where nobody has edited anything in between: then it saw the same at `latest`. `later` are the
+    epochs of the calls after it: what was recorded then is theirs.
     """
 
     def same(seen: Observation) -> bool:
@@ -116,7 +125,7 @@ def _where(
             call.tool, call.arguments, call.digest, call.change
         )  # fmt: skip
 
-    if at + 1 < len(recorded) and same(recorded[at + 1]):
+    if at + 1 < len(recorded) and same(recorded[at + 1]) and recorded[at + 1].epoch not in later:
         return at + 1, recorded[at + 1]
     for seen in reversed([*attached, *recorded[: at + 1]]):
         if same(seen) and seen.change is None:
@@ -134,7 +143,7 @@ def _inherited(reader: StoreReader, step: Step) -> list[Edit]:
         if link.attempt_after is None:
             continue
         earlier = _step(reader, link.attempt_after)
-        made = [edit for call in reader.tool_calls(earlier.id) if call.observation and (edit := call.observation.edit)]
+        made = [each.edit for call in reader.tool_calls(earlier.id) for each in call.observations if each.edit]
         edits.update((edit.epoch, edit) for edit in (*made, *_inherited(reader, earlier)))
     return list(edits.values())
 

@@ -14,8 +14,8 @@ class Overlay:
     """Contents by real path, or None for a file that is absent whatever the disk holds.
 
     The folders of the files that are there exist. A folder of the disk in which every file is absent does not: writing
-    a file makes its folders, so taking it back takes them back. No path may lead through a link of the disk, nor be
-    that of a folder.
+    a file makes its folders, so taking it back takes them back. No path may lead through a link of the disk. An absent
+    one may be that of a folder, which is absent then with all that is in it.
     """
 
     def __init__(self, root: str, files: Mapping[str, bytes | None]) -> None:
@@ -55,23 +55,23 @@ class Overlay:
         path = "/".join(place.parts)
         if path in self._files:
             return self._files[path] is not None
-        return False if path in self._folders or self._is_emptied(place) else None
+        return False if path in self._folders or self._hides(path) or self._is_emptied(place) else None
 
     def is_folder(self, place: Place) -> bool | None:
         """None where the disk has to be asked."""
         path = "/".join(place.parts)
         if path in self._folders:
             return True
-        return False if path in self._files or self._is_emptied(place) else None
+        return False if self._hides(path) or self._is_emptied(place) else None
 
     def changed_names(self, folder: Place) -> dict[str, EntryKind | None]:
         """Names in a folder that are otherwise than on the disk, which may be missing there; None: not here.
 
         Raises ToolFailed where the folder is not here.
         """
-        if self._is_emptied(folder):
-            raise _missing(folder, NO_FOLDER)
         path = "/".join(folder.parts)
+        if self._hides(path) or self._is_emptied(folder):
+            raise _missing(folder, NO_FOLDER)
         changed = dict(self._children.get(path, {}))
         prefix = path + "/" if path else ""
         for inner in self._thinned:
@@ -87,6 +87,10 @@ class Overlay:
         folder, _, name = path.rpartition("/")
         if name:
             self._children.setdefault(folder, {})[name] = kind
+
+    def _hides(self, path: str) -> bool:
+        """Whether a file lies over this path or over a folder above it, or is absent there."""
+        return path in self._files or any(folder in self._files for folder in _above(path))
 
     def _is_emptied(self, folder: Place) -> bool:
         """Whether this folder of the disk held something, and all of it is absent."""

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from ...errors import ToolDenied, ToolFailed
 from ...ports import Tool
-from .file_state import FileState
+from .file_state import MAX_FILE_BYTES, FileState
 from .workspace import Place, Workspace
 
 #: What no digest is: something lies there that cannot be read.
@@ -24,11 +24,17 @@ class WorkspaceFiles:
     def state(self) -> Tool:
         return self._state
 
+    def require_writable(self, path: str) -> None:
+        self._workspace.require_writable(Place.at(path))
+
     async def digest(self, path: str) -> str | None:
         try:
             return await self._state.digest(Place.at(path))
         except (ToolFailed, ToolDenied):
             return _UNREADABLE
+
+    async def read(self, path: str) -> bytes | None:
+        return await self._workspace.read_present(Place.at(path), limit=MAX_FILE_BYTES)
 
     async def write(self, path: str, before: bytes | None, after: bytes | None) -> None:
         place = Place.at(path)

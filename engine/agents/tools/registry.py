@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from ...errors import SetupError
-from ...grants import DEFAULT_GRANTS, require_tool
+from ...grants import DEFAULT_GRANTS, held_of, require_command, require_tool
 from ...mcp.names import server_of
 from ...nearest import nearest
 from ...ports import CommandRunner, EditingTool, PageReader, Tool
@@ -16,6 +16,7 @@ from .glob import Glob
 from .grep import Grep
 from .list_files import ListFiles
 from .read_file import ReadFile
+from .run_command import RunCommand
 from .web_access import WebAccess
 from .web_fetch import WebFetch
 from .web_search import WebSearch
@@ -30,7 +31,6 @@ _OF_SERVER = "mcp:"
 #: Names that the script language knows, so that asking for one is told apart from a misspelling.
 _ELSEWHERE = frozenset(
     {
-        "run_command",
         "spawn_subagent",
         "subagent_result",
         "subagent_status",
@@ -58,7 +58,7 @@ def edit_tools(workspace: Workspace) -> tuple[EditingTool, ...]:
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         tool.spec.name: tool.group
-        for tool in (ReadFile, ListFiles, Glob, Grep, GitDiff, WriteFile, EditFile, WebFetch, WebSearch)
+        for tool in (ReadFile, ListFiles, Glob, Grep, GitDiff, WriteFile, EditFile, RunCommand, WebFetch, WebSearch)
     }
 )
 
@@ -88,6 +88,11 @@ class ToolBox:
     def by_name(self) -> Mapping[str, Tool]:
         return MappingProxyType(self._tools)
 
+    def grants_of(self, groups: Collection[str]) -> set[str]:
+        """The grants that shape what tools of these groups can do."""
+        network = {"net"} if "command" in groups and "net" in self._granted else set()
+        return {grant for group in groups for grant in held_of(group, self._granted)} | network
+
     def get(self, name: str) -> Tool:
         """The tool of that name. Raises SetupError with the nearest name, ToolDenied where its grant is missing."""
         tool = self._tools.get(name)
@@ -95,6 +100,10 @@ class ToolBox:
             raise SetupError(self._unknown(name))
         require_tool(tool, self._granted)
         return tool
+
+    def require_command(self, argv: Sequence[str], what: str) -> None:
+        """Raises ToolDenied where no grant covers this command, which `what` runs."""
+        require_command(argv[0], self._granted, what)
 
     def select(self, names: Sequence[str]) -> tuple[Tool, ...]:
         """The tools that names and groups stand for: each once, and in an order that does not depend on theirs.

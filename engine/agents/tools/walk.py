@@ -66,6 +66,27 @@ async def find_files(workspace: Workspace, folder: Place, *, links: bool = False
     return sorted(found)
 
 
+async def holds_a_file(workspace: Workspace, folder: Place) -> bool:
+    """Whether anything but folders lies below `folder`. Raises as `find_files`."""
+    walk = _Walk(workspace=workspace, start=folder)
+    await walk.prepare()
+    folders = [folder]
+    while folders:  # into the depth: mostly the first folders hold a file
+        entries = await walk.level([folders.pop()])
+        if any(entry.kind is not EntryKind.FOLDER for entry in entries):
+            return True
+        folders += [Place.at(entry.path) for entry in reversed(entries)]
+    return False
+
+
+async def ignored_part(workspace: Workspace, place: Place) -> str | None:
+    """The topmost folder on the way to `place`, or that itself, that a .gitignore excludes; None: nothing does.
+
+    Whether it is there makes no difference, nor whether it is a file or a folder. Raises as `find_files`.
+    """
+    return await _Walk(workspace=workspace, start=place).excluded()
+
+
 class _Walk(Struct, kw_only=True):
     workspace: Workspace
     start: Place
@@ -75,15 +96,27 @@ class _Walk(Struct, kw_only=True):
 
     async def prepare(self) -> None:
         """Read the .gitignore files above the start, and see whether they exclude it."""
+        above = await self._above()
+        if self.rules and await self._ignored(above):
+            self.obeys = False
+            self.rules.clear()
+
+    async def excluded(self) -> str | None:
+        above = await self._above()
+        if not self.rules:
+            return None
+        ignored = await self._ignored([*above, *(path.removesuffix("/") for path in above[-1:])])
+        return min((path.removesuffix("/") for path in ignored), key=len, default=None)
+
+    async def _above(self) -> list[str]:
+        """The start and the folders above it, as paths of folders, whose .gitignore files are read."""
         above: list[str] = []
         for depth in range(len(self.start.parts)):
             folder = Place(path="/".join(self.start.parts[:depth]) or ".", parts=self.start.parts[:depth])
             if self.workspace.is_file(_child(folder, ".gitignore")):
                 self.rules[_prefix(folder)] = await self._ignore_text(folder)
             above.append("/".join(self.start.parts[: depth + 1]) + "/")
-        if self.rules and await self._ignored(above):
-            self.obeys = False
-            self.rules.clear()
+        return above
 
     async def level(self, folders: Sequence[Place]) -> list[Entry]:
         """All entries of `folders` that are not ignored."""

@@ -210,7 +210,7 @@ def _check(bench: Bench, outcome: AgentOutcome | None) -> None:
 
     assert bench.run is not None
     assert bench.run.usage == sum((turn.usage for turn in turns), Usage())
-    looks = [call.observation for _, call in sorted(bench.calls.items()) if call.observation is not None]
+    looks = [seen for _, call in sorted(bench.calls.items()) for seen in call.observations]
     assert _looks(bench.run.observations) == list(dict.fromkeys(_looks(looks)))  # nothing was edited
     if outcome is not None:
         assert outcome.turns == len(turns)
@@ -324,7 +324,7 @@ def test_a_conversation_taken_up_from_its_rows_asks_what_the_uninterrupted_one_w
 
     async def go_on() -> AgentOutcome | None:
         run = await successor.start()
-        looks = [call.observation for _, call in sorted(killed.calls.items()) if call.turn < at and call.observation]
+        looks = [seen for _, call in sorted(killed.calls.items()) if call.turn < at for seen in call.observations]
         first: dict[tuple[str, str, str], Observation] = {}
         for look, seen in zip(_looks(looks), looks, strict=True):
             first.setdefault(look, seen)

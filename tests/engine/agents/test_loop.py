@@ -137,7 +137,7 @@ def test_results_come_back_in_the_order_of_the_requests_and_are_recorded(project
     calls = [bench.calls[1, number] for number in (1, 2, 3)]
     assert [call.output for call in calls] == [message.text for message in results]
     assert [call.outcome for call in calls] == ["ok"] * 3
-    assert outcome.observations == tuple(call.observation for call in calls)
+    assert outcome.observations == tuple(seen for call in calls for seen in call.observations)
     assert outcome.turns == 2
     assert outcome.usage == USAGE + USAGE
 
@@ -153,7 +153,7 @@ def test_tools_that_only_observe_run_at_the_same_time_and_others_alone_and_in_or
     assert {*log[8:10]} == {"read4 starts", "read5 starts"}
     assert log[10:] == ["read5 ends", "read4 ends"]
     assert [message.text for message in bench.seen[1].messages[-6:]] == [f"{name} {n}" for n, name in enumerate(names)]
-    assert [bench.calls[1, number].observation is None for number in range(1, 7)] == [name == "edit" for name in names]
+    assert [not bench.calls[1, number].observations for number in range(1, 7)] == [name == "edit" for name in names]
 
 
 def test_a_model_that_asks_for_hundreds_of_calls_gets_them_a_few_at_a_time() -> None:
@@ -198,7 +198,7 @@ def test_a_call_that_goes_wrong_is_told_to_the_model_and_the_loop_goes_on(
     assert (call.name, call.arguments, call.outcome) == (name, arguments, outcome)
     assert text in call.output
     assert bench.seen[1].messages[-1].text == call.output
-    assert (call.observation is not None) == observed
+    assert bool(call.observations) == observed
     assert len(result.observations) == observed
 
 

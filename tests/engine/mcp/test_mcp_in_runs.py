@@ -254,7 +254,7 @@ def test_a_misspelt_tool_of_a_server_names_the_nearest(project: RunProject) -> N
     configure(project, shelf={"command": raw("plain")})
     report = project.run(body("return await tool('shelf__cal')"), flags=ALLOWED)
     assert "no tool `shelf__cal`; did you mean `shelf__call`?" in message(report)
-    assert message(report).endswith("groups: read, write, web, mcp:shelf")
+    assert message(report).endswith("groups: read, write, command, web, mcp:shelf")
 
 
 # ---------------------------------------------------------------- over HTTP

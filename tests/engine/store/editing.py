@@ -44,7 +44,7 @@ def a_call(step_id: str, turn: int, number: int, seen: Observation | None, outpu
         outcome="ok",
         started_at=1.0,
         finished_at=2.0,
-        observation=seen,
+        observations=() if seen is None else (seen,),
     )
 
 

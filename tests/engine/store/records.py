@@ -59,9 +59,16 @@ faults = st.builds(
 )
 epochs = st.integers(0, 2**62)
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
-changes = st.builds(Change, path=texts, before=st.none() | digests, after=st.none() | digests)
+paths = texts.filter(lambda path: "\0" not in path)
+changes = st.builds(Change, path=paths, before=st.none() | digests, after=st.none() | digests)
 observations = st.builds(
-    Observation, tool=texts, arguments=long_texts, digest=texts, epoch=epochs, change=st.none() | changes
+    Observation,
+    tool=texts,
+    arguments=long_texts,
+    digest=texts,
+    epoch=epochs,
+    change=st.none() | changes,
+    aside=st.booleans(),
 )
 ids = st.uuids().map(str)
 
@@ -80,6 +87,7 @@ steps = st.builds(
     turns=counts,
     model=texts,
     fault=st.none() | faults,
+    patch=st.none() | long_texts,
     observations=st.lists(observations, max_size=4).map(tuple),
     attempt_after=st.none() | ids.map(StepId),
 )
@@ -120,7 +128,8 @@ tool_calls = st.builds(
     outcome=st.sampled_from(["ok", "error", "denied"]),
     started_at=times,
     finished_at=times,
-    observation=st.none() | observations,
+    observations=st.lists(observations, max_size=3).map(tuple),
+    whole=long_texts,
 )
 deliveries = st.builds(
     Delivery,

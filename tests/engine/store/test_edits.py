@@ -82,8 +82,8 @@ def test_only_intended_changes_of_runs_that_nobody_works_on_are_unsettled(path: 
         *entries("s", an_edit(2), run_id=alive, done=False),
     )
     with RunLocks(path).hold(alive):
-        assert [entry.epoch for entry in reader.unsettled_changes()] == [3]
-    assert [entry.epoch for entry in reader.unsettled_changes()] == [2, 3]
+        assert [[entry.epoch for entry in group] for group in reader.unsettled_changes()] == [[3]]
+    assert [[entry.epoch for entry in group] for group in reader.unsettled_changes()] == [[2], [3]]
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_what_a_step_saw_comes_back_with_epochs_and_changes(read: Reads) -> None
     assert reader.step(step.id) == step
     (stored,) = reader.pool(KEY)
     assert (stored.observations, stored.inherited) == (seen, ())
-    assert [call.observation for call in reader.tool_calls(step.id)] == [an_edit(4), a_look("a")]
+    assert [call.observations for call in reader.tool_calls(step.id)] == [(an_edit(4),), (a_look("a"),)]
 
 
 def test_a_row_that_had_a_change_has_none_when_it_is_written_again_without(path: Path, read: Reads) -> None:
     reader = read(a_step("s", observations=(an_edit(4),)), a_step("s", observations=(a_look("a"),)))
     assert reader.pool(KEY)[0].observations == (a_look("a"),)
     write_store(path, [a_call("s", 1, 1, an_edit(4)), a_call("s", 1, 1, a_look("a")), a_call("s", 1, 2, an_edit(5))])
-    assert [call.observation for call in reader.tool_calls(StepId("s"))] == [a_look("a"), an_edit(5)]
+    assert [call.observations for call in reader.tool_calls(StepId("s"))] == [(a_look("a"),), (an_edit(5),)]
 
 
 def test_a_step_that_edits_again_saw_what_it_saw_at_its_new_epochs(read: Reads) -> None:
@@ -194,7 +194,8 @@ def test_calls_that_were_kept_belong_to_all_that_go_on_with_them(path: Path, rea
     (step,) = reader.cut_off(KEY)
     assert (step.turns, step.kept) == (2, ())
     assert step.observations == (a_look("a", epoch=1), an_edit(2), a_look("b", epoch=3))
-    assert [call.observation for call in reader.tool_calls(StepId("two"))] == [*step.observations, a_look("c")]
+    seen = [each for call in reader.tool_calls(StepId("two")) for each in call.observations]
+    assert seen == [*step.observations, a_look("c")]
 
 
 def test_a_step_that_was_gone_on_with_twice_keeps_the_turns_before_though_it_finished_none_between(read: Reads) -> None:
@@ -303,7 +304,7 @@ def test_an_edit_that_something_was_built_on_stays_known_when_it_is_taken_back(
 ) -> None:
     reader = read(cut_off("s"), a_turn("s", 1), *edit_call("s", 1, 1, an_edit(1)), built, Withdrawn(epochs=(1,)))
     assert reader.chains(["a.py"]) == []
-    assert rows(path, "SELECT epoch FROM tool_calls") == [(1,)]
+    assert rows(path, "SELECT epoch FROM looks") == [(1,)]
     assert [stored.observations for stored in reader.pool(KEY)] in ([], [(an_edit(1),)])
 
 
@@ -321,7 +322,7 @@ def test_an_edit_may_be_intended_withdrawn_and_intended_again_in_one_transaction
     )
     reader = read()
     assert [entry.epoch for entry in reader.chains(["a.py"])] == [2]
-    assert [call.observation for call in reader.tool_calls(StepId("s"))] == [second]
+    assert [call.observations for call in reader.tool_calls(StepId("s"))] == [(second,)]
 
 
 def test_contents_in_a_column_itself_are_no_contents(path: Path, read: Reads) -> None:

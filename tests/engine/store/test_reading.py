@@ -312,7 +312,7 @@ def a_look(step_id: str, turn: int, path: str) -> ToolCall:
         outcome="ok",
         started_at=1.0,
         finished_at=2.0,
-        observation=Observation(tool="read_file", arguments=path, digest=step_id),
+        observations=(Observation(tool="read_file", arguments=path, digest=step_id),),
     )
 
 

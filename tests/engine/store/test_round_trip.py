@@ -143,7 +143,7 @@ def test_writing_the_same_records_twice_changes_nothing(tmp_path: Path) -> None:
         outcome="ok",
         started_at=1.0,
         finished_at=2.0,
-        observation=Observation(tool="read_file", arguments='{"path":"a"}', digest="d"),
+        observations=(Observation(tool="read_file", arguments='{"path":"a"}', digest="d"),),
     )
     batch: Sequence[Record] = [a_run("r1"), a_step("s1"), call, a_delivery(1, "s1"), Source(digest="x", text="y")]
 

@@ -62,6 +62,11 @@ FULL_SPEC = StepSpec(
     tools=(ToolVersion(name="read_file", version=1),),
     files=("a.png",),
     grants=("read",),
+    isolation="worktree",
+    merge="manual",
+    gate=("pytest", "-q"),
+    gate_retries=2,
+    merged=StepId("s1"),
     salt="v2",
 )
 
@@ -89,7 +94,7 @@ def trace_of(id_: str, text: str = "I shall look.") -> list[Record]:
             arguments='{"path":"a.py"}',
             output="o" * 3000 + text,
             outcome="ok",
-            observation=LOOK,
+            observations=(LOOK,),
             **times,
         ),
         Turn(
@@ -146,8 +151,8 @@ def test_a_step_arrives_with_all_that_it_was(tmp_path: Path) -> None:
         assert [[getattr(turn, name) for name in same] for turn in turns] == [
             [getattr(turn, name) for name in same] for turn in before.turns(step.id)
         ]
-        assert [(call.turn, call.output, call.observation) for call in calls] == [
-            (call.turn, call.output, call.observation) for call in before.tool_calls(step.id)
+        assert [(call.turn, call.output, call.observations) for call in calls] == [
+            (call.turn, call.output, call.observations) for call in before.tool_calls(step.id)
         ]
     assert_whole(path)
 
@@ -487,7 +492,7 @@ def test_what_a_spec_can_hold_is_what_an_import_understands() -> None:
     assert portable.spec_grants(tool) == ()
     held = set(json.loads(spec)) | set(json.loads(tool))
     assert held == set(PortableSpec.__struct_fields__)
-    fields = set(StepSpec.__struct_fields__)
+    fields = set(StepSpec.__struct_fields__) - {"gate_retries"}  # within `gate`
     assert held == fields, "a new field of a spec: let portable.py know it, or imports refuse it"
 
 

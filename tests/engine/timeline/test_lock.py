@@ -125,3 +125,18 @@ def test_one_that_is_cancelled_in_the_moment_of_its_turn_gives_it_on() -> None:
 
     trio.run(main, True)
     trio.run(main, False)
+
+
+def test_one_that_is_cancelled_after_its_turn_has_come_and_before_it_begins_gives_it_on() -> None:
+    async def main(alone: bool) -> None:
+        scene = Scene()
+        async with trio.open_nursery() as nursery:
+            async with scene.lock.alone():
+                nursery.start_soon(scene.take, 0, alone)
+                await wait_all_tasks_blocked()
+            scene.scopes[0].cancel()  # no task has run since the lock was let go
+        assert scene.held == []
+        await scene.is_free()
+
+    trio.run(main, True)
+    trio.run(main, False)

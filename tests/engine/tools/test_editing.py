@@ -34,8 +34,11 @@ def _plan(project: Project, name: str, **arguments: Any) -> PlannedEdit:
 
 
 def _make(project: Project, plan: PlannedEdit) -> None:
+    assert plan.after is not None
+    after = plan.after
+
     async def main() -> None:
-        await project.workspace.write(Place.at(plan.path), plan.after, before=plan.before)
+        await project.workspace.write(Place.at(plan.path), after, before=plan.before)
 
     trio.run(main)
 
