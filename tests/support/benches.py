@@ -15,6 +15,7 @@ from vibe_workflows.engine.bench import Benches
 from vibe_workflows.engine.bench.programs import ProgramEnd
 from vibe_workflows.engine.errors import OverlayUnavailable
 from vibe_workflows.engine.ports import CommandEnd, FileMade, Ground, Job, JobRunner
+from vibe_workflows.sandbox.confine import FLOOR_LAYERS, Confinement, Level, run_confined
 
 from .job_scripts import Operation, perform
 from .trees import Tree
@@ -32,6 +33,23 @@ class InCopies:
         if ground.upper is not None:
             raise OverlayUnavailable("no overlay here")
         return await self.runner.run(job, ground)
+
+
+class FloorJobs:
+    """A machine without mounts: commands are held at the good level."""
+
+    async def run(self, job: Job, ground: Ground) -> CommandEnd:
+        if ground.upper is not None:
+            raise OverlayUnavailable("no mounts here")
+        policy = Confinement(project=Path(ground.folder), protected=(), readable=tuple(map(Path, ground.readable)))
+        return await run_confined(
+            job.argv,
+            cwd=Path(ground.folder),
+            policy=policy,
+            timeout_s=job.timeout_s,
+            at_least=Level.WEAK,
+            layers=FLOOR_LAYERS,
+        )
 
 
 class Performing:
@@ -63,12 +81,13 @@ class Yard:
         self.root.mkdir(exist_ok=True)
         self.cache = folder / "cache"
         self.tree = Tree(self.root, self.cache)
+        self.runner = runner or ConfinedJobs(accepted="weak")
         self.benches = Benches(
             self.tree.workspace,
             self.tree.tree,
             cache_dir=self.cache,
             clock=time.time,
-            runner=runner or ConfinedJobs(accepted="weak"),
+            runner=self.runner,
             layers=ConfinedLayers(),
             link=(".venv", "node_modules"),
             setup=setup,

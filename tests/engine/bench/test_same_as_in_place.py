@@ -7,49 +7,17 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import trio
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.support import job_scripts
-from tests.support.benches import InCopies, Performing, Yard, yard
+from tests.support.benches import FloorJobs, Performing, Yard, yard
 from tests.support.confined import PYTHON
 from tests.support.job_scripts import Operation, perform, shown
 from tests.support.memory_folder import memory_folder
-from vibe_workflows.cli.jobs import ConfinedJobs
+from tests.support.random_scripts import FEW, operations, trees
 from vibe_workflows.engine.ports import Job, Workbench
-
-_NAMES = ("a", "b", "d", "e", "build", "x.log", ".gitignore", "é ö", "new\nline", "\udcff")
-_RULES = ("*.log\n", "build/\n", "a\n", "!a\n", "/d/\n", "*\n", ".gitignore\n", "\xa0\n[\n", "")
-
-paths = st.lists(st.sampled_from(_NAMES), min_size=1, max_size=3).map("/".join)
-texts = st.one_of(st.sampled_from(_RULES), st.text("xyz\n", max_size=4), st.just("\0binary"))
-targets = st.sampled_from(("a", "d", "d/a", "../a", "build", "gone"))
-
-
-def _operations() -> st.SearchStrategy[list[Operation]]:
-    one: list[st.SearchStrategy[Any]] = [
-        st.tuples(st.just("write"), paths, texts),
-        st.tuples(st.just("append"), paths, texts),
-        st.tuples(st.just("make"), paths),
-        st.tuples(st.just("move"), paths, paths),
-        st.tuples(st.just("link"), targets, paths),
-        st.tuples(st.sampled_from(("remove", "empty", "clear", "again")), paths),
-        st.tuples(st.just("mode"), paths, st.sampled_from((0o600, 0o644, 0o700, 0o755))),
-    ]
-    return st.lists(st.one_of(one), max_size=10)
-
-
-def _trees() -> st.SearchStrategy[list[Operation]]:
-    one: list[st.SearchStrategy[Any]] = [
-        st.tuples(st.just("make"), paths),
-        st.tuples(st.just("write"), paths, texts),
-        st.tuples(st.just("link"), targets, paths),
-        st.tuples(st.just("mode"), st.sampled_from(("a", "b", "d/a")), st.just(0o755)),
-    ]
-    return st.lists(st.one_of(one), max_size=12)
 
 
 async def _work(yard: Yard, bench: Workbench, script: Sequence[Operation]) -> None:
@@ -102,7 +70,7 @@ def _agrees(yard: Yard, script: Sequence[Operation]) -> None:
     assert yard.left() == []
 
 
-@given(_trees(), _operations())
+@given(trees(), operations())
 def test_a_job_in_a_copy_is_as_good_as_one_in_place(tree: list[Operation], script: list[Operation]) -> None:
     runner = Performing()
     runner.script = script
@@ -112,17 +80,17 @@ def test_a_job_in_a_copy_is_as_good_as_one_in_place(tree: list[Operation], scrip
         _agrees(made, script)
 
 
-@settings(max_examples=12)
-@given(_trees(), _operations())
+@settings(max_examples=FEW)
+@given(trees(), operations())
 def test_a_confined_job_in_a_copy_is_as_good_as_one_in_place(tree: list[Operation], script: list[Operation]) -> None:
-    with memory_folder() as folder, yard(folder, InCopies(ConfinedJobs(accepted="weak"))) as made:
+    with memory_folder() as folder, yard(folder, FloorJobs()) as made:
         _build(made.root, tree)
         _leave_what_counts(made)
         _agrees(made, script)
 
 
-@settings(max_examples=12)
-@given(_trees(), _operations())
+@settings(max_examples=2 * FEW)
+@given(trees(), operations())
 def test_a_job_on_a_view_is_as_good_as_one_in_place(tree: list[Operation], script: list[Operation]) -> None:
     with memory_folder() as folder, yard(folder) as made:
         _build(made.root, tree)
