@@ -21,6 +21,7 @@ from .ending import traced_fault
 from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal
+from .live_step import LiveStep, StepOutcome, StepServices
 from .matching import Matching
 from .merges import Merges
 from .model import NO_USAGE, RunId, Step, StepId, StepKey, StepStatus
@@ -32,7 +33,6 @@ from .requests import StepRequests
 from .retracing import Retracing
 from .reuse import Decision, Reuse
 from .scopes import ScopeTree
-from .step import LiveStep, StepOutcome, StepServices
 from .timeline.timeline import Witness
 from .works import Works
 
