@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,7 +210,7 @@ def filled(deed: int, text: str) -> dict[str, Any]:
 
 def argv_of(does: Sequence[str], text: str) -> list[str]:
     ending, kind, *deeds = does
-    return ["python3", "-c", PROGRAM, ending, kind, text, *deeds]
+    return [sys.executable, "-c", PROGRAM, ending, kind, text, *deeds]
 
 
 def gate_of(step: Agent) -> list[str]:
@@ -235,7 +236,7 @@ def _written(name: str, value: Any) -> str:
 
 def _argv_written(does: Sequence[str]) -> str:
     ending, kind, *deeds = does
-    return f'["python3", "-c", PROGRAM, {ending!r}, {kind!r}, text, *{deeds!r}]'
+    return f'[PYTHON, "-c", PROGRAM, {ending!r}, {kind!r}, text, *{deeds!r}]'
 
 
 def _options(step: Agent, dressing: str) -> str:
@@ -253,7 +254,7 @@ def _options(step: Agent, dressing: str) -> str:
         options.append("detail=True")
     if step.gate:
         ending, kind, text, *does = GATES[step.gate]
-        gate = f'["python3", "-c", PROGRAM, {ending!r}, {kind!r}, {text!r}, *{does!r}]'
+        gate = f'[PYTHON, "-c", PROGRAM, {ending!r}, {kind!r}, {text!r}, *{does!r}]'
         options.append(f"gate={gate}, gate_retries={GATE_RETRIES}")
     return ", ".join(options)
 
@@ -270,7 +271,7 @@ def script_of(tree: Tree, dressing: str) -> Script:
     if any(deed in COMMANDS for _, leaf in leaves_of(tree) for deed in deeds_of(leaf)) or any(
         isinstance(leaf, Agent) and leaf.gate for _, leaf in leaves_of(tree)
     ):
-        lines.append(f"PROGRAM = {PROGRAM!r}")
+        lines.append(f"PYTHON, PROGRAM = {sys.executable!r}, {PROGRAM!r}")
     places: dict[int, Place] = {}
 
     def emit(node: Tree, place: Place) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import trio
 
-from tests.support.editing_scripts import Agent, Place, works_of
+from tests.support.editing_scripts import IGNORED, Agent, Merge, Place, comes_before, edited_by, works_of
 from tests.support.editing_world import Files, Outcome, World, files_in
 from tests.support.explained_answers import check_answers
 from tests.support.explained_order import check_order
@@ -109,6 +109,10 @@ async def _retell(
     retold: dict[Place, Retold] = {}
     for each in told:
         retold[each.place] = retold_of(each, retold)
+    writers = [each for each in told if _writes_ignored(each, outcome)]
+    for each in told:
+        before = (writer for writer in writers if comes_before(outcome.tree, writer.place, each.place))
+        retold[each.place].ignored_is_new = any(before)
     doing: list[tuple[int, int, Retold | None, Moment | Edit]] = [(edit.epoch, 0, None, edit) for edit in inherited]
     doing += [(what.epoch, what.order, each, what) for each in retold.values() for what in each.told.moments]
     # Calls of one turn see what they see in any order, but each step is shown its turns in their order.
@@ -122,6 +126,13 @@ async def _retell(
     for one in retold.values():
         one.check(project)
     _check_all_merged(outcome, retold)
+
+
+def _writes_ignored(told: Told, outcome: Outcome) -> bool:
+    """Whether a step has done so in this run, in the project."""
+    aside = isinstance(told.leaf, Agent) and bool(told.leaf.worktree)
+    live = told.completed and told.step.run_id == outcome.report.run.id and told.step.predecessor is None
+    return live and not aside and not isinstance(told.leaf, Merge) and IGNORED in edited_by(told.leaf)
 
 
 def _check_all_merged(outcome: Outcome, retold: dict[Place, Retold]) -> None:

@@ -6,6 +6,7 @@ They keep what the ports promise (`engine/ports/commands.py`). That the real one
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -56,12 +57,18 @@ def lay(folder: Path, files: Mapping[str, bytes]) -> None:
 def run_program(files: Mapping[str, bytes], argv: tuple[str, ...]) -> tuple[CommandEnd, Files]:
     """How it ends, and the files that it leaves."""
     interpreter, option, _program, *arguments = argv
-    if (interpreter.rpartition("/")[2], option) != ("python3", "-c"):
+    if (interpreter, option) != (sys.executable, "-c"):
         raise CommandUnavailable(f"{interpreter}: not of these stories")
     with memory_folder() as folder:
         lay(folder, files)
         code, said = tree_program.main(str(folder), arguments)
         return PlainEnd(code, f"{said}\n".encode(), b"", 0, 0), files_below(folder)
+
+
+async def _others() -> None:
+    """Let them come in between."""
+    for _ in range(random.randrange(_LONGEST)):
+        await trio.lowlevel.checkpoint()
 
 
 @dataclass(frozen=True)
@@ -90,10 +97,10 @@ class MemoryBench:
 
     @asynccontextmanager
     async def working(self, job: Job, over: Mapping[str, bytes | None]) -> AsyncIterator[MemoryWork]:
+        await _others()
         there: dict[str, bytes | None] = {**files_below(self.folder), **self.left, **over}
         before = {path: data for path, data in there.items() if data is not None}
-        for _ in range(random.randrange(_LONGEST)):
-            await trio.lowlevel.checkpoint()
+        await _others()
         end, after = run_program(before, job.argv)
         shown = counted(after).keys() | counted(before).keys()
         made = tuple(

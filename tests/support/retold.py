@@ -56,6 +56,7 @@ class Retold:
         self.back: list[str] = []  # why its answers did not count
         self.files: list[tuple[str, str]] = []
         self.result: Any = None
+        self.ignored_is_new = False  # whether what git ignores was written in this run before the script came to it
         self.first: Made = {}  # in its worktree: what lay there before the first change of each file
         self.changes: Made = {}
         self._pending: Made = {}  # what a command has made, that is to be observed next
@@ -153,7 +154,9 @@ class Retold:
     async def _ignored(self, moment: Moment, project: Replica) -> str:
         """Of what git ignores nobody knows when it was so."""
         before = project.files.get(IGNORED)
-        versions = [before, *project.ignored] if ".gitignore" in project.files else [before]
+        versions: list[bytes | None] = [before]
+        if ".gitignore" in project.files:
+            versions = [*([] if self.ignored_is_new else versions), *project.ignored]
         try:
             for data in versions:
                 project.write(IGNORED, data)
