@@ -11,7 +11,8 @@ import pytest
 from tests.support.agents import asks, says
 from tests.support.copying_bench import CopyingBench
 from tests.support.whole_runs import RunProject, body, new_project
-from vibe_workflows.cli import assembly, wiring
+from vibe_workflows.cli import wiring
+from vibe_workflows.cli.benches import LazyBenches
 from vibe_workflows.engine.backends.scripted import Script
 from vibe_workflows.engine.errors import CommandsRefused, ExitCode
 from vibe_workflows.engine.events import FileEdited
@@ -43,7 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hidden: list[bool])
 @pytest.fixture
 def bench(project: RunProject, monkeypatch: pytest.MonkeyPatch) -> CopyingBench:
     made = CopyingBench(project.folder)
-    monkeypatch.setattr(assembly, "no_workbench", lambda: made)
+    monkeypatch.setattr(LazyBenches, "project", made)
     return made
 
 
@@ -294,10 +295,10 @@ def test_a_denied_program_is_tried_again_when_it_is_granted(project: RunProject,
 def test_a_machine_that_holds_no_command_says_so_at_the_first_one(
     project: RunProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> Workbench:
+    def refuse(benches: LazyBenches) -> Workbench:
         raise CommandsRefused("the sandbox of this machine is good, and commands need strong")
 
-    monkeypatch.setattr(assembly, "no_workbench", refuse)
+    monkeypatch.setattr(LazyBenches, "project", property(refuse))
     source = body("await tool('list_files')", f"return await {agent()}")
     report = project.run(source, running("true"), flags=COMMAND)
     assert report.exit_code is ExitCode.USAGE
