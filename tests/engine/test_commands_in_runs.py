@@ -319,3 +319,26 @@ def test_a_dry_run_runs_no_command(project: RunProject, bench: CopyingBench) -> 
     project.dry_run(body(f"return await {sh('echo two >> a.txt')}"), flags=COMMAND)
     assert ran(bench) == 0
     assert text_of(project, "a.txt") == "one\n"
+
+
+# ---------------------------------------------------------------- the product's own bench
+
+
+def test_behind_the_walls_a_command_changes_what_it_may_and_a_rerun_runs_nothing(
+    project: RunProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "sk-123456789")
+    project.write("sub/seen.txt", "seen")
+    script = (
+        "cat sub/seen.txt; echo two >> sub/seen.txt; echo n > sub/n.txt; echo $SECRET_KEY; echo K=1 > sub/.env; exit 5"
+    )
+    allow = {"allow": "command:sh", "sandbox.accept": "good"}
+    for _ in range(2):
+        assert project.result(body(f"return await {sh(script)}"), flags=allow) == {
+            "exit_code": 5,
+            "stdout": "seen\n",
+            "stderr": "",
+        }
+        assert (text_of(project, "sub/seen.txt"), text_of(project, "sub/n.txt")) == ("seentwo\n", "n\n")
+        assert text_of(project, "sub/.env") is None
+    assert not project.seen.of(FileEdited), "the second run was answered from the store"
