@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trio
 
-from vibe_workflows.engine.errors import CommandUnavailable, OverlayUnavailable, ToolFailed
+from vibe_workflows.engine.errors import CommandsRefused, CommandUnavailable, OverlayUnavailable, ToolFailed
 from vibe_workflows.engine.ports import CommandEnd, Ground, Job, LayerEntry
 from vibe_workflows.sandbox import confine
 from vibe_workflows.sandbox.confine import upper as layer
@@ -52,8 +52,10 @@ class ConfinedJobs:
                 )
         except confine.NoOverlay as error:
             raise OverlayUnavailable(str(error)) from error
-        except (confine.ConfinementRefused, confine.CommandNotStarted, SandboxUnavailable) as error:
+        except confine.CommandNotStarted as error:
             raise CommandUnavailable(str(error)) from error
+        except (confine.ConfinementRefused, SandboxUnavailable) as error:
+            raise CommandsRefused(str(error)) from error
 
 
 class ConfinedLayers:

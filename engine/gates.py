@@ -52,7 +52,7 @@ class GateTool:
         job = self._command.job({"argv": list(self.argv), **arguments})
         return replace(job, output_bytes=_KEPT_BYTES)
 
-    def told(self, job: Job, end: CommandEnd, changed: Sequence[str]) -> ToolResult:
+    def told(self, job: Job, end: CommandEnd, changed: Sequence[str], refused: Sequence[str] = ()) -> ToolResult:
         how = _how_it_ended(job, end)
         said = _tails(end.stdout, end.stderr)
         whole = _tails(end.stdout, end.stderr, _KEPT_BYTES)

@@ -11,7 +11,8 @@ import pytest
 from tests.support.agents import asks, says
 from tests.support.copying_bench import CopyingBench
 from tests.support.whole_runs import RunProject, body, new_project
-from vibe_workflows.cli import assembly, wiring
+from vibe_workflows.cli import wiring
+from vibe_workflows.cli.benches import LazyBenches
 from vibe_workflows.engine.backends.scripted import Script
 from vibe_workflows.engine.errors import CommandsRefused, ExitCode
 from vibe_workflows.engine.events import FileEdited
@@ -43,7 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hidden: list[bool])
 @pytest.fixture
 def bench(project: RunProject, monkeypatch: pytest.MonkeyPatch) -> CopyingBench:
     made = CopyingBench(project.folder)
-    monkeypatch.setattr(assembly, "no_workbench", lambda: made)
+    monkeypatch.setattr(LazyBenches, "project", made)
     return made
 
 
@@ -294,10 +295,10 @@ def test_a_denied_program_is_tried_again_when_it_is_granted(project: RunProject,
 def test_a_machine_that_holds_no_command_says_so_at_the_first_one(
     project: RunProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> Workbench:
+    def refuse(benches: LazyBenches) -> Workbench:
         raise CommandsRefused("the sandbox of this machine is good, and commands need strong")
 
-    monkeypatch.setattr(assembly, "no_workbench", refuse)
+    monkeypatch.setattr(LazyBenches, "project", property(refuse))
     source = body("await tool('list_files')", f"return await {agent()}")
     report = project.run(source, running("true"), flags=COMMAND)
     assert report.exit_code is ExitCode.USAGE
@@ -318,3 +319,26 @@ def test_a_dry_run_runs_no_command(project: RunProject, bench: CopyingBench) -> 
     project.dry_run(body(f"return await {sh('echo two >> a.txt')}"), flags=COMMAND)
     assert ran(bench) == 0
     assert text_of(project, "a.txt") == "one\n"
+
+
+# ---------------------------------------------------------------- the product's own bench
+
+
+def test_behind_the_walls_a_command_changes_what_it_may_and_a_rerun_runs_nothing(
+    project: RunProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "sk-123456789")
+    project.write("sub/seen.txt", "seen")
+    script = (
+        "cat sub/seen.txt; echo two >> sub/seen.txt; echo n > sub/n.txt; echo $SECRET_KEY; echo K=1 > sub/.env; exit 5"
+    )
+    allow = {"allow": "command:sh", "sandbox.accept": "good"}
+    for _ in range(2):
+        assert project.result(body(f"return await {sh(script)}"), flags=allow) == {
+            "exit_code": 5,
+            "stdout": "seen\n",
+            "stderr": "",
+        }
+        assert (text_of(project, "sub/seen.txt"), text_of(project, "sub/n.txt")) == ("seentwo\n", "n\n")
+        assert text_of(project, "sub/.env") is None
+    assert not project.seen.of(FileEdited), "the second run was answered from the store"

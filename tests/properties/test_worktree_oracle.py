@@ -55,10 +55,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Group:
-    """Steps at the same time. If they `meet`, all edit one file."""
+    """Steps at the same time. If they `meet`, all edit one file, each in a worktree of its own.
+
+    In the project, edits of several steps in one file fall into each other, and are made again together or not at all.
+    """
 
     steps: tuple[Step, ...]
     meet: bool = False
+
+    def is_isolated(self, step: Step) -> bool:
+        return step.isolated or (self.meet and len(self.steps) > 1)
 
 
 kinds = st.sampled_from(["read", "edit", "edit", "write", "list", "grep", "remove"])
@@ -75,7 +81,9 @@ def script_of(script: tuple[Group, ...], salt: str) -> str:
         for place, each in enumerate(group.steps):
             path = SHARED if group.meet else OWN.format(place)
             prompt = {"name": f"{number}.{place}{salt}", "turns": each.turns, "path": path}
-            options = "tools=['read', 'write'], retries=0" + (", isolation='worktree'" if each.isolated else "")
+            options = "tools=['read', 'write'], retries=0" + (
+                ", isolation='worktree'" if group.is_isolated(each) else ""
+            )
             calls.append(f"agent({json.dumps(prompt)!r} + repr(came[-1:]), {options})")
         lines.append(f"    came += await parallel([{', '.join(calls)}], on_error='return')")
         lines.append("    came = [each.kind if isinstance(each, AgentError) else each for each in came]")

@@ -34,6 +34,7 @@ class CopiedWork:
     project: Path
     copy: Path
     ignored: tuple[str, ...]
+    refused: tuple[str, ...] = ()
 
     async def put_beside(self) -> None:
         for path in self.beside:
