@@ -62,6 +62,11 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
+def _plant(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    _write(path, text)
+
+
 def _append(path: str, text: str) -> None:
     with open(path, "a", encoding="utf-8") as file:
         file.write(text)
@@ -82,6 +87,7 @@ def _move(source: str, target: str) -> None:
 
 _OPERATIONS: dict[str, Callable[..., object]] = {
     "write": _write,
+    "plant": _plant,
     "append": _append,
     "remove": os.unlink,
     "make": lambda path: os.makedirs(path, exist_ok=True),

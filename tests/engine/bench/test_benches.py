@@ -114,6 +114,22 @@ def test_what_is_too_large_or_too_much_lies_beside(made: Yard, monkeypatch: pyte
     assert (made.root / "n3").read_text() == "3\n"
 
 
+def test_what_takes_the_place_of_a_file_that_lies_beside_lies_beside(
+    made: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effects, "MAX_FILES_BYTES", 1)
+    script = "rm a.py; mkdir a.py; echo > a.py/b; echo > c; echo long > src/b.py"
+
+    async def main() -> None:
+        async with made.benches.project.working(shell(script), {}) as worked:
+            assert list(_made(worked.files)) == ["c"]
+            assert worked.beside == ("a.py", "a.py/b", "src/b.py")
+            await worked.put_beside()
+
+    trio.run(main)
+    assert (made.root / "a.py/b").read_text() == "\n"
+
+
 def test_what_is_written_together_has_a_limit(made: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(effects, "MAX_FILES_BYTES", 10)
 

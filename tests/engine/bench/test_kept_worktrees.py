@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import trio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support import job_scripts
@@ -68,6 +68,7 @@ def test_what_lies_in_a_copy_is_what_the_same_jobs_make_in_place(
 
 @settings(max_examples=FEW)
 @given(trees(), st.lists(operations(), min_size=2, max_size=2))
+@example([("plant", "a", "x")], [[("write", ".gitignore", "a\n"), ("append", "a", "y")], [("remove", ".gitignore")]])
 def test_a_view_tells_of_jobs_what_a_copy_tells(tree: list[Operation], scripts: list[list[Operation]]) -> None:
     in_a_copy = _told(tree, scripts, Performing(), compare=False)
     assert _told(tree, scripts, None, compare=False) == in_a_copy
