@@ -19,7 +19,10 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 #: Files with few tests that take long: if they came last, one processor would work and the others wait.
-_LONG = ("tests/properties/", "tests/faults/", "tests/attacks/")
+_LONG = (
+    *("tests/properties/", "tests/faults/", "tests/attacks/", "tests/e2e/"),
+    *("tests/sandbox/test_reachability.py", "tests/sandbox/test_soak.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
