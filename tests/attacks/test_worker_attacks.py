@@ -22,7 +22,7 @@ from vibe_workflows.sandbox.limits import ALL_LAYERS, LANDLOCK, MIB, PRIVILEGES,
 VICTIM = "a" * 60 + "b"
 _REQUEST_S = 0.4
 #: When an attack whose guard is off is given up: one that comes to an end gets the time for it.
-_ENDLESS_S, _HANGS_S = 0.7, 3.0
+_ENDLESS_S, _HANGS_S = 0.7, 1.5
 
 
 @contextmanager
