@@ -238,6 +238,16 @@ def test_a_command_that_did_not_see_what_it_replaces_runs_again(project: RunProj
     assert ran(bench) == 2
 
 
+def test_commands_that_change_one_file_at_a_time_lose_nothing_of_each_other(
+    project: RunProject, bench: CopyingBench
+) -> None:
+    adding = [sh(f"sleep 0.2; echo {name} >> a.txt; echo {name} > {name}.txt") for name in ("x", "y", "z")]
+    ended = project.result(body(f"return await parallel([{', '.join(adding)}])"), flags=COMMAND)
+    assert [each["exit_code"] for each in ended] == [0, 0, 0]
+    assert sorted((project.folder / "a.txt").read_text().split()) == ["one", "x", "y", "z"]
+    assert all(text_of(project, f"{name}.txt") == f"{name}\n" for name in "xyz")
+
+
 @pytest.mark.parametrize(("allow", "runs"), [("command", 3), ("command,net", 1)])
 def test_a_command_that_always_comes_too_late_fails_and_one_with_the_network_does_not_run_again(
     project: RunProject, bench: CopyingBench, allow: str, runs: int
