@@ -171,6 +171,7 @@ def test_who_edits_a_file_meanwhile_is_not_overwritten(kind: str) -> None:
                     for file, path in zip(worked.files, held, strict=True)
                 ]
                 assert same == [False, True, False]
+                assert all(file.before != file.after for file in worked.files)
 
         trio.run(main)
 
