@@ -12,6 +12,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
@@ -48,7 +49,8 @@ ALLOW = ("--allow", "write,command:python")
 
 @pytest.fixture
 def repository(project: FieldProject) -> Iterator[FieldProject]:
-    """A project in git whose one test fails."""
+    """A project in git whose one test fails. Its `python` is the one of these tests, as in an activated environment."""
+    project.environ = {**project.environ, "PATH": f"{Path(sys.executable).parent}:{project.environ['PATH']}"}
     project.model.handler = obey
     git(project.folder, "init", "-q", "-b", "main")
     project.write(".gitignore", ".vibe/\n__pycache__/\n")
