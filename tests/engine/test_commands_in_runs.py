@@ -316,9 +316,7 @@ def test_a_machine_that_holds_no_command_says_so_at_the_first_one(
     assert "commands need strong" in report.error.message
 
 
-def test_this_process_is_hidden_once_before_the_first_command(
-    project: RunProject, bench: CopyingBench, hidden: list[bool]
-) -> None:
+def test_this_process_is_hidden_once_before_the_first_command(project: RunProject, hidden: list[bool]) -> None:
     project.run(body("return await tool('list_files')"), flags=COMMAND)
     assert not hidden
     project.run(body(f"await {sh('true')}", f"return await {sh('exit 1')}"), flags=COMMAND)
