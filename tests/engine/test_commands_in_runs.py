@@ -306,6 +306,34 @@ def test_an_edit_of_another_step_waits_until_a_command_is_over(project: RunProje
     assert text_of(project, "a.txt") == "other"
 
 
+def test_stored_edits_are_made_again_only_when_no_command_runs(project: RunProject, bench: CopyingBench) -> None:
+    lay: list[str | None] = []
+
+    async def look() -> None:
+        lay.append(text_of(project, "b.txt"))
+
+    async def answer(request: ModelRequest) -> ModelReply:
+        with trio.fail_after(30):
+            await bench.began.wait()
+        return says("go on")
+
+    source = body(
+        "async def later():",
+        "    await agent('wait', cache=False)",
+        "    return await tool('write_file', path='b.txt', content='b')",
+        f"return await parallel([{sh('sleep 0.7; cat a.txt')}, later()])",
+    )
+    bench.meanwhile = look
+    for _ in range(2):
+        bench.began = trio.Event()
+        report = project.run(source, answer, flags={"allow": "command,write"})
+        assert text_of(project, "b.txt") == "b"
+        (project.folder / "b.txt").unlink()
+        project.write("a.txt", "two\n")
+    assert lay == [None, None]
+    assert DeliveryMode.APPLIED in modes(project, report)
+
+
 # ---------------------------------------------------------------- grants and machines
 
 
