@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.support.agents import asks, says
 from tests.support.copying_bench import CopyingBench
@@ -23,6 +25,8 @@ from vibe_workflows.engine.store.reader import open_reader
 from vibe_workflows.sandbox import confine
 
 COMMAND = {"allow": "command"}
+#: What an agent reads of a file with one line.
+READ = "build/out.txt, lines 1 to 1 of 1\n1\t{}"
 
 
 @pytest.fixture
@@ -65,8 +69,8 @@ def running(*scripts: str) -> Script:
     return answer
 
 
-def agent(tools: str = "['run_command']", **more: object) -> str:
-    return f"agent('work', tools={tools}{''.join(f', {name}={value!r}' for name, value in more.items())})"
+def agent(tools: Sequence[str] = ("run_command",), **more: object) -> str:
+    return f"agent('work', tools={list(tools)}{''.join(f', {name}={value!r}' for name, value in more.items())})"
 
 
 def ran(bench: CopyingBench) -> int:
@@ -162,6 +166,24 @@ def test_what_git_ignores_is_moved_in_without_a_record_and_leaves_answers_as_the
     ran(bench)
     project.run(source, flags=COMMAND)
     assert ran(bench) == 0, "an ignored file is nothing that a command is known to have seen"
+
+
+def test_an_answer_that_stands_on_an_ignored_file_does_not_outlive_a_command_that_changes_it(
+    project: RunProject, bench: CopyingBench
+) -> None:
+    def answer(request: ModelRequest) -> ModelReply:
+        read = [message.text for message in request.messages if message.role is Role.TOOL]
+        return says(read[0]) if read else asks(("read_file", '{"path": "build/out.txt"}'))
+
+    source = body(
+        "before = await agent('first', tools=['read'])",
+        f"await {sh('cat a.txt > build/out.txt')}",
+        "return [before, await agent('second', tools=['read'])]",
+    )
+    project.write("build/out.txt", "one\n")
+    assert project.result(source, answer, flags=COMMAND) == [READ.format("one")] * 2
+    project.write("a.txt", "two\n")
+    assert project.result(source, answer, flags=COMMAND) == [READ.format("one"), READ.format("two")]
 
 
 def test_a_secret_that_a_command_changes_makes_all_of_it_void(project: RunProject, bench: CopyingBench) -> None:
@@ -264,14 +286,52 @@ def test_a_command_that_always_comes_too_late_fails_and_one_with_the_network_doe
 
 
 def test_an_edit_of_another_step_waits_until_a_command_is_over(project: RunProject, bench: CopyingBench) -> None:
-    """So that no command ever sees a file change under it: which of the two comes first, each is whole."""
+    """So that no command ever sees a file change under it: it would not have seen what it says it saw."""
+    lay: list[str | None] = []
+
+    async def look() -> None:
+        lay.append(text_of(project, "a.txt"))
+
+    async def answer(request: ModelRequest) -> ModelReply:
+        if any(message.role is Role.TOOL for message in request.messages):
+            return says("written")
+        with trio.fail_after(30):
+            await bench.began.wait()
+        return asks(("write_file", '{"path": "a.txt", "content": "other"}'))
+
+    bench.meanwhile = look
+    source = body(f"return await parallel([{sh('sleep 0.5; cat a.txt')}, {agent(tools=['write'])}])")
+    ended, _ = project.result(source, answer, flags={"allow": "command,write"})
+    assert lay == [ended["stdout"]] == ["one\n"]
+    assert text_of(project, "a.txt") == "other"
+
+
+def test_stored_edits_are_made_again_only_when_no_command_runs(project: RunProject, bench: CopyingBench) -> None:
+    lay: list[str | None] = []
+
+    async def look() -> None:
+        lay.append(text_of(project, "b.txt"))
+
+    async def answer(request: ModelRequest) -> ModelReply:
+        with trio.fail_after(30):
+            await bench.began.wait()
+        return says("go on")
+
     source = body(
-        f"ran = {sh('cat a.txt; sleep 0.3; cat a.txt')}",
-        "wrote = tool('write_file', path='a.txt', content='other')",
-        "return await parallel([ran, wrote])",
+        "async def later():",
+        "    await agent('wait', cache=False)",
+        "    return await tool('write_file', path='b.txt', content='b')",
+        f"return await parallel([{sh('sleep 0.7; cat a.txt')}, later()])",
     )
-    ended, _ = project.result(source, flags={"allow": "command,write"})
-    assert ended["stdout"] in ("one\none\n", "otherother")
+    bench.meanwhile = look
+    for _ in range(2):
+        bench.began = trio.Event()
+        report = project.run(source, answer, flags={"allow": "command,write"})
+        assert text_of(project, "b.txt") == "b"
+        (project.folder / "b.txt").unlink()
+        project.write("a.txt", "two\n")
+    assert lay == [None, None]
+    assert DeliveryMode.APPLIED in modes(project, report)
 
 
 # ---------------------------------------------------------------- grants and machines
@@ -316,9 +376,7 @@ def test_a_machine_that_holds_no_command_says_so_at_the_first_one(
     assert "commands need strong" in report.error.message
 
 
-def test_this_process_is_hidden_once_before_the_first_command(
-    project: RunProject, bench: CopyingBench, hidden: list[bool]
-) -> None:
+def test_this_process_is_hidden_once_before_the_first_command(project: RunProject, hidden: list[bool]) -> None:
     project.run(body("return await tool('list_files')"), flags=COMMAND)
     assert not hidden
     project.run(body(f"await {sh('true')}", f"return await {sh('exit 1')}"), flags=COMMAND)

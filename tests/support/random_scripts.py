@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from .job_scripts import Operation
 
-#: A confined command takes a fifth of a second: they were run by thousands, and more are with this profile.
-FEW = 200 if settings().max_examples > 1_000 else 4
+#: A confined command takes a fifth of a second: by thousands they run with the long profile.
+MANY, FEW = (5_000, 200) if settings().max_examples > 1_000 else (40, 3)
 
 _PATHS = (
     *("a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "d/e/b", "build", "build/a", "d/build/a", "x.log", "d/x.log"),

@@ -16,7 +16,7 @@ from tests.support.benches import Performing, Yard, yard
 from tests.support.confined import PYTHON
 from tests.support.job_scripts import Operation, perform, shown
 from tests.support.memory_folder import memory_folder
-from tests.support.random_scripts import FEW, operations, trees
+from tests.support.random_scripts import FEW, MANY, operations, trees
 from vibe_workflows.engine.ports import FileMade, Job, JobRunner
 
 _PROGRAM = Path(job_scripts.__file__).read_text()
@@ -59,6 +59,7 @@ def _told(
         return trio.run(_work, made, scripts, folder / "reference" if compare else None)
 
 
+@settings(max_examples=MANY)
 @given(trees(), st.lists(operations(), min_size=2, max_size=3))
 def test_what_lies_in_a_copy_is_what_the_same_jobs_make_in_place(
     tree: list[Operation], scripts: list[list[Operation]]

@@ -16,7 +16,7 @@ from tests.support.benches import FloorJobs, Performing, Yard, yard
 from tests.support.confined import PYTHON
 from tests.support.job_scripts import Operation, perform, shown
 from tests.support.memory_folder import memory_folder
-from tests.support.random_scripts import FEW, operations, trees
+from tests.support.random_scripts import FEW, MANY, operations, trees
 from vibe_workflows.engine.ports import Job, Workbench
 
 
@@ -88,6 +88,7 @@ def _known(test: Callable[..., None]) -> Callable[..., None]:
     return test
 
 
+@settings(max_examples=MANY)
 @given(trees(), operations())
 @_known
 def test_a_job_in_a_copy_is_as_good_as_one_in_place(tree: list[Operation], script: list[Operation]) -> None:
