@@ -109,7 +109,7 @@ def test_a_failing_test_is_fixed_through_the_gate_and_the_patch_is_merged(reposi
 
 def test_the_trace_shows_each_turn_and_each_tool_call_with_time_tokens_and_outcome(repository: FieldProject) -> None:
     run(repository, FIX)
-    (step,) = traced(repository, "--step", "fix")["steps"]
+    (step,) = traced(repository, "--step", "1")["steps"]
     turns = step["turns"]
     assert [turn["number"] for turn in turns] == [1, 2, 3, 4, 5]
     assert all(turn["usage"]["input_tokens"] > 0 and turn["latency_s"] >= 0 for turn in turns)
