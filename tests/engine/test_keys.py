@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import fields, replace
 
 from vibe_workflows.engine.keys import canonical_json, canonical_spec, chain, content_digest, step_key
-from vibe_workflows.engine.model import StepKind, StepSpec, ToolVersion
+from vibe_workflows.engine.model import StepId, StepKind, StepSpec, ToolVersion
 
 SPEC = StepSpec(
     kind=StepKind.AGENT,
@@ -51,6 +51,16 @@ CHANGED = {
     "salt": "v3",
     "tool": "grep",
     "arguments": {"pattern": "x"},
+    "isolation": "worktree",
+    "merge": "manual",
+    "gate": ("pytest", "-q"),
+    "gate_retries": 3,
+    "merged": StepId("s-1"),
+}
+#: What some of them count beside.
+BASES = {
+    "arguments": replace(SPEC, tool="list_files", arguments={"path": "."}),
+    "gate_retries": replace(SPEC, gate=("pytest",), gate_retries=2),
 }
 
 GOLDEN_KEY = "s1:3b2762af1f04298cf99ad55c6436411e"
@@ -72,7 +82,7 @@ def test_the_canonical_spec_and_its_key_are_pinned() -> None:
 
 @pytest.mark.parametrize("name", [field.name for field in fields(StepSpec)])
 def test_every_field_of_a_spec_changes_the_key(name: str) -> None:
-    base = replace(SPEC, tool="list_files", arguments={"path": "."}) if name == "arguments" else SPEC
+    base = BASES.get(name, SPEC)
     changed = replace(base, **{name: CHANGED[name]})
     assert step_key(canonical_spec(changed)) != step_key(canonical_spec(base))
 
