@@ -55,12 +55,13 @@ from vibe_workflows.sandbox.level import Level
 from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
 from . import wiring
+from .benches import open_benches
 from .binding import given_arguments
 from .commands import ConfinedCommands, program_outside
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
 from .profiles import folders_of_profiles, trust_in_profiles
-from .working import HiddenBench, TreeLook, Trees, no_workbench
+from .working import HiddenBench, TreeLook, Trees
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -163,7 +164,7 @@ async def _run(
     if servers is not None:
         warnings += await _list_tools(servers, settings, plan, stop)
     plan = replace(plan, warnings=tuple(filter(None, warnings)))
-    services = _services(stack, checked, settings, store, backend, granted(settings), servers)
+    services = await _services(stack, checked, settings, store, backend, granted(settings), servers)
     return await execute(plan, services, sinks, stop)
 
 
@@ -186,7 +187,7 @@ async def _dry_run(
     plan = run_plan(settings, request, checked.source, checked.metadata, checked.args, None)
     plan = replace(plan, warnings=tuple(filter(None, (store.warning, _weakness(checked.host)))))
     servers = await _servers(stack, settings)  # of which a rehearsal starts none
-    services = _services(stack, checked, settings, store, backend, (*granted(settings), *wanted), servers)
+    services = await _services(stack, checked, settings, store, backend, (*granted(settings), *wanted), servers)
     return await rehearse(plan, services, missing, sinks, stop)
 
 
@@ -208,7 +209,7 @@ async def _check(
     return _Checked(island, host, source, metadata, args)
 
 
-def _services(
+async def _services(
     stack: AsyncExitStack,
     checked: _Checked,
     settings: Settings,
@@ -233,6 +234,7 @@ def _services(
     )
     trees = Trees(workspace, settings.cache_dir)
     tree = TreeLook(trees)
+    benches = await stack.enter_async_context(open_benches(settings, workspace, lambda: trees.project))
     find = partial(program_outside, settings.project_root, os.environ.get("PATH", os.defpath))
     others, unknown = ((), {}) if servers is None else (servers.tools, servers.unknown)
     changing: tuple[Tool, ...] = (*edit_tools(workspace), RunCommand(grants, find))
@@ -250,7 +252,7 @@ def _services(
             [*tools, state, tree], partial(_looks_over, workspace, commands, digests, trees), store.reader.contents
         ),
         files=WorkspaceFiles(workspace, state),
-        bench=HiddenBench(no_workbench),
+        bench=HiddenBench(lambda: benches.project),
         tree=tree,
         attachments=Attachments(workspace, digests, store.reader.contents),
         own=RunLocks(settings.db_path).hold,

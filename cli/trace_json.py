@@ -239,7 +239,9 @@ def _tool_call(call: ToolCall) -> dict[str, object]:
         "name": call.name,
         "arguments": parsed(call.arguments),
         "output": call.output,
+        "whole": call.whole or None,
         "outcome": call.outcome,
+        "changed": [seen.edit.change.path for seen in call.observations if seen.edit is not None],
         "started_at": call.started_at,
         "finished_at": call.finished_at,
     }

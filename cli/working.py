@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vibe_workflows.engine.agents.tools.workspace import Workspace
-from vibe_workflows.engine.errors import CommandsRefused
 from vibe_workflows.engine.model import FILE_TREE, JSON, ToolSpec
 from vibe_workflows.engine.ports import Footprint, Job, ToolResult, Workbench, Worked
 
@@ -77,8 +76,3 @@ class HiddenBench:
             self._bench = self._make()
         async with self._bench.working(job, over) as worked:
             yield worked
-
-
-def no_workbench() -> Workbench:
-    """Raises CommandsRefused."""
-    raise CommandsRefused("this vibe has no place where commands could work; upgrade vibe-workflows")

@@ -59,6 +59,8 @@ class Settings(NamedTuple):
     web_allow_hosts: tuple[str, ...]  # `host` or `host:port`
     web_proxy: str | None
     web_search: SearchProvider | None
+    worktree_link: tuple[str, ...]  # paths from the project root
+    worktree_setup: tuple[tuple[str, ...], ...]
     catalog_builtin: bool
     catalog_hide: frozenset[str]
     offline: bool
@@ -203,6 +205,8 @@ def _settings(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings
         web_allow_hosts=tuple(values["web.allow_hosts"]),
         web_proxy=values["web.proxy"],
         web_search=values["web.search"],
+        worktree_link=values["worktree.link"],
+        worktree_setup=values["worktree.setup"],
         catalog_builtin=values["catalog.builtin"],
         catalog_hide=values["catalog.hide"],
         offline=values["offline"],

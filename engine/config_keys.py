@@ -11,6 +11,7 @@ from .config_mcp import mcp
 from .config_models import aliases, api_bases, fallbacks, model, prices, routing
 from .config_values import Parser, address, choice, folders, grants, hidden, path, seconds, switch, whole_number
 from .config_web import allow_hosts, proxy, search
+from .config_worktree import commands, inner_folders
 
 
 class Reach(StrEnum):
@@ -176,6 +177,20 @@ KEYS: Mapping[str, Key] = {
         ),
         Key(name="web.proxy", parse=proxy, default=None, reach=_PERSON, about="a proxy that leads to the web"),
         Key(name="web.search", parse=search, default=None, reach=_PERSON, about="who answers web_search"),
+        Key(
+            name="worktree.link",
+            parse=inner_folders,
+            default=(".venv", "venv", "node_modules"),
+            reach=_FREE,
+            about="ignored folders that worktrees and copies of the project share with it, to read",
+        ),
+        Key(
+            name="worktree.setup",
+            parse=commands,
+            default=(),
+            reach=_PERSON,
+            about="commands to run in each new worktree",
+        ),
         Key(name="catalog.builtin", parse=switch, default=True, reach=_FREE, about="offer the built-in workflows"),
         Key(
             name="catalog.hide",

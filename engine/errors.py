@@ -224,6 +224,10 @@ class CommandsRefused(CommandUnavailable):
     """The walls of this machine hold no program well enough: none can be run, whichever it is."""
 
 
+class OverlayUnavailable(CommandUnavailable):
+    """A command cannot be run here on a view of a folder that is not written to; on a copy of it, it can."""
+
+
 class SandboxWeak(SandboxError):
     exit_code = ExitCode.SANDBOX_WEAK
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -277,10 +278,22 @@ def _left_out(turn: Turn, said: Sequence[object], calls: Sequence[ToolCall]) -> 
 def _call(call: ToolCall, *, colour: bool) -> list[str]:
     took = figures.duration(call.finished_at - call.started_at)
     style = Style.LIVE if call.outcome == "ok" else Style.BAD
-    head = paint(f"  {one_line(call.name)} {one_line(call.arguments)}", style, colour=colour)
-    body = "\n".join(f"    {line}" for line in clean(call.output).splitlines())
+    head = paint(f"  {one_line(call.name)} {one_line(_arguments(call))}", style, colour=colour)
+    lines = clean(call.output).splitlines()
+    if call.whole:
+        lines.append(f"[cut for the model: --json has all {len(call.whole):,} characters]")
+    body = "\n".join(f"    {line}" for line in lines)
     head = f"{head}  {one_line(call.outcome)}  {took}"
     return [head, body] if body else [head]
+
+
+def _arguments(call: ToolCall) -> str:
+    """As they came; those of a command as a person would type them."""
+    given = parsed(call.arguments)
+    argv = given.get("argv") if isinstance(given, dict) and call.name == "run_command" else None
+    if not isinstance(argv, list) or not all(isinstance(argument, str) for argument in argv):
+        return call.arguments
+    return shlex.join(argv)
 
 
 def _spoken(messages: object, *, but: str = "") -> list[str]:

@@ -4,7 +4,21 @@
 """
 
 from .checker import Checker, Page, PageReader, Verdict
-from .commands import Command, CommandEnd, CommandRunner, FileMade, Job, Workbench, Worked, Worktree, Worktrees
+from .commands import (
+    Command,
+    CommandEnd,
+    CommandRunner,
+    FileMade,
+    Ground,
+    Job,
+    JobRunner,
+    LayerEntry,
+    UpperLayers,
+    Workbench,
+    Worked,
+    Worktree,
+    Worktrees,
+)
 from .executor import Executor
 from .models import ModelBackend
 from .observers import EventSink
@@ -62,10 +76,13 @@ __all__ = [
     "FileContents",
     "FileMade",
     "Footprint",
+    "Ground",
     "Hands",
     "Job",
+    "JobRunner",
     "KeptProgram",
     "LabelUsage",
+    "LayerEntry",
     "Limits",
     "LimitsShape",
     "Look",
@@ -92,6 +109,7 @@ __all__ = [
     "StoredStep",
     "Tool",
     "ToolResult",
+    "UpperLayers",
     "Verdict",
     "Withdrawn",
     "Workbench",

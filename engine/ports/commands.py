@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -66,6 +66,12 @@ class CommandRunner(Protocol):
 # ---------------------------------------------------------------- commands of agents, and what they change
 
 
+#: Of the contents, before and after, that `Worked.files` may hold; what is beyond is `beside`.
+MAX_FILE_BYTES = 8 * 1024 * 1024
+MAX_FILES_BYTES = 64 * 1024 * 1024
+MAX_FILES = 5_000
+
+
 class Job(Struct, frozen=True, kw_only=True):
     """One program to run in a workspace, of which it may write all but what is protected."""
 
@@ -73,6 +79,55 @@ class Job(Struct, frozen=True, kw_only=True):
     timeout_s: float
     network: bool = False
     output_bytes: int = 8 * 1024 * 1024  # kept of each stream; the rest is counted
+
+
+class Ground(Struct, frozen=True, kw_only=True):
+    """Where a job runs. Without an `upper` it writes to `folder` itself, of which then nothing is protected.
+
+    With one, `folder` stays as it is: what the job writes goes to the upper layer, which outlives it.
+    """
+
+    folder: str  # an absolute real path: the root of what the job works on, and its working directory
+    readable: tuple[str, ...] = ()  # absolute paths that it may read beside the folder and the system
+    upper: str | None = None  # absolute
+    lower: str | None = None  # absolute: what lies at `folder` for the job, instead of the folder itself
+    linked: tuple[str, ...] = ()  # paths from the root: folders of `folder` that it sees and cannot write
+
+
+class JobRunner(Protocol):
+    """Runs jobs, behind walls or without any: whoever makes one says which."""
+
+    async def run(self, job: Job, ground: Ground) -> CommandEnd:
+        """Returns when nothing of it is left. Cancelled, it is killed first.
+
+        Raises CommandUnavailable where it cannot be run here, or not held well enough: OverlayUnavailable, if it could
+        be run without an upper layer.
+        """
+        ...
+
+
+class LayerEntry(Struct, frozen=True, kw_only=True):
+    """One name that lies in an upper layer."""
+
+    path: str  # from the root
+    kind: str  # file, folder, opaque (a folder that hides what lies below it), link, gone, other
+    mode: int  # permission bits
+
+
+class UpperLayers(Protocol):
+    """What commands wrote into upper layers. All methods block. Nobody calls one while a job runs on the same layer."""
+
+    def files(self, upper: str) -> str:
+        """The folder in which what was written lies by its path."""
+        ...
+
+    def written(self, upper: str) -> Sequence[LayerEntry]:
+        """Parents first. Raises ToolFailed where it is more than can be handled."""
+        ...
+
+    def put(self, upper: str, lower: str, path: str, data: bytes | None, *, executable: bool) -> None:
+        """Make a file of the layer, and the layer; None hides what `lower` has. Raises OSError."""
+        ...
 
 
 class FileMade(Struct, frozen=True, kw_only=True):
@@ -91,7 +146,10 @@ class Worked(Protocol):
 
     @property
     def files(self) -> tuple[FileMade, ...]:
-        """Files that git does not ignore and that are other than before, by path."""
+        """Files that git does not ignore and that are other than before, by path: in this order they can be made.
+
+        At most MAX_FILES of them, of MAX_FILE_BYTES each and MAX_FILES_BYTES together.
+        """
         ...
 
     @property
@@ -99,8 +157,14 @@ class Worked(Protocol):
         """Changes that `files` cannot hold, by path: links, modes, empty folders, what is too large to be kept."""
         ...
 
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """What the job changed and nobody does, by path: secrets, version control, what decides what runs here."""
+        ...
+
     async def put_beside(self) -> None:
-        """Make the changes of `beside` in the workspace, and those of what git ignores.
+        """Make the changes of `beside` in the workspace, and those of what git ignores. To be called after `files`
+        were made: some lie where a file of them was.
 
         Nothing of `files`; what cannot be made is left out.
         """

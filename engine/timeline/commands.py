@@ -137,9 +137,10 @@ class Commands:
             self._timeline.saw(running.witness, tree)
             return ToolDenied(f"{error.message}; nothing of what the command did was kept"), (tree,)
         for each in made:
-            if await self._files.digest(each.path) != each.before:
+            if await self._files.digest(each.path) != each.before and not _gives_way(each, made):
                 return None, (tree,)
-        result = running.tool.told(job, worked.end, sorted({*(each.path for each in made), *worked.beside}))
+        changed = sorted({*(each.path for each in made), *worked.beside})
+        result = running.tool.told(job, worked.end, changed, worked.refused)
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True):  # bounded by the store's own limits, and by the disk
             refused, seen = await self._make(running, made, result, tree)
@@ -173,6 +174,16 @@ async def _made_of(files: Iterable[FileMade]) -> list[_Made]:
         for file in sorted(files, key=lambda file: (file.after is not None, file.path))
     ]
     return [each for each in made if each.before != each.after]
+
+
+def _gives_way(new: _Made, made: Iterable[_Made]) -> bool:
+    """Whether a new file comes where a folder was that the command emptied, or below a file that it removed.
+
+    What lies there is then no file yet; that nothing else does shows when it is written.
+    """
+    folder = f"{new.path}/"
+    gone = [f"{each.path}/" for each in made if each.after is None]
+    return new.before is None and any(path.startswith(folder) or folder.startswith(path) for path in gone)
 
 
 def _planned(made: _Made, result: ToolResult) -> PlannedEdit:

@@ -2,6 +2,6 @@
 
 from .cache import TreeCache
 from .look import FileTree
-from .project import ProjectTree
+from .project import ProjectTree, TreeFiles
 
-__all__ = ["FileTree", "ProjectTree", "TreeCache"]
+__all__ = ["FileTree", "ProjectTree", "TreeCache", "TreeFiles"]

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from ..agents.tools.descent import open_folder
 from ..agents.tools.file_state import SETTLED_NS
 from ..agents.tools.walk import MAX_IGNORE_BYTES
-from ..agents.tools.workspace import Place, Workspace, as_text
+from ..agents.tools.workspace import MAX_PATH_CHARS, Place, Workspace, as_text
 from ..errors import ToolFailed
 from .listing import Listing, View, list_folder
 from .records import FolderRecord, Known, folder_digest, unreadable_mark
@@ -49,6 +49,7 @@ class Scan:
         self._entries = 0
         self.found: dict[str, FolderRecord] = {}
         self.digests: dict[str, bytes] = {}  # of the folders in which files count
+        self.folders: dict[str, FolderRecord] = {}  # that count, also those of which nothing can be kept
         self.undecided: list[Undecided] = []
 
     def run(self) -> None:
@@ -68,6 +69,8 @@ class Scan:
 
     def _folder(self, prefix: str, above: Rules, decided: Mapping[str, bool] | None) -> list[tuple[str, Rules]]:
         """Look at the files of one folder; gives the folders in it that count, with the rules that hold there."""
+        if len(prefix) > MAX_PATH_CHARS:
+            raise ToolFailed(f"the project: a path in it is longer than {MAX_PATH_CHARS:,} characters")
         place = Place(path=prefix[:-1] or ".", parts=tuple(prefix[:-1].split("/")) if prefix else ())
         view = self._view.get(prefix, {})
         with ExitStack() as opened:
@@ -125,6 +128,7 @@ class Scan:
 
     def _note(self, prefix: str, before: FolderRecord, now: FolderRecord, *, certain: bool) -> None:
         """Take down the digest of the folder's files, and keep what was found if it is `certain` what is ignored."""
+        self.folders[prefix] = now
         files, known = now.files, before.files
         same = len(files) == len(known) and all(known.get(name) is file for name, file in files.items())
         digest = before.digest if same else b""

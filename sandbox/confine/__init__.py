@@ -11,6 +11,7 @@ from .policy import (
     CommandNotStarted,
     Confinement,
     ConfinementRefused,
+    NoOverlay,
 )
 from .runner import run_confined
 
@@ -25,6 +26,7 @@ __all__ = [
     "Confinement",
     "ConfinementRefused",
     "Level",
+    "NoOverlay",
     "hide_this_process",
     "probe_confinement",
     "run_confined",

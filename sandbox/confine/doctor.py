@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from ..doctor import Probe
 from ..errors import SandboxUnavailable
 from ..level import Level
 from . import census
-from .layers import ALL_LAYERS
-from .policy import CommandNotStarted, Confinement, ConfinementRefused
+from .layers import ALL_LAYERS, OVERLAY
+from .policy import CommandNotStarted, Confinement, ConfinementRefused, NoOverlay
 from .runner import run_confined
 
 _TIMEOUT_S = 30.0
@@ -30,6 +30,7 @@ def chmod_outside(): os.chmod(FOLDER + "/canary", 0o777)
 def read_home(): open(FOLDER + "/home/.ssh/id").read()
 def write_outside(): open(FOLDER + "/new", "w").close()
 def write_protected(): open(PROJECT + "/.git/config", "a").close()
+def write_view(): open(PROJECT + "/file", "w").close()
 def make_protected(): open(PROJECT + "/vibe.yaml", "w").close()
 def tcp(): socket.create_connection(("127.0.0.1", TCP), 2)
 def udp(): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", UDP))
@@ -57,6 +58,7 @@ _WORDS = {
     "chmod_outside": "change a file's mode outside of the project",
     "write_protected": "write into .git",
     "make_protected": "create a vibe.yaml",
+    "write_view": "change the project through its view of it",
     "tcp": "connect to a local TCP port",
     "udp": "send to a local UDP port",
     "unix_socket": "connect to a unix socket such as docker.sock",
@@ -67,9 +69,9 @@ _WORDS = {
     "leave_daemon": "leave a process behind",
     "kill": "kill another of your processes",
 }
-#: Judged by what is seen outside: a datagram to nobody, a file of a private folder, a number that means another process
-#: there, or a process that is killed with the command, is no success.
-_SEEN_OUTSIDE = ("udp", "leave_daemon", "write_outside", "kill")
+#: Judged by what is seen outside: a datagram to nobody, a file of a private folder or of a copy-on-write view, a number
+#: that means another process there, or a process that is killed with the command, is no success.
+_SEEN_OUTSIDE = ("udp", "leave_daemon", "write_outside", "write_view", "kill")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,7 @@ def _bait(folder: Path) -> Iterator[_Bait]:
     with ExitStack() as stack:
         for name in ("home/.ssh", "project/.git"):
             (folder / name).mkdir(parents=True)
-        for name in ("home/.ssh/id", "canary", "project/.git/config"):
+        for name in ("home/.ssh/id", "canary", "project/.git/config", "project/file"):
             (folder / name).write_text("canary", encoding="ascii")
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -145,12 +147,25 @@ def _victim() -> Iterator[subprocess.Popen[bytes]]:
 
 
 async def _probe(bait: _Bait, layers: frozenset[str]) -> ConfineReport:
+    """On a copy-on-write view, where one can be had: what is tried there is one attack more."""
+    why = ""
+    if OVERLAY in layers:
+        try:
+            return await _attack(bait, layers, upper=bait.folder / "upper")
+        except NoOverlay as error:
+            why = str(error)
+    found = await _attack(bait, layers, upper=None)
+    return replace(found, layers={**found.layers, f"no {OVERLAY}": why}) if why else found
+
+
+async def _attack(bait: _Bait, layers: frozenset[str], *, upper: Path | None) -> ConfineReport:
     project = bait.folder / "project"
+    attacks = {name: words for name, words in _WORDS.items() if upper or name != "write_view"}
     values = {
         "FOLDER": str(bait.folder),
         "PROJECT": str(project),
         "NAME": bait.name,
-        "NAMES": list(_WORDS),
+        "NAMES": list(attacks),
         "ENGINE": os.getpid(),
         "VICTIM": bait.victim.pid,
         "TCP": bait.tcp.getsockname()[1],
@@ -163,7 +178,7 @@ async def _probe(bait: _Bait, layers: frozenset[str]) -> ConfineReport:
         end = await run_confined(
             [_PYTHON, "-S", "-B", "-c", source],
             cwd=project,
-            policy=Confinement(project=project),
+            policy=Confinement(project=project, upper=upper),
             timeout_s=_TIMEOUT_S,
             at_least=Level.WEAK,
             layers=layers,
@@ -174,7 +189,7 @@ async def _probe(bait: _Bait, layers: frozenset[str]) -> ConfineReport:
             os.environ["VIBE_DOCTOR_CANARY"] = before
     said = dict(line.split("\t", 1) for line in end.stdout.decode(errors="replace").splitlines() if "\t" in line)
     seen = _outside(bait)
-    probes = tuple(_judge(name, words, said, seen) for name, words in _WORDS.items())
+    probes = tuple(_judge(name, words, said, seen) for name, words in attacks.items())
     level = Level.WEAK if any(not found.blocked for found in probes) else end.level
     return ConfineReport(level=level, layers=end.layers, probes=probes)
 
@@ -192,6 +207,8 @@ def _outside(bait: _Bait) -> set[str]:
     seen = set()
     if (bait.folder / "new").exists():
         seen.add("write_outside")
+    if (bait.folder / "project/file").read_text(encoding="ascii") != "canary":
+        seen.add("write_view")
     if bait.victim.poll() is not None:
         seen.add("kill")
     try:

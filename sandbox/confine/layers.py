@@ -11,6 +11,8 @@ from ..level import Level
 USER, MOUNTS, PIDS, NETWORK, IPC = "user", "mounts", "pids", "network", "ipc"
 #: Paths of the project that stay as they are.
 PROTECTED: Final = "protected"
+#: A copy-on-write view of the project; only in force for a command that asks for one.
+OVERLAY: Final = "overlay"
 #: What every process of the command gets.
 ENVIRONMENT, DESCRIPTORS, SESSION, LIMITS = "environment", "descriptors", "session", "limits"
 CAPABILITIES, LANDLOCK, SCOPE, SECCOMP = "capabilities", "landlock", "scope", "seccomp"
@@ -21,11 +23,11 @@ REAPER, CENSUS, BROKER = "reaper", "census", "broker"
 NAMESPACES: Final = frozenset({USER, MOUNTS, PIDS, NETWORK, IPC})
 #: A command can be run without any of them, to test what the rest holds.
 ALL_LAYERS: Final = NAMESPACES | {
-    PROTECTED, ENVIRONMENT, DESCRIPTORS, SESSION, LIMITS, CAPABILITIES, LANDLOCK, SCOPE, SECCOMP, REAPER, CENSUS,
-    BROKER,
+    PROTECTED, OVERLAY, ENVIRONMENT, DESCRIPTORS, SESSION, LIMITS, CAPABILITIES, LANDLOCK, SCOPE, SECCOMP, REAPER,
+    CENSUS, BROKER,
 }  # fmt: skip
 #: What is used where no namespaces can be had.
-FLOOR_LAYERS: Final = ALL_LAYERS - NAMESPACES
+FLOOR_LAYERS: Final = ALL_LAYERS - NAMESPACES - {OVERLAY}
 
 
 def level_of(layers: Mapping[str, str], *, network: bool) -> Level:

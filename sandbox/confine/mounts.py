@@ -9,7 +9,7 @@ import os
 from contextlib import suppress
 from typing import Final
 
-from . import kernel
+from . import kernel, overlay
 from .kernel import ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_REC
 from .layers import PIDS, PROTECTED, USER
 from .paths import between
@@ -34,6 +34,7 @@ def enter_view(request: Request) -> None:
     """Make this process's root the command's view. Raises OSError where the kernel does not let it."""
     kernel.mount("none", "/", flags=MS_REC | kernel.MS_PRIVATE)
     sources = _open_sources(request)
+    layers = overlay.open_sources(request) if request.upper else {}
     kernel.mount("tmpfs", _NEW, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m")
     for path in SCRATCH:
         os.makedirs(_NEW + path)
@@ -49,6 +50,9 @@ def enter_view(request: Request) -> None:
         _bind(sources[path], path, ATTR_RDONLY | ATTR_NOSUID | ATTR_NOEXEC)
     # Parents first: a mount hides what lies below it.
     for path in sorted({*request.readable, *request.system, *request.etc, request.root} & sources.keys()):
+        if path == request.root and request.upper:
+            _overlay(request, layers)
+            continue
         writable = path == request.root and request.writable
         _bind(sources[path], path, ATTR_NOSUID | ATTR_NODEV if writable else _READ_ONLY)
     if PROTECTED in request.layers:
@@ -57,7 +61,7 @@ def enter_view(request: Request) -> None:
         os.makedirs(os.path.dirname(_NEW + path), exist_ok=True)
         with suppress(FileExistsError):
             os.symlink(target, _NEW + path)
-    for fd in sources.values():
+    for fd in (*sources.values(), *layers.values()):
         os.close(fd)
     os.chdir(_NEW)
     kernel.pivot_here()
@@ -82,14 +86,31 @@ def _bind(source: int, target: str, attributes: int) -> None:
     kernel.set_mount_attributes(_NEW + target, attributes)
 
 
+def _overlay(request: Request, layers: dict[str, int]) -> None:
+    """The view in the project's place, and in it what is shown of the project itself."""
+    overlay.mount(request, layers, _NEW + request.root)
+    if not request.writable:
+        kernel.set_mount_attributes(_NEW + request.root, ATTR_RDONLY)
+    if not os.path.isdir(_NEW + request.cwd):
+        raise OSError(0, f"{request.cwd} is no folder there")
+    for path in sorted({*request.linked} & layers.keys()):
+        for target in (*between(request.root, path), path):
+            _check_is_covered(target)
+        _bind(layers[path], path, _READ_ONLY)
+
+
 def _protect(request: Request) -> None:
     for path in request.protected:
         # A folder with a mount below it can be renamed away, a mount cannot.
         for target in (*between(request.root, path), path):
-            if os.path.islink(_NEW + target) or not os.path.lexists(_NEW + target):
-                raise OSError(0, f"{target} cannot be kept from being written")
+            _check_is_covered(target)
             kernel.mount(_NEW + target, _NEW + target, flags=MS_BIND | MS_REC)
         kernel.set_mount_attributes(_NEW + path, _READ_ONLY)
+
+
+def _check_is_covered(target: str) -> None:
+    if os.path.islink(_NEW + target) or not os.path.lexists(_NEW + target):
+        raise OSError(0, f"{target} cannot be kept from being written")
 
 
 def _mount_proc(request: Request, sources: dict[str, int]) -> None:

@@ -25,6 +25,8 @@ class CommandLimits:
     scratch_bytes: int = 512 * MIB  # of /tmp; where mounts cannot be had, not limited
     cpu_s: int = 600  # of each process
     open_files: int = 4096  # of each process
+    written_bytes: int = 8192 * MIB  # what the disk of `upper` may lose meanwhile, to whomever
+    written_files: int = 1_000_000  # the same, in files; not every file system counts them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,11 @@ class Confinement:
     Not `writable`, it may write nowhere but to its own temporary folders. `readable` is what the command sees beside
     the system, its PATH and the interpreter. `environment` is added to the few variables that every command gets;
     nothing else of this process's environment is seen.
+
+    With `upper`, a folder of this user's outside of the project, the command works on a copy-on-write view: what it
+    writes goes there (`upper.written` tells what) and the project stays as it is. A later command with the same folder
+    goes on from there; one at a time. `lower` is shown in the project's place, instead of the project itself, with
+    those folders and files of the project that `linked` names, read-only.
     """
 
     project: Path
@@ -43,6 +50,9 @@ class Confinement:
     network: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     limits: CommandLimits = CommandLimits()
+    upper: Path | None = None
+    lower: Path | None = None
+    linked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +74,10 @@ class CommandEnd:
 
 class ConfinementRefused(Exception):
     """This command cannot be confined as asked. The message says why, and what to do."""
+
+
+class NoOverlay(ConfinementRefused):
+    """No copy-on-write view can be had here, or not of these folders. A command can work on a copy instead."""
 
 
 class CommandNotStarted(Exception):

@@ -13,6 +13,9 @@ class Request(NamedTuple):
     cwd: str
     environment: dict[str, str]
     root: str  # the project
+    upper: str  # where the changes of a copy-on-write view go; empty without one
+    lower: str  # what that view shows in the project's place
+    linked: list[str]  # of the project, shown in that view
     writable: bool  # whether the project may be written to
     protected: list[str]
     readable: list[str]
@@ -27,6 +30,8 @@ class Request(NamedTuple):
     scratch_bytes: int
     cpu_s: int
     open_files: int
+    written_bytes: int
+    written_files: int
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Request:

@@ -17,7 +17,7 @@ from ..level import Level
 from ..limits import MIB
 from . import starting
 from .layers import ALL_LAYERS, level_of
-from .policy import MAX_TIMEOUT_S, CommandEnd, CommandNotStarted, Confinement, ConfinementRefused
+from .policy import MAX_TIMEOUT_S, CommandEnd, CommandNotStarted, Confinement, ConfinementRefused, NoOverlay
 
 _PACKET = 4 * MIB
 _CHUNK = 65_536
@@ -150,6 +150,13 @@ async def _hear(running: _Running, *, network: bool, at_least: Level) -> None:
             case "not started":
                 text = f"{os.strerror(message['number']) if message['number'] else message['message']}"
                 running.refusal = CommandNotStarted(f"the command did not start: {text}")
+            case "no overlay":
+                running.refusal = NoOverlay(
+                    f"no copy-on-write view of the project can be had: {message['message'] or 'see vibe doctor'}; "
+                    "let the command work on a copy"
+                )
+            case "refused":
+                running.refusal = ConfinementRefused(f"{message['message']}; one works there at a time")
             case _:
                 running.refusal = SandboxUnavailable(f"the command could not be confined: {message.get('message')}")
 

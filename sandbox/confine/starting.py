@@ -55,7 +55,9 @@ def make_request(
     folder = os.path.realpath(cwd)
     if not argv or any("\0" in each for each in argv):
         raise ConfinementRefused("a command is a list of at least one text, without null characters")
-    if not holds(root, folder) or not os.path.isdir(folder):
+    upper, lower = view.overlay_folders(policy, root)
+    # What is no folder yet may be one in the upper layer.
+    if not holds(root, folder) or not (upper or os.path.isdir(folder)):
         raise ConfinementRefused(f"{cwd} is no folder of the project {root}; commands run inside of it")
     environment = command_environment(ours, policy.environment)
     temporary = {} if ENVIRONMENT not in layers else {"HOME": HOME, "TMPDIR": "/tmp"}  # noqa: S108 - its own
@@ -65,6 +67,9 @@ def make_request(
         cwd=folder,
         environment={**environment, **temporary},
         root=root,
+        upper=upper,
+        lower=lower,
+        linked=view.linked_paths(policy, root, lower),
         writable=policy.writable,
         protected=view.protected_paths(policy, root) if policy.writable else [],  # read-only, all of it is
         # What lies in the project is seen anyway; a read-only view of it would take its writing away.
@@ -80,6 +85,8 @@ def make_request(
         scratch_bytes=limits.scratch_bytes,
         cpu_s=limits.cpu_s,
         open_files=limits.open_files,
+        written_bytes=limits.written_bytes,
+        written_files=limits.written_files,
     )
 
 

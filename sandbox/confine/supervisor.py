@@ -5,6 +5,7 @@ It speaks JSON over its control socket, one message a packet:
     in   {the request}    "go"
     out  {"t": "ready", "layers"}   {"t": "ended", "status", "over_limit"}
          {"t": "not started", "number", "message"}   {"t": "failed", "message"}
+         {"t": "no overlay", "message"}   {"t": "refused", "message"}
 
 End of file on that socket means that the command is not wanted any more, or that the engine is gone: it then kills
 all, cleans up, and ends. It ends in any case only when nothing of the command is left.
@@ -21,9 +22,9 @@ import time
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from . import census, kernel, warden
+from . import census, kernel, overlay, removal, warden
 from .broker import Broker
-from .layers import CENSUS, MOUNTS, NAMESPACES, PIDS, PROTECTED, REAPER, USER
+from .layers import CENSUS, MOUNTS, NAMESPACES, OVERLAY, PIDS, PROTECTED, REAPER, USER
 from .placeholders import Placeholders
 from .request import Request
 
@@ -37,11 +38,19 @@ class _NotConfined(Exception):
     """The command's process could not be walled in as wanted; why not."""
 
 
+class _NoOverlay(Exception):
+    """No copy-on-write view could be had; why not."""
+
+
 def main(control_fd: int, *streams: int) -> NoReturn:
     control = socket.socket(fileno=control_fd)
     try:
         request = Request.from_json(json.loads(control.recv(_PACKET)))
         Supervisor(control, request, streams).run()
+    except _NoOverlay as error:
+        _send(control, {"t": "no overlay", "message": str(error)})
+    except overlay.Busy as error:
+        _send(control, {"t": "refused", "message": str(error)})
     except _NotConfined as error:
         _send(control, {"t": "failed", "message": str(error)})
     except BaseException as error:  # noqa: BLE001 - the last act: say why
@@ -56,6 +65,8 @@ class Supervisor:
         self._streams = streams
         self._placeholders = Placeholders()
         self._scratch = ""
+        self._upper = -1
+        self._free = (0, 0)  # bytes and files on the disk of the upper folder, at the start
         self._why_no_namespaces = ""
         self._lifeline: socket.socket | None = None
         self._start: socket.socket | None = None
@@ -81,7 +92,9 @@ class Supervisor:
         _send(self._control, {"t": "ended", "status": self._status, "over_limit": self._over_limit})
 
     def _start_command(self) -> None:
-        """In namespaces; where there are none, without."""
+        """In namespaces; where there are none, without, unless what it writes is to go elsewhere."""
+        if self._request.upper:
+            self._prepare_overlay()
         root_only = frozenset(self._request.layers) - {USER}
         attempts = [frozenset(self._request.layers)]
         if os.geteuid() == 0 and USER in self._request.layers:
@@ -97,8 +110,19 @@ class Supervisor:
                 why = why or str(error)
                 self._kill()
                 self._clean()
+        if self._request.upper:
+            raise _NoOverlay(why)
         self._why_no_namespaces = why or "switched off"
         self._attempt(frozenset(self._request.layers) - NAMESPACES, why)
+
+    def _prepare_overlay(self) -> None:
+        if not {MOUNTS, OVERLAY} <= set(self._request.layers):
+            raise _NoOverlay("switched off")
+        try:
+            self._upper = overlay.prepare(self._request)
+        except OSError as error:
+            raise _NoOverlay(error.strerror or str(error)) from error
+        self._free = overlay.room(self._upper)
 
     def _attempt(self, layers: frozenset[str], why: str) -> None:
         wanted = self._request._replace(layers=sorted(layers))
@@ -122,7 +146,7 @@ class Supervisor:
         self._request = wanted
 
     def _cover(self, request: Request) -> None:
-        if PROTECTED not in request.layers:
+        if PROTECTED not in request.layers or request.upper:
             return
         for path in request.protected:
             if not self._placeholders.cover(path):
@@ -156,6 +180,8 @@ class Supervisor:
         elif USER in self._request.layers and USER not in layers:
             report[f"no {USER}"] = "refused; root has the other namespaces without"
         report[PROTECTED] = ("read-only mounts" if MOUNTS in layers else "rules") if PROTECTED in layers else ""
+        if self._request.upper:
+            report[OVERLAY] = "copy on write"
         seen = census.is_possible()
         report[REAPER] = "on" if PIDS in layers or (REAPER in layers and seen) else ""
         report[CENSUS] = "on" if CENSUS in layers and seen else ""
@@ -221,6 +247,12 @@ class Supervisor:
             self._over_limit = f"more than {self._request.processes} processes and threads"
         elif found.resident_bytes > self._request.memory_bytes:
             self._over_limit = f"more than {self._request.memory_bytes >> 20} MiB of memory"
+        elif self._upper >= 0:
+            size, files = (before - now for before, now in zip(self._free, overlay.room(self._upper), strict=True))
+            if size > self._request.written_bytes:
+                self._over_limit = f"more than {self._request.written_bytes >> 20} MiB less room on the disk"
+            elif files > self._request.written_files:
+                self._over_limit = f"more than {self._request.written_files} new files on the disk"
         return not self._over_limit
 
     def _kill(self) -> None:
@@ -246,18 +278,9 @@ class Supervisor:
     def _clean(self) -> None:
         self._placeholders.remove()
         if self._scratch:
-            _remove(self._scratch)
+            with suppress(OSError):
+                removal.remove_folder(self._scratch)
             self._scratch = ""
-
-
-def _remove(folder: str) -> None:
-    """Remove a folder whose contents may have any mode."""
-    import shutil
-
-    for path, _, _ in os.walk(folder):
-        with suppress(OSError):
-            os.chmod(path, 0o700)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _receive(sock: socket.socket) -> tuple[dict[str, Any], int]:

@@ -41,10 +41,38 @@ def project_root(policy: Confinement) -> str:
             raise ConfinementRefused(
                 f"{root} holds {private}, so that a command could write all of it; run vibe in a project's own folder"
             )
-    for name in policy.protected:
-        if os.path.isabs(name) or ".." in Path(name).parts or not Path(name).parts:
-            raise ConfinementRefused(f"protected path {name!r} is not inside of the project; give a relative path")
+    for kind, names in (("protected", policy.protected), ("linked", policy.linked)):
+        for name in names:
+            if os.path.isabs(name) or ".." in Path(name).parts or not Path(name).parts:
+                raise ConfinementRefused(f"{kind} path {name!r} is not inside of the project; give a relative path")
     return root
+
+
+def overlay_folders(policy: Confinement, root: str) -> tuple[str, str]:
+    """The upper and the lower folder of a copy-on-write view, resolved; two empty texts without one."""
+    if policy.upper is None:
+        if policy.lower is not None:
+            raise ConfinementRefused("a lower folder is shown below an upper one only; name that, too")
+        return "", ""
+    upper = os.path.realpath(policy.upper)
+    lower = root if policy.lower is None else os.path.realpath(policy.lower)
+    if not os.path.isdir(lower):
+        raise ConfinementRefused(f"{policy.lower} is no folder; it is to be shown in the place of {root}")
+    for each in (root, lower):
+        if holds(each, upper) or holds(upper, each):
+            raise ConfinementRefused(f"{upper} is to take what is written to {each}; name a folder outside of it")
+    return upper, lower
+
+
+def linked_paths(policy: Confinement, root: str, lower: str) -> list[str]:
+    """What is shown of the project itself where another folder is in its place: what is named, and our own code."""
+    if lower in ("", root):
+        return []
+    named = [os.path.join(root, os.path.normpath(name)) for name in policy.linked]
+    ours = [path for path in own_code() if holds(root, path) and path != root]
+    found = [path for path in dict.fromkeys([*named, *ours]) if os.path.lexists(path)]
+    # Below a link lies something else than the project's.
+    return [path for path in found if os.path.realpath(os.path.dirname(path)) == os.path.dirname(path)]
 
 
 def private_folders() -> list[str]:

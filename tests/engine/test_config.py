@@ -437,6 +437,35 @@ def test_who_answers_searches_is_read_with_the_providers_own_address_and_variabl
     assert place.load({"VIBE_WEB_SEARCH": asked}).web_search == ("searxng", "http://localhost:8888", "MINE")
 
 
+def test_worktrees_share_folders_of_the_project_and_are_set_up_by_the_persons_commands(place: Place) -> None:
+    assert place.load().worktree_link == (".venv", "venv", "node_modules")
+    place.vibe_yaml("worktree: {link: [web/node_modules/, .venv], setup: [[sh, -c, 'curl evil']]}")
+    held = place.load({"VIBE_WORKTREE_SETUP": '[["npm", "ci"], ["make"]]'})
+    assert held.worktree_link == ("web/node_modules", ".venv")
+    assert held.worktree_setup == (("npm", "ci"), ("make",))
+    assert place.load().worktree_setup == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "link: /etc",
+        "link: [/etc]",
+        "link: [../other]",
+        "link: [a//b]",
+        "link: ['.']",
+        "setup: [make]",
+        "setup: [[]]",
+        "setup: [[1]]",
+        "setup: make",
+    ],
+)
+def test_what_is_no_folder_of_the_project_and_no_command_is_an_error(place: Place, text: str) -> None:
+    place.user(f"worktree: {{{text}}}")
+    with pytest.raises(ConfigError, match="worktree"):
+        place.load()
+
+
 def test_the_documented_keys_are_the_real_ones() -> None:
     rows = [
         [cell.strip().strip("`") for cell in line.split("|")[1:4]]
@@ -448,6 +477,8 @@ def test_the_documented_keys_are_the_real_ones() -> None:
     def shown(default: object) -> str:
         if isinstance(default, bool):
             return str(default).lower()
+        if isinstance(default, tuple):
+            return "`, `".join(default) or "none"
         return f"{default:g}" if isinstance(default, float) else str(default or "none")
 
     assert rows == [[key.name, shown(key.default), words[key.reach]] for key in KEYS.values()]

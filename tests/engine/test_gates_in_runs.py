@@ -14,7 +14,7 @@ import trio
 from tests.support.agents import asks, says
 from tests.support.copying_bench import CopyingBench
 from tests.support.whole_runs import RunProject, body, new_project, prompt_of
-from vibe_workflows.cli import assembly
+from vibe_workflows.cli.benches import LazyBenches
 from vibe_workflows.engine.errors import ExitCode
 from vibe_workflows.engine.events import TurnFinished
 from vibe_workflows.engine.model import FILE_TREE, ModelReply, ModelRequest, Role, RunStatus
@@ -39,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunProject:
 @pytest.fixture
 def bench(project: RunProject, monkeypatch: pytest.MonkeyPatch) -> CopyingBench:
     made = CopyingBench(project.folder)
-    monkeypatch.setattr(assembly, "no_workbench", lambda: made)
+    monkeypatch.setattr(LazyBenches, "project", made)
     return made
 
 

@@ -18,7 +18,7 @@ from vibe_workflows.sandbox.confine import (
     Level,
     probe_confinement,
 )
-from vibe_workflows.sandbox.confine.layers import LANDLOCK, NETWORK, REAPER, SECCOMP
+from vibe_workflows.sandbox.confine.layers import LANDLOCK, MOUNTS, NETWORK, OVERLAY, REAPER, SECCOMP
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are confined on Linux only")
 
@@ -42,6 +42,16 @@ def test_behind_whole_walls_no_attack_gets_through(layers: frozenset[str], level
     assert through(found) == set()
     assert found.level is level
     assert len(found.probes) >= 14
+
+
+def test_a_view_that_can_be_had_is_attacked_and_one_that_cannot_is_told_with_the_reason() -> None:
+    found = report(ALL_LAYERS)
+    assert found.layers[OVERLAY]
+    assert "write_view" in {probe.name for probe in found.probes}
+    without = report(ALL_LAYERS - {MOUNTS})
+    assert OVERLAY not in without.layers
+    assert "copy-on-write" in without.layers[f"no {OVERLAY}"]
+    assert "write_view" not in {probe.name for probe in without.probes}
 
 
 @pytest.mark.parametrize(

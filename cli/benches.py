@@ -1,0 +1,116 @@
+"""Where commands of agents work, from the settings. Nothing is loaded before a command is to run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from vibe_workflows.engine.agents.tools.workspace import Workspace
+from vibe_workflows.engine.config import Settings
+
+if TYPE_CHECKING:
+    from vibe_workflows.engine.bench import Benches
+    from vibe_workflows.engine.bench.programs import ProgramJobs
+    from vibe_workflows.engine.ports import Workbench, Worktrees
+    from vibe_workflows.engine.tree import ProjectTree
+
+
+class LazyBenches:
+    """Those of one project, made when they are first asked for."""
+
+    def __init__(self, settings: Settings, workspace: Workspace, tree: Callable[[], ProjectTree]) -> None:
+        self._settings = settings
+        self._workspace = workspace
+        self._tree = tree
+        self._made: Benches | None = None
+
+    @property
+    def project(self) -> Workbench:
+        """For commands in the project."""
+        return self._benches.project
+
+    @property
+    def worktrees(self) -> Worktrees:
+        """For commands in worktrees."""
+        return self._benches.worktrees
+
+    @property
+    def program_bench(self) -> Workbench:
+        """For programs of the person's own that work on the project, in a copy and without walls."""
+        return self._benches.copies(self._programs())
+
+    @property
+    def program_worktrees(self) -> Worktrees:
+        """For such programs in worktrees."""
+        return self._benches.copied_worktrees(self._programs())
+
+    def close(self) -> None:
+        """Remove all that was made. Blocking."""
+        if self._made is not None:
+            self._made.close()
+
+    @property
+    def _benches(self) -> Benches:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def _make(self) -> Benches:
+        from vibe_workflows.engine.bench import Benches
+
+        from .jobs import ConfinedJobs, ConfinedLayers, own_paths
+
+        settings = self._settings
+        return Benches(
+            self._workspace,
+            self._tree(),
+            cache_dir=settings.cache_dir,
+            clock=time.time,
+            runner=ConfinedJobs(accepted=settings.sandbox_accept),
+            layers=ConfinedLayers(),
+            link=settings.worktree_link,
+            setup=settings.worktree_setup,
+            protected=own_paths(self._workspace.root),
+        )
+
+    def _programs(self) -> ProgramJobs:
+        from vibe_workflows.engine.bench.programs import ProgramJobs
+
+        from .programs import PersonsPrograms
+
+        return ProgramJobs(PersonsPrograms(self._settings.project_root, os.environ), os.environ)
+
+
+@asynccontextmanager
+async def open_benches(
+    settings: Settings, workspace: Workspace, tree: Callable[[], ProjectTree]
+) -> AsyncIterator[LazyBenches]:
+    """Nothing of them is left after the block; what processes left that were killed is removed first."""
+    benches = LazyBenches(settings, workspace, tree)
+    await trio.to_thread.run_sync(_clear_dead, settings)
+    try:
+        yield benches
+    finally:
+        with trio.CancelScope(shield=True):  # bounded by what it holds
+            await trio.to_thread.run_sync(benches.close)
+
+
+def _clear_dead(settings: Settings) -> None:
+    if not _holds_something(settings):
+        return
+    from vibe_workflows.engine.bench.premises import Premises  # hardly ever anything is left
+
+    Premises(settings.cache_dir, str(settings.project_root)).clear_dead()
+
+
+def _holds_something(settings: Settings) -> bool:
+    try:
+        with os.scandir(settings.cache_dir / "snapshots") as scan:
+            return any(True for _ in scan)
+    except OSError:
+        return False
