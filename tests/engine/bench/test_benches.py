@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from tests.support.memory_folder import memory_folder
 from tests.support.repositories import git
 from vibe_workflows.cli.jobs import ConfinedJobs
 from vibe_workflows.cli.programs import PersonsPrograms
-from vibe_workflows.engine.bench import effects
+from vibe_workflows.engine.agents.tools import descent
+from vibe_workflows.engine.agents.tools.descent import Place
+from vibe_workflows.engine.bench import effects, found
 from vibe_workflows.engine.bench.programs import ProgramJobs
 from vibe_workflows.engine.errors import CommandUnavailable, ToolFailed
 from vibe_workflows.engine.ports import CommandEnd, FileMade, Ground, Job, JobRunner
@@ -194,6 +197,31 @@ def test_secrets_and_what_decides_what_runs_are_refused_and_stay(made: Yard) -> 
     assert (made.root / ".env").read_text() == "KEY=1"
     assert not (made.root / "sub/.git").exists()
     assert not (made.root / "pkg/.claude").exists()
+
+
+def test_what_cannot_be_looked_at_any_more_is_not_taken_for_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root everything can: here, the system says no."""
+    opened = descent.open_folder
+
+    def shut(root: str, place: Place) -> AbstractContextManager[int]:
+        if place.path == "shut" and "snapshots" in root:
+            raise ToolFailed("permission denied") from PermissionError()
+        return opened(root, place)
+
+    runner = Performing()
+    runner.script = [("write", "shut/b", "x"), ("mode", "shut", 0o000), ("remove", "a")]
+    with memory_folder() as folder, yard(folder, runner) as made:
+        for path in ("shut/a", "shut/in/a", "a"):
+            made.tree.write(path, "x")
+        monkeypatch.setattr(found, "open_folder", shut)
+
+        async def main() -> None:
+            async with made.benches.project.working(shell(""), {}) as worked:
+                assert _made(worked.files) == {"a": (b"x", None)}
+                await worked.put_beside()
+
+        trio.run(main)
+        assert (made.root / "shut/in/a").read_text() == "x"
 
 
 def test_the_code_that_runs_here_is_nobodys_to_change() -> None:

@@ -225,8 +225,9 @@ def test_what_is_copied_belongs_to_this_user_alone(made: Yard) -> None:
 def test_a_folder_is_removed_whatever_was_made_of_it() -> None:
     with memory_folder() as home:
         outside, folder = home / "outside", home / "folder"
-        outside.mkdir(mode=0o500)
+        outside.mkdir()
         (outside / "kept").touch()
+        outside.chmod(0o500)
         folder.mkdir()
         (folder / "link").symlink_to(outside)
         os.mkfifo(folder / "pipe")
@@ -242,4 +243,5 @@ def test_a_folder_is_removed_whatever_was_made_of_it() -> None:
         assert not folder.exists()
         assert (outside / "kept").exists()
         assert stat.S_IMODE(outside.stat().st_mode) == 0o500
+        outside.chmod(0o700)
         remove_folder(str(folder))
