@@ -85,7 +85,6 @@ def test_writing_is_granted_as_a_whole_or_not_at_all(project: Project) -> None:
         (["command", "command:pytest"], {"read", "command"}),
         (["command:ruff", "command:pytest", "web"], {"read", "command:pytest", "command:ruff"}),
         (["command:ruff", "net"], {"read", "command:ruff", "net"}),
-        (["net", "write"], {"read", "command"}),
     ],
 )
 def test_what_may_be_run_is_part_of_what_a_step_is(project: Project, granted: list[str], held: set[str]) -> None:
