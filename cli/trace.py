@@ -80,7 +80,7 @@ def _run_trace(reader: StoreReader, run: Run) -> RunTrace:
 
 
 def _step_trace(reader: StoreReader, run: Run, number: int) -> StepTrace:
-    from vibe_workflows.engine.edited import edited_files
+    from vibe_workflows.engine.edited import edited_files, worktree_files
     from vibe_workflows.engine.errors import ConfigError
 
     from .render.figures import count
@@ -111,5 +111,6 @@ def _step_trace(reader: StoreReader, run: Run, number: int) -> StepTrace:
         turns=reader.turns(step.id),
         tool_calls=reader.tool_calls(step.id),
         edited=edited_files(reader, step),
+        worktree=worktree_files(reader, step),
         events=[event for event in events if isinstance(event, STEP_EVENTS) and event.step == step.id],
     )

@@ -134,6 +134,15 @@ def of_step(trace: StepTrace) -> dict[str, object]:
         "turns": [_turn(turn, said) for turn in trace.turns],
         "tool_calls": [_tool_call(call) for call in trace.tool_calls],
         "edited": [{"path": file.path, "created": file.created, "diff": diff_json(file.diff)} for file in trace.edited],
+        "worktree": [
+            {
+                "path": file.path,
+                "created": file.created,
+                "landed": file.landed.value,
+                "diff": diff_json(file.diff),
+            }
+            for file in trace.worktree
+        ],
     }
 
 
@@ -241,7 +250,9 @@ def _tool_call(call: ToolCall) -> dict[str, object]:
         "name": call.name,
         "arguments": parsed(call.arguments),
         "output": call.output,
+        "whole": call.whole or None,
         "outcome": call.outcome,
+        "changed": [seen.edit.change.path for seen in call.observations if seen.edit is not None],
         "started_at": call.started_at,
         "finished_at": call.finished_at,
     }

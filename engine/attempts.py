@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
@@ -13,9 +13,19 @@ from .model import Attempt, Fault, ModelInfo, StepStatus
 from .pacing import backoff_s
 
 if TYPE_CHECKING:
-    from .agents.loop import AgentOutcome, AgentRun
-    from .step import LiveStep, StepServices
+    from .agents.loop import AgentOutcome
+    from .live_step import LiveStep, StepServices
     from .time_limit import TimeLimit
+
+
+class Answering(Protocol):
+    """An AgentRun, with a gate or without one."""
+
+    attempt: int
+
+    def use_model(self, model: str, info: ModelInfo) -> None: ...
+
+    async def advance(self) -> AgentOutcome: ...
 
 
 class Attempts:
@@ -30,7 +40,7 @@ class Attempts:
         self._over: list[Attempt] = []
         self._began_at: float | None = None  # of one under way
 
-    async def answer(self, run: AgentRun) -> AgentOutcome:
+    async def answer(self, run: Answering) -> AgentOutcome:
         """Where a model failed for good, the next one goes on with the conversation."""
         while True:
             self.meter.others = len(self._fallbacks)
@@ -46,7 +56,7 @@ class Attempts:
             self._close(status, fault)
         return self._over
 
-    async def _at_one_model(self, run: AgentRun) -> AgentOutcome:
+    async def _at_one_model(self, run: Answering) -> AgentOutcome:
         """Attempts go on where the one before stopped: its finished turns are kept."""
         failures = 0
         while True:
@@ -68,7 +78,7 @@ class Attempts:
                 self._close(StepStatus.COMPLETED, None)
                 return outcome
 
-    async def _fall_back(self, run: AgentRun, error: AgentError) -> bool:
+    async def _fall_back(self, run: Answering, error: AgentError) -> bool:
         """Whether there was a model left that may do better."""
         failed = self.model
         while self._fallbacks:

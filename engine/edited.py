@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from msgspec import Struct
 
-from .model import Observation, Step, StepStatus
+from .model import FILE_STATE, Change, Observation, Step, StepStatus
+from .observe import file_observation
 from .ports import StoreReader
 from .text_diff import MOST_CHARS, MOST_LINES, TextDiff, text_diff
 
@@ -19,15 +21,64 @@ class EditedFile(Struct, frozen=True, kw_only=True):
     diff: TextDiff | None
 
 
+class Landed(StrEnum):
+    """What became of a file that was changed in a worktree."""
+
+    AS_IT_IS = "as_it_is"  # the project has what was made of it
+    MERGED = "merged"  # together with what others had changed in it
+    THERE_ALREADY = "there_already"
+    NOT = "not"
+
+
+class WorktreeFile(EditedFile, frozen=True, kw_only=True):
+    """As it was in the snapshot, and as the step left it in its worktree."""
+
+    landed: Landed
+
+
 def edited_files(reader: StoreReader, step: Step) -> list[EditedFile]:
     """In the order of their first edits."""
     changes = [seen.edit.change for seen in seen_by(reader, step) if seen.edit is not None]
+    return [
+        EditedFile(path=change.path, created=change.before is None, diff=_diff(reader, change))
+        for change in _net(changes)
+    ]
+
+
+def worktree_files(reader: StoreReader, step: Step) -> list[WorktreeFile]:
+    """The files that a step changed in its worktree, in the order of their first changes."""
+    observations = seen_by(reader, step)
+    return [
+        WorktreeFile(
+            path=change.path,
+            created=change.before is None,
+            diff=_diff(reader, change),
+            landed=_landed(change, observations, completed=step.status is StepStatus.COMPLETED),
+        )
+        for change in _net([seen.change for seen in observations if seen.aside and seen.change is not None])
+        if change.before != change.after
+    ]
+
+
+def _net(changes: Sequence[Change]) -> list[Change]:
+    """One of each file: from before its first change to after its last one."""
     first = {change.path: change.before for change in reversed(changes)}
     last = {change.path: change.after for change in changes}
-    return [
-        EditedFile(path=path, created=first[path] is None, diff=contents_diff(reader, first[path], last[path]))
-        for path in dict.fromkeys(change.path for change in changes)
-    ]
+    return [Change(path=path, before=first[path], after=after) for path, after in last.items()]
+
+
+def _landed(change: Change, observations: Sequence[Observation], *, completed: bool) -> Landed:
+    looks = [seen for seen in observations if not seen.aside and seen.tool == FILE_STATE]
+    edit = next((seen.edit.change for seen in looks if seen.edit and seen.edit.change.path == change.path), None)
+    if edit is not None:
+        return Landed.AS_IT_IS if edit.after == change.after else Landed.MERGED
+    there = file_observation(change.path, change.after)
+    is_there = any((seen.arguments, seen.digest) == (there.arguments, there.digest) for seen in looks)
+    return Landed.THERE_ALREADY if completed and is_there else Landed.NOT
+
+
+def _diff(reader: StoreReader, change: Change) -> TextDiff | None:
+    return contents_diff(reader, change.before, change.after)
 
 
 def seen_by(reader: StoreReader, step: Step) -> Sequence[Observation]:

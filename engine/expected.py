@@ -10,10 +10,10 @@ from msgspec import Struct
 from .agents.conversation import opening
 from .backends.estimate import request_tokens
 from .errors import StepFault
+from .live_step import LiveStep
 from .model import FilePart, ModelInfo, ModelRequest, StepKind, Usage
 from .ports import LabelUsage, ModelBackend, StoreReader
 from .routing import OFFLINE
-from .step import LiveStep
 
 #: Of a file, the latest runs whose steps are looked at.
 _RUNS = 20

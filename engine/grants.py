@@ -51,15 +51,6 @@ def require_tool(tool: Tool, granted: Sequence[str]) -> None:
         )
 
 
-def require_command(program: str, granted: Sequence[str], what: str) -> None:
-    """Raises ToolDenied where the grant of commands does not cover this program. `what` is to run it."""
-    if not _covers(granted, f"{COMMAND_GRANT}:{program}"):
-        raise ToolDenied(
-            f"{what} runs `{program}`, which needs the grant `command` or `command:{program}`, and this run has "
-            f'neither; name it in meta["permissions"], and grant it with --allow command:{program}'
-        )
-
-
 def require_profile(where: str, requested: Sequence[str], granted: Sequence[str]) -> None:
     """Raises ToolDenied where a profile requests what was not granted. At the call: a script may compute its name."""
     missing = missing_grants(requested, granted)

@@ -8,15 +8,16 @@ from contextlib import asynccontextmanager
 from .agents.task import AgentOutcome
 from .errors import SetupError, StepFault, ToolFailed
 from .keys import canonical_json
+from .live_step import LiveStep, StepOutcome, StepServices
 from .merging import patch_text
-from .model import Observation, StepStatus
-from .ports import CutOffStep, FileMade, Record
-from .step import LiveStep, StepOutcome, StepServices, StepWork
+from .model import Observation, StepStatus, Turn
+from .ports import CutOffStep, FileMade, Record, ToolResult
+from .step import StepWork
 from .worktrees.changes import Changes, stored_changes
 from .worktrees.hands import WorktreeHands
 from .worktrees.isolation import Isolation
 from .worktrees.landing import Arrival, Gate, MergeQueue
-from .worktrees.opening import open_worktree
+from .worktrees.opening import Opened, open_worktree
 
 
 class _LandingWork(StepWork):
@@ -26,7 +27,6 @@ class _LandingWork(StepWork):
         super().__init__(item, services)
         self._isolation = isolation
         self._queue = queue
-        self._gate: Gate | None = None
         self._landed: StepOutcome | None = None  # it is in the project, whatever happens now
 
     def cancelled(self) -> StepOutcome:
@@ -36,7 +36,11 @@ class _LandingWork(StepWork):
         return self._landed or super()._failed(error, status)
 
     async def _land(
-        self, changes: Sequence[FileMade], answer: str, observations: tuple[Observation, ...] = ()
+        self,
+        changes: Sequence[FileMade],
+        answer: str,
+        observations: tuple[Observation, ...] = (),
+        gate: Gate | None = None,
     ) -> StepOutcome:
         """Merge them, and give what the step comes to with that. Raises as `MergeQueue.land`."""
         outcome: StepOutcome | None = None
@@ -52,7 +56,7 @@ class _LandingWork(StepWork):
             changes=changes,
             along=along,
             paused=self._limit.paused,
-            gate=self._gate,
+            gate=gate,
         )
         await self._queue.land(arrival)
         assert outcome is not None, "what lands is stored"
@@ -63,14 +67,16 @@ class _LandingWork(StepWork):
 class IsolatedWork(_LandingWork):
     """Of an agent in a worktree of its own."""
 
+    _opened: Opened
     _changes: Changes
     _knows_changes = True
 
     @asynccontextmanager
     async def _prepared(self) -> AsyncIterator[None]:
         item, project = self._item, self._services.project
-        for path in item.spec.files:
-            await project.touch(item.witness, project.files.state.footprint({"path": path}))
+        if item.cut_off is None:  # one that goes on does not look at files with pending edits
+            for path in item.spec.files:
+                await project.touch(item.witness, project.files.state.footprint({"path": path}))
         async with open_worktree(project, self._isolation.worktrees, self._look_at_files) as opened:
             self._changes = self._earlier_changes()
             self._hands = WorktreeHands(
@@ -108,12 +114,37 @@ class IsolatedWork(_LandingWork):
         changes = self._changes.net
         if not changes:
             return await super()._completed(done)
-        await self._record_turn(done.last_turn)  # others may take long to be merged before it
-        self._stored_last_turn = True
+        assert self._agent is not None
+        await self._agent.record_answer()  # others may take long to be merged before it
         self._patch = await patch_text(None, changes)
         if self._item.spec.merge != "auto":
             return await super()._completed(done)
-        return await self._land(changes, canonical_json(done.answer).decode(), done.observations)
+        answer = canonical_json(done.answer).decode()
+        return await self._land(changes, answer, done.observations, self._merged_gate(done.last_turn))
+
+    def _merged_gate(self, turn: Turn) -> Gate | None:
+        """It judges the same turn once more."""
+        argv, command = self._item.spec.gate, self._item.gate_tool
+        if not argv:
+            return None
+        from .gates import GateTool, gate_call
+        from .worktrees.merged_gate import MergedGate  # few steps have a gate
+
+        assert command is not None
+        clock = self._services.wall_clock
+
+        async def ran(told: ToolResult, started_at: float) -> None:
+            call = gate_call(turn, argv, told, (), started_at=started_at, finished_at=clock(), after_merge=True)
+            await self._record_tools([call])
+
+        return MergedGate(
+            tool=GateTool(command, argv),
+            tree=self._opened.worktree.tree,
+            left_s=self._limit.left_s,
+            moved=lambda: self._services.project.timeline.own.edited_since(self._opened.epoch),
+            ran=ran,
+            clock=clock,
+        )
 
 
 class MergeWork(_LandingWork):

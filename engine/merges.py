@@ -25,8 +25,8 @@ class Merges:
         if spec.isolation and spec.merge == "manual":
             self._known.setdefault(step, _Mergeable(label))
 
-    def begin(self, step: StepId, line: int) -> str:
-        """A call merges the changes of this step; gives the label of it.
+    def label(self, step: StepId) -> str:
+        """Of the step whose changes a call is to merge.
 
         Raises SetupError where another call does or did so, SandboxError where there is nothing that it may merge.
         """
@@ -35,8 +35,12 @@ class Merges:
             raise SandboxError("the script's process called `merge` for a step that it was not given to merge")
         if found.line:
             raise SetupError(f"merge: what `{found.label}` did is merged in line {found.line} already; merge it once")
-        found.line = line
         return found.label
+
+    def begin(self, spec: StepSpec, line: int) -> None:
+        """A call of this spec begins, in that line of the script."""
+        if spec.merged is not None:
+            self._known[spec.merged].line = line
 
     def came_to_nothing(self, spec: StepSpec) -> None:
         """A call of this spec failed or was cancelled. Where it was to merge, that may be tried again."""

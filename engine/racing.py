@@ -7,24 +7,19 @@ it changes files of the project: agents work in worktrees, and what the winner d
 from __future__ import annotations
 
 from .errors import SetupError
-from .grants import COMMAND_GRANT
+from .grants import may_edit
 from .model import StepKind
-from .requests import MERGE_GRANT, StepRequest
-
-#: Grants of what changes files.
-_CHANGING = frozenset({MERGE_GRANT, COMMAND_GRANT})
+from .requests import StepRequest
 
 _WORKTREE = 'isolation="worktree", merge="manual", detail=True'
-
-
-def merge_in_a_race() -> SetupError:
-    return SetupError("merge in a race: only the winner is to be merged; call merge(...) with it after the race")
 
 
 def require_bystander(request: StepRequest) -> None:
     """Raises SetupError where a step would change the project from inside a race."""
     spec = request.spec
-    changing = sorted(_CHANGING.intersection(spec.grants))
+    changing = [grant for grant in spec.grants if may_edit([grant])]
+    if spec.kind is StepKind.MERGE:
+        raise SetupError("merge in a race: only the winner is to be merged; call merge(...) with it after the race")
     if spec.kind is StepKind.TOOL:
         if changing:
             raise SetupError(

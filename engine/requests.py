@@ -22,7 +22,7 @@ from .keys import canonical_spec, step_key
 from .merges import Merges
 from .model import StepId, StepKey, StepKind, StepSpec, ToolVersion
 from .observe import canonical_arguments
-from .ports import ExpiringTool, Limits, Tool
+from .ports import CommandTool, ExpiringTool, Limits, Tool
 from .routing import ModelChoice
 
 #: What a step with files needs.
@@ -58,6 +58,7 @@ class StepRequest(Struct, frozen=True, kw_only=True):
     horizon: float | None = None
     detail: bool = False
     phase: str | None = None
+    gate_tool: CommandTool | None = None  # that runs the gate
     model_reason: str = ""  # who chose the model
     notes: tuple[str, ...] = ()  # what a person should know of its profile
 
@@ -126,8 +127,7 @@ class StepRequests:
                 f"agent: merge= says how a worktree is merged, and profile `{asked.profile}` asks for none"
             )
         gate = tuple(asked.gate or ())
-        if gate:
-            self._tools.require_command(gate, "the gate")
+        gate_tool = self._tools.for_gate(gate) if gate else None
         phase = asked.phase or phase
         tools = self._tools.select(asked.tools or ())
         system = asked.system if asked.system is not None else default_system_text(tools, asked.schema)
@@ -181,6 +181,7 @@ class StepRequests:
             detail=asked.detail,
             phase=asked.phase,
             model_reason=choice.reason,
+            gate_tool=gate_tool,
             notes=() if profile is None else profile.notes,
         )
 
@@ -205,9 +206,9 @@ class StepRequests:
             horizon=self._horizon(True, self._shortest_ttl((tool,))),
         )
 
-    def merge(self, params: bytes, line: int, merges: Merges) -> StepRequest:
+    def merge(self, params: bytes, merges: Merges) -> StepRequest:
         step = StepId(self._merge.decode(params).step)
-        label = merges.begin(step, line)
+        label = merges.label(step)
         spec = StepSpec(kind=StepKind.MERGE, merged=step, grants=(MERGE_GRANT,))
         canonical = canonical_spec(spec)
         return StepRequest(

@@ -21,19 +21,18 @@ from .ending import traced_fault
 from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal
+from .live_step import LiveStep, StepOutcome, StepServices
 from .matching import Matching
 from .merges import Merges
 from .model import NO_USAGE, RunId, Step, StepId, StepKey, StepStatus
 from .observe import Replayer
 from .open_calls import OpenCall
 from .ports import AnswerSink, Executor, Limits, LimitsShape, OwnStep, StoredStep
-from .racing import merge_in_a_race, require_bystander
 from .refresh import Refresh
 from .requests import StepRequests
 from .retracing import Retracing
 from .reuse import Decision, Reuse
 from .scopes import ScopeTree
-from .step import LiveStep, StepOutcome, StepServices
 from .timeline.timeline import Witness
 from .works import Works
 
@@ -107,13 +106,14 @@ class Session:
             elif method == "tool":
                 request = self._requests.tool(params)
             elif method == "merge":
-                if where.racing:
-                    raise merge_in_a_race()
-                request = self._requests.merge(params, line, self._merges)
+                request = self._requests.merge(params, self._merges)
             else:
                 raise SandboxError(f"the script's process called {method!r}, which no script can")
             if where.racing:
+                from .racing import require_bystander  # few scripts race
+
                 require_bystander(request)
+            self._merges.begin(request.spec, line)
         except msgspec.DecodeError as error:
             raise SandboxError(f"the script's process sent a call that no script makes: {error}") from error
         except StepFault as error:
@@ -240,6 +240,7 @@ class Session:
             max_turns=request.max_turns,
             timeout_s=request.timeout_s,
             retries=request.retries,
+            gate_tool=request.gate_tool,
             witness=witness,
             cut_off=decision.cut_off,
             attempt_after=None if decision.attempt_after is None else decision.attempt_after.id,

@@ -53,6 +53,8 @@ def given_line(spec: Mapping[str, object]) -> str:
         "profile": list(filter(None, [given_profile(spec)])),
         "tools": given_tools(spec),
         "grants": given_grants(spec),
+        "isolation": list(filter(None, [str(spec.get("isolation", ""))])),
+        "gate": [" ".join(gate)] if (gate := _listed(spec, "gate", str)) else [],
     }
     return one_line("; ".join(f"{name}: {', '.join(values)}" for name, values in given.items() if values))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from vibe_workflows.engine.edited import EditedFile
+from vibe_workflows.engine.edited import EditedFile, WorktreeFile
 from vibe_workflows.engine.events import ContextShortened, StepFellBack, StepRetried
 from vibe_workflows.engine.model import (
     IMPORT_PREFIX,
@@ -24,7 +25,7 @@ from vibe_workflows.engine.model import (
 )
 
 from . import figures
-from .diffs import diff_lines
+from .edited_files import file_parts
 from .faults import LONGEST_ERROR, fault_line, fault_name
 from .given import file_lines, given_files, given_line
 from .happenings import instead
@@ -59,6 +60,7 @@ class StepTrace(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: Sequence[ToolCall]
     events: Sequence[StepRetried | StepFellBack | ContextShortened]
     edited: Sequence[EditedFile] = ()
+    worktree: Sequence[WorktreeFile] = ()
 
     @property
     def fallbacks(self) -> list[StepFellBack]:
@@ -105,9 +107,8 @@ def step_text(trace: StepTrace, *, colour: bool) -> str:
         parts += _turn(turn, calls.pop(turn.number, []), _left_out(turn, said, trace.tool_calls), colour=colour)
     for left in calls.values():
         parts += [line for call in left for line in _call(call, colour=colour)]
-    for file in trace.edited:
-        parts += [_title(f"{'created' if file.created else 'edited'} {one_line(file.path)}", colour)]
-        parts += ["  no text, or not kept"] if file.diff is None else diff_lines(file.diff, colour=colour)
+    for title, lines in file_parts(trace.worktree, trace.edited, spec.get("merge"), colour=colour):
+        parts += [_title(title, colour), *lines]
     if step.result is not None:
         parts += [_title("result", colour), _shown(parsed(step.result))]
     if step.fault is not None:
@@ -277,10 +278,22 @@ def _left_out(turn: Turn, said: Sequence[object], calls: Sequence[ToolCall]) -> 
 def _call(call: ToolCall, *, colour: bool) -> list[str]:
     took = figures.duration(call.finished_at - call.started_at)
     style = Style.LIVE if call.outcome == "ok" else Style.BAD
-    head = paint(f"  {one_line(call.name)} {one_line(call.arguments)}", style, colour=colour)
-    body = "\n".join(f"    {line}" for line in clean(call.output).splitlines())
+    head = paint(f"  {one_line(call.name)} {one_line(_arguments(call))}", style, colour=colour)
+    lines = clean(call.output).splitlines()
+    if call.whole:
+        lines.append(f"[cut for the model: --json has all {len(call.whole):,} characters]")
+    body = "\n".join(f"    {line}" for line in lines)
     head = f"{head}  {one_line(call.outcome)}  {took}"
     return [head, body] if body else [head]
+
+
+def _arguments(call: ToolCall) -> str:
+    """As they came; those of a command as a person would type them."""
+    given = parsed(call.arguments)
+    argv = given.get("argv") if isinstance(given, dict) and call.name == "run_command" else None
+    if not isinstance(argv, list) or not all(isinstance(argument, str) for argument in argv):
+        return call.arguments
+    return shlex.join(argv)
 
 
 def _spoken(messages: object, *, but: str = "") -> list[str]:

@@ -34,6 +34,7 @@ from . import failures, prompts
 from .calls import Calls, parse_arguments
 from .context import AgentContext, TellShortened
 from .conversation import assistant_message, message_json
+from .sending_back import followed_by, was_answer
 from .structured import MAX_REPAIRS, Judged, PreparedSchema, judge, judge_text
 from .task import AgentOutcome, AgentTask
 
@@ -93,6 +94,7 @@ class AgentRun:
         self._usage = NO_USAGE
         self._observations: dict[_Seen, Observation] = {}  # in the order in which they were first made
         self._changed_aside = -1  # says which was the last change in a worktree: no other key has it
+        self.sent_back = 0  # how many answers did not count, and were followed by `send_back`
         self._repairs = 0
         self._empty = 0  # replies without anything in them, in a row
 
@@ -120,6 +122,7 @@ class AgentRun:
         self._changed_aside = -1 - len(observations)
         self._usage = sum((turn.usage for turn in turns), NO_USAGE)
         self._repairs = sum(turn.counts and bool(turn.error) for turn in before if turn.model == self.model)
+        self.sent_back = sum(was_answer(turn, in_schema=self._task.schema is not None) for turn in before)
         self._context.go_on([*before, replace(last, outcome="open")])
         if last.counts:
             message = msgspec.json.decode(last.output, type=Message)
@@ -163,8 +166,29 @@ class AgentRun:
             if outcome is not None:
                 return outcome
 
+    async def record_answer(self) -> None:
+        """Commit the turn that gave the answer, before something else comes of it."""
+        assert self._open is not None
+        await self._record(self._open)
+
+    def saw(self, call: ToolCall) -> None:
+        """What somebody else looked at or changed on behalf of this agent."""
+        for seen in call.observations:
+            self._see(seen)
+
+    def send_back(self, text: str) -> None:
+        """The answer that `advance` gave does not count: `text` says why, and the next `advance` goes on from there.
+
+        It was recorded, and a turn is left.
+        """
+        current = self._open
+        assert current is not None
+        assert current.recorded
+        self.sent_back += 1
+        self._close(current, followed_by(current.message, text, lambda said: self._with_note(said, current)))
+
     async def _call(self) -> _Open:
-        if not self._turns_left:
+        if not self.turns_left:
             raise failures.turn_limit(self._task, self._turns)
         context = self._context
         started_at = self._clock()
@@ -199,7 +223,7 @@ class AgentRun:
                 self._context.refused(error)
 
     @property
-    def _turns_left(self) -> int:
+    def turns_left(self) -> int:
         return self._task.max_turns - self._turns
 
     # ------------------------------------------------------------ what a reply leads to
@@ -251,7 +275,7 @@ class AgentRun:
             await self._record_unfit(current, problems)
         else:
             await self._record(current)
-        if not self._turns_left:  # no turn is left that could use what the tools say
+        if not self.turns_left:  # no turn is left that could use what the tools say
             raise failures.turn_limit(self._task, self._turns)
         calls = Calls(
             step_id=self._task.step_id,
@@ -288,7 +312,7 @@ class AgentRun:
 
     def _with_note(self, text: str, current: _Open) -> str:
         """`text`, and before the last turn of an agent with tools, that it is the last."""
-        if self._turns_left > 1 or not self._tools:
+        if self.turns_left > 1 or not self._tools:
             return text
         return f"{text}\n\n{prompts.last_turn(submit=current.submits)}"
 
@@ -320,7 +344,7 @@ class AgentRun:
 
     async def _record_unfit(self, current: _Open, problems: Sequence[str]) -> None:
         """Record a turn whose answer has `problems`. Raises SchemaMismatch where no correction is left to the model."""
-        if self._repairs < MAX_REPAIRS and self._turns_left:
+        if self._repairs < MAX_REPAIRS and self.turns_left:
             await self._record(current, error="; ".join(problems))
             return
         error = failures.mismatch(current.message, problems, self._repairs)

@@ -58,6 +58,18 @@ def submit_missing(problems: Sequence[str]) -> str:
     return f"This is not an answer yet:\n{listed}\nGive the answer by calling {SUBMIT_TOOL}."
 
 
+def gate_failed(command: str, how: str, output: str) -> str:
+    """Sent after an answer whose gate is red, as a message, or as the submit tool's result."""
+    said = f"The end of its output:\n\n{output}" if output else "It printed nothing."
+    return (
+        f"The answer does not count yet: the check `{command}` {how}. {said}\n\n"
+        "Mend what it found, then give the whole answer again."
+    )
+
+
+NOT_RUN = "Not run: the answer was given in the same message."
+
+
 def unknown_tool(name: str, known: Sequence[str]) -> str:
     have = f"There are: {', '.join(known)}." if known else "There are no tools in this task."
     return f"Error: there is no tool `{name}`. {have}"

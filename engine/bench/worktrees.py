@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import trio
+
 from ..errors import CommandUnavailable, ToolFailed
-from ..ports import CommandEnd, Job, Workbench, Worktree
+from ..ports import CommandEnd, Job, Workbench, Worked, Worktree
 from .snapshots import Snapshot, Snapshots
 
 #: Of one command that sets a worktree up.
@@ -37,8 +39,8 @@ class SnapshotWorktree:
 class SnapshotWorktrees:
     """Implements `ports.Worktrees`.
 
-    `open_bench` gives the bench of a new worktree, and `setup` are commands that are run on each first. What they
-    make of files that git does not ignore is not kept.
+    `open_bench` gives the bench of a new worktree, and `setup` are commands that are run on each before its first job:
+    not while it is opened, when nobody may edit. What they make of files that git does not ignore is not kept.
     """
 
     def __init__(
@@ -54,9 +56,25 @@ class SnapshotWorktrees:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Worktree]:
         async with self._snapshots.taken() as snapshot, self._open_bench(snapshot) as bench:
-            for argv in self._setup:
-                await _set_up(bench, argv)
-            yield SnapshotWorktree(snapshot, bench)
+            yield SnapshotWorktree(snapshot, _SetUpBench(bench, self._setup) if self._setup else bench)
+
+
+class _SetUpBench:
+    """A bench with commands to run before the first job. One that fails is tried again with the next job."""
+
+    def __init__(self, bench: Workbench, setup: Sequence[Sequence[str]]) -> None:
+        self._bench = bench
+        self._left = list(setup)
+        self._setting_up = trio.Lock()
+
+    @asynccontextmanager
+    async def working(self, job: Job, over: Mapping[str, bytes | None]) -> AsyncIterator[Worked]:
+        async with self._setting_up:
+            while self._left:
+                await _set_up(self._bench, self._left[0])
+                self._left.pop(0)
+        async with self._bench.working(job, over) as worked:
+            yield worked
 
 
 async def _set_up(bench: Workbench, argv: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from ..errors import Conflict
 from ..model import JSON
 
-#: What a message shows: files, places of a file, lines of a side, characters of a line.
+#: What a message shows: files, places of all of them together, lines of a side, characters of a line.
 _FILES = 5
 _HUNKS = 3
 _LINES = 20
@@ -39,10 +39,12 @@ def conflict(files: Sequence[Conflicted]) -> Conflict:
     several = len(files) > 1
     what = f"{len(files):,} files were" if several else f"{_shown(files[0].path)} was"
     lines = [f"nothing was merged: {what} changed by the agent and, meanwhile, in the project"]
+    places = _HUNKS
     for file in files[:_FILES]:
-        lines += _told(file)
+        lines += _told(file, places)
+        places = max(places - len(file.hunks), 0)
     if len(files) > _FILES:
-        lines.append(f"... and {len(files) - _FILES:,} more files")
+        lines.append(f"... and {_count(len(files) - _FILES, 'more file')}")
     lines.append(
         "Call the agent again, which then begins with the project as it is now; or bring both together by hand: "
         "`files` of this error has both sides"
@@ -50,15 +52,16 @@ def conflict(files: Sequence[Conflicted]) -> Conflict:
     return Conflict("\n".join(lines), files=_fields(files))
 
 
-def _told(file: Conflicted) -> Iterator[str]:
+def _told(file: Conflicted, places: int) -> Iterator[str]:
     yield f"{_shown(file.path)}: {file.why}"
-    for hunk in file.hunks[:_HUNKS]:
+    for hunk in file.hunks[:places]:
         yield f"  {_place(hunk)} the project says"
         yield from _side(hunk.ours)
         yield "  and the agent made"
         yield from _side(hunk.theirs)
-    if len(file.hunks) > _HUNKS:
-        yield f"  ... and {len(file.hunks) - _HUNKS:,} more places"
+    left = len(file.hunks) - places
+    if left > 0:
+        yield f"  ... and {_count(left, 'more place')}" if places else f"  in {_count(left, 'place')}"
 
 
 def _place(hunk: ConflictHunk) -> str:
@@ -78,7 +81,11 @@ def _side(data: bytes) -> Iterator[str]:
         text = _shown(line[: _CHARS * 4].removesuffix(b"\r").decode("utf-8", "replace"))
         yield "    | " + (text if len(text) <= _CHARS and len(line) <= _CHARS * 4 else text[:_CHARS] + "…")
     if len(lines) > _LINES:
-        yield f"    ... and {len(lines) - _LINES:,} more lines"
+        yield f"    ... and {_count(len(lines) - _LINES, 'more line')}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _shown(text: str) -> str:

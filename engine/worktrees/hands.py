@@ -141,12 +141,14 @@ class WorktreeHands:
         tree = tree_observation(self._worktree.tree, epoch=self._epoch, aside=True)
         try:
             async with self._worktree.bench.working(job, self._changes.files) as worked:
-                end, files = worked.end, worked.files
+                end, files, lost = worked.end, worked.files, sorted({*worked.refused, *worked.beside})
         except CommandsRefused as error:
             raise SetupError(error.message) from error
         except CommandUnavailable as error:
             return ToolFailed(error.message), ()
-        result = tool.told(job, end, [made.path for made in files])
+        except ToolFailed as error:  # it could not be set up
+            return error, ()
+        result = tool.told(job, end, [made.path for made in files], lost)  # a worktree keeps contents of files alone
         seen = (tree, *map(self._seen_of, files))
         if files:
             await self._make(files, along(result, seen))

@@ -12,6 +12,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
@@ -48,7 +49,8 @@ ALLOW = ("--allow", "write,command:python")
 
 @pytest.fixture
 def repository(project: FieldProject) -> Iterator[FieldProject]:
-    """A project in git whose one test fails."""
+    """A project in git whose one test fails. Its `python` is the one of these tests, as in an activated environment."""
+    project.environ = {**project.environ, "PATH": f"{Path(sys.executable).parent}:{project.environ['PATH']}"}
     project.model.handler = obey
     git(project.folder, "init", "-q", "-b", "main")
     project.write(".gitignore", ".vibe/\n__pycache__/\n")
@@ -107,16 +109,16 @@ def test_a_failing_test_is_fixed_through_the_gate_and_the_patch_is_merged(reposi
 
 def test_the_trace_shows_each_turn_and_each_tool_call_with_time_tokens_and_outcome(repository: FieldProject) -> None:
     run(repository, FIX)
-    (step,) = traced(repository, "--step", "fix")["steps"]
-    turns = step["turns"]
-    assert [turn["number"] for turn in turns] == [1, 2, 3, 4, 5]
-    assert all(turn["usage"]["input_tokens"] > 0 and turn["latency_s"] >= 0 for turn in turns)
-    calls = [(call["name"], call["outcome"]) for turn in turns for call in turn["tool_calls"]]
-    assert calls == [
-        *[("read_file", "ok"), ("read_file", "ok"), ("edit_file", "ok")],
-        *[("gate", "error"), ("edit_file", "ok"), ("gate", "ok")],
+    step = traced(repository, "--step", "1")
+    assert [turn["number"] for turn in step["turns"]] == [1, 2, 3, 4, 5]
+    assert all(turn["usage"]["input_tokens"] > 0 for turn in step["turns"])
+    calls = step["tool_calls"]
+    assert [(call["turn"], call["name"], call["outcome"]) for call in calls] == [
+        *[(1, "read_file", "ok"), (1, "read_file", "ok"), (2, "edit_file", "ok")],
+        *[(3, "gate", "error"), (4, "edit_file", "ok"), (5, "gate", "ok")],
     ]
-    assert all(call["finished_at"] >= call["started_at"] for turn in turns for call in turn["tool_calls"])
+    assert all(each["finished_at"] >= each["started_at"] > 0 for each in (*step["turns"], *calls))
+    assert step["edited"][0]["path"] == "calc.py"
 
 
 def test_running_it_again_is_free_and_merges_nothing_twice(repository: FieldProject) -> None:

@@ -344,7 +344,6 @@ async def main(args):
 """
 
 
-@pytest.mark.xfail(strict=True, reason="scripts cannot race yet")
 def test_a_step_that_writes_in_a_race_is_told_to_take_a_worktree(files: FieldProject) -> None:
     files.write("flow.py", RACE)
     refused = files.vibe("run", "flow.py", "--allow", "write", "--json")

@@ -9,6 +9,7 @@ import pytest
 
 from vibe_workflows.engine.agents.profile_text import Profile, Vocabulary, parse_profile
 from vibe_workflows.engine.agents.tools.registry import ToolBox
+from vibe_workflows.engine.agents.tools.run_command import RunCommand
 from vibe_workflows.engine.answers import changed_files
 from vibe_workflows.engine.errors import ConfigError, SandboxError, SetupError, ToolDenied
 from vibe_workflows.engine.merges import Merges
@@ -32,7 +33,7 @@ class OneProfile:
 
 def requests(*grants: str, profile: str | None = None) -> StepRequests:
     return StepRequests(
-        tools=ToolBox((), ["read", *grants]),
+        tools=ToolBox([RunCommand(grants, lambda _program: None)], ["read", *grants]),
         resolve_model=lambda **_: ModelChoice(model="m", fallbacks=(), reason="r"),
         defaults=StepDefaults(max_tokens=100, max_turns=5, timeout_s=10, retries=0),
         horizons=Horizons(run=None, lineage_start=0, now=0),
@@ -72,16 +73,33 @@ def test_a_profile_names_no_other_isolation_than_there_is() -> None:
 def test_a_gate_is_part_of_the_key_and_runs_under_the_grant_of_its_program(grant: str) -> None:
     made = requests(grant)
     request = asked(made, gate=["pytest", "-q"])
-    assert (request.spec.gate, request.spec.gate_retries, request.spec.grants) == (("pytest", "-q"), 2, ("command",))
+    assert request.gate_tool is not None
+    assert (request.spec.gate, request.spec.gate_retries, request.spec.grants) == (("pytest", "-q"), 2, (grant,))
     assert asked(made, gate=["pytest", "-q"], gate_retries=2).key == request.key
     others = [asked(made), asked(made, gate=["pytest"]), asked(made, gate=["pytest", "-q"], gate_retries=0)]
     assert request.key not in {other.key for other in others}
 
 
-@pytest.mark.parametrize("grants", [(), ("write",), ("command:py",), ("command:pytest-3",)])
-def test_a_gate_without_its_grant_is_denied_before_the_step_begins(grants: tuple[str, ...]) -> None:
-    with pytest.raises(ToolDenied, match=r"the gate runs `pytest`.*--allow command:pytest"):
-        asked(requests(*grants), gate=["pytest", "-q"])
+@pytest.mark.parametrize(
+    ("grants", "program", "message"),
+    [
+        ((), "pytest", r"the gate: .* needs the grant `command`.*--allow command"),
+        (("write",), "pytest", r"the gate: .* needs the grant `command`"),
+        (("command:py",), "pytest", r"the gate: pytest: this run may not run it.*--allow command:pytest grants it"),
+        (("command:pytest-3",), "pytest", r"the gate: pytest: this run may not run it"),
+        (("command:pytest",), "./pytest", r"the gate: ./pytest: this run may not run it.*--allow command grants"),
+    ],
+)
+def test_a_gate_without_its_grant_is_denied_before_the_step_begins(
+    grants: tuple[str, ...], program: str, message: str
+) -> None:
+    with pytest.raises(ToolDenied, match=message):
+        asked(requests(*grants), gate=[program, "-q"])
+
+
+def test_a_gate_that_no_tool_could_run_is_a_mistake_of_the_script() -> None:
+    with pytest.raises(SetupError, match=r"agent: gate: run_command: argv\[0\] is empty"):
+        asked(requests("command"), gate=[""])
 
 
 @pytest.mark.parametrize(
@@ -107,7 +125,9 @@ def test_what_no_child_sends_is_refused(params: dict[str, Any]) -> None:
 
 
 def merge(made: StepRequests, merges: Merges, line: int = 7) -> StepRequest:
-    return made.merge(msgspec.json.encode({"step": STEP}), line, merges)
+    request = made.merge(msgspec.json.encode({"step": STEP}), merges)
+    merges.begin(request.spec, line)
+    return request
 
 
 def test_a_merge_is_a_step_named_after_the_one_that_it_merges() -> None:

@@ -131,6 +131,7 @@ AN_AGENT = StepSpec(kind=StepKind.AGENT, grants=("read",))
             StepSpec(kind=StepKind.TOOL, tool="write_file", grants=("write",)),
             "tool write_file in a race: it may change",
         ),
+        (StepSpec(kind=StepKind.MERGE, merged=StepId("s"), grants=("write",)), "only the winner is to be merged"),
         (StepSpec(kind=StepKind.TOOL, tool="run_command", grants=("command",)), "tool run_command in a race: it may"),
     ],
 )

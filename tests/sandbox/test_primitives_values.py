@@ -215,6 +215,20 @@ def test_an_answer_that_did_not_fit_arrives_with_what_came(child: ForkServer) ->
     assert made.value == [[], "", 0]
 
 
+def test_a_conflict_arrives_with_the_files_that_are_in_the_way(child: ForkServer) -> None:
+    source = """
+    try:
+        await agent("x")
+    except Conflict as error:
+        return [error.kind, error.files[0]["path"], error.files[0]["hunks"][0]["theirs"]]
+    """
+    hunk = {"line": 2, "base": "", "ours": "a" * 30_000, "theirs": "b" * 30_000}
+    files = [{"path": "app.py", "why": "both", "hunks": [hunk], "left_out": 0, "cut": False}]
+    ran = child.script(source).serve(lambda call: fault(call, "Conflict", "no", files=files))
+    assert ran.value == ["conflict", "app.py", "b" * 30_000]
+    assert run(child, "return Conflict('mine').files").value == []
+
+
 def test_an_error_of_an_unknown_type_is_an_agent_error_of_its_kind(child: ForkServer) -> None:
     source = 'try:\n    await agent("x")\nexcept AgentError as error:\n    return [error.kind, type(error).__name__]'
     assert child.script(source).serve(lambda call: fault(call, "FromTheFuture")).value == [

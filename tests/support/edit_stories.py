@@ -100,6 +100,13 @@ class EditStory:
         self._holds(path, content)
         return "write_file", {"path": path, "content": content}
 
+    def command(self, *paths: str) -> Order:
+        """Add a line to each of these files, by one program."""
+        line = f"line {self._next_edit()}"
+        for path in paths:
+            self._holds(path, str(self.histories[path][-1]).replace("end\n", f"{line}\nend\n"))
+        return "run_command", {"argv": ["sed", "-i", f"s/^end$/{line}\\nend/", *paths]}
+
     def _next_edit(self) -> int:
         self.edits += 1
         return self.edits
@@ -109,11 +116,13 @@ class EditStory:
 
     # ------------------------------------------------------------ steps
 
-    def agent(self, orders: Orders, *, takes: str = "before", name: str = "") -> str:
+    def agent(
+        self, orders: Orders, *, takes: str = "before", name: str = "", tools: Sequence[str] = ("read", "write")
+    ) -> str:
         """An expression that makes the step; its prompt holds what `takes` names."""
         self.steps += 1
         head = {"orders": orders, "name": name}
-        return f'agent(json.dumps({head!r} | {{"before": {takes}}}), tools=["read", "write"], retries=0)'
+        return f'agent(json.dumps({head!r} | {{"before": {takes}}}), tools={list(tools)!r}, retries=0)'
 
     def tool(self, order: Order) -> str:
         self.steps += 1

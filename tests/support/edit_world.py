@@ -35,6 +35,7 @@ class EditWorld(CrashedProject):
         concurrency: int = 16,
         elsewhere: Path | None = None,
         costs: Costs | None = None,
+        allow: str = "write",
     ) -> None:
         super().__init__(
             server,
@@ -45,7 +46,7 @@ class EditWorld(CrashedProject):
             concurrency=concurrency,
             elsewhere=elsewhere,
             costs=costs,
-            allow="write",
+            allow=allow,
         )
         self.story = story
         self.unbroken = True

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from ...errors import SetupError
-from ...grants import DEFAULT_GRANTS, held_of, require_command, require_tool
+from ...errors import SetupError, ToolDenied, ToolFailed
+from ...grants import DEFAULT_GRANTS, held_of, require_tool
 from ...mcp.names import server_of
 from ...nearest import nearest
-from ...ports import CommandRunner, EditingTool, PageReader, Tool
+from ...ports import CommandRunner, CommandTool, EditingTool, PageReader, Tool
+from .arguments import BadArguments
 from .edit_file import EditFile
 from .git_diff import GitDiff
 from .glob import Glob
@@ -101,9 +102,30 @@ class ToolBox:
         require_tool(tool, self._granted)
         return tool
 
-    def require_command(self, argv: Sequence[str], what: str) -> None:
-        """Raises ToolDenied where no grant covers this command, which `what` runs."""
-        require_command(argv[0], self._granted, what)
+    def for_gate(self, argv: Sequence[str]) -> CommandTool:
+        """The tool that runs a gate of this command. Raises ToolDenied where no grant covers it, SetupError where no
+        tool could run it.
+        """
+        try:
+            tool = self._commands()
+            self._require_job(tool, argv)
+        except ToolDenied as error:
+            raise ToolDenied(f"the gate: {error.message}") from error
+        return tool
+
+    def _commands(self) -> CommandTool:
+        tool = self.get(RunCommand.spec.name)
+        assert isinstance(tool, CommandTool)
+        return tool
+
+    @staticmethod
+    def _require_job(tool: CommandTool, argv: Sequence[str]) -> None:
+        try:
+            tool.job({"argv": list(argv)})
+        except BadArguments as error:
+            raise SetupError(f"agent: gate: {error.message}") from error
+        except ToolFailed:
+            pass  # the program may be there when the gate runs, and a stored answer needs none
 
     def select(self, names: Sequence[str]) -> tuple[Tool, ...]:
         """The tools that names and groups stand for: each once, and in an order that does not depend on theirs.

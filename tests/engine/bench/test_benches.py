@@ -303,8 +303,10 @@ def test_a_worktree_that_cannot_be_set_up_is_an_error_with_what_was_said() -> No
     with memory_folder() as folder, yard(folder, _runner("copy"), setup=[["sh", "-c", "echo why; exit 3"]]) as made:
 
         async def main() -> None:
-            async with made.benches.worktrees.open():
-                pass
+            async with made.benches.worktrees.open() as worktree:
+                job = Job(argv=("sh", "-c", "true"), timeout_s=30)
+                async with worktree.bench.working(job, {}):
+                    pass
 
         with pytest.raises(ToolFailed, match=r"(?s)worktree\.setup: `sh .*ended with 3:\nwhy"):
             trio.run(main)

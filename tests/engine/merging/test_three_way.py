@@ -138,10 +138,12 @@ def test_a_message_is_short_and_the_error_holds_more(commands: PlainCommands) ->
     files = [_trio(base, ours, theirs, f"{number}.txt") for number in range(8)]
     error = _conflict(commands, *files)
     lines = error.message.splitlines()
-    assert len(lines) < 5 * (3 * 26 + 3) + 4
+    assert len(lines) < 3 * (2 * 21 + 2) + 5 * 2 + 4
     assert max(map(len, lines)) < 250
     assert "\x1b" not in error.message
-    assert "... and 97 more places" in error.message
+    assert lines.count("  in lines 2-41 the project says") == 1
+    assert "  ... and 97 more places" in lines
+    assert "  in 100 places" in lines
     assert "... and 3 more files" in error.message
     assert "... and 20 more lines" in error.message
     held = error.fields["files"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tests.support.deeds import do
 from tests.support.whole_runs import RunProject, body, new_project
 from vibe_workflows.engine.backends.scripted import Script
 from vibe_workflows.engine.launch import RunReport
+from vibe_workflows.sandbox import confine
 
 WRITE = {"allow": ("write",)}
 
@@ -33,7 +33,7 @@ class Lab:
         return (self.project.folder / path).exists()
 
     def run(self, *lines: str, answer: Script = do, **wanted: Any) -> RunReport:
-        return self.project.run(body(*lines), answer, flags=WRITE, **wanted)
+        return self.project.run(body(*lines), answer, **{"flags": WRITE, **wanted})
 
     def result(self, *lines: str, answer: Script = do, **wanted: Any) -> Any:
         return self.project.result(body(*lines), answer, flags=WRITE, **wanted)
@@ -43,9 +43,7 @@ class Lab:
         return self.project.asked
 
 
-Together = Callable[[Sequence[str]], str]
-
-
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setattr(confine, "hide_this_process", lambda: None)  # hiding that of the tests would last
     return Lab(new_project(tmp_path, monkeypatch))
