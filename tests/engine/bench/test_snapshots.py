@@ -170,6 +170,33 @@ def test_a_file_that_changes_while_it_is_copied_is_told_as_it_was_copied(
     assert digest == before
 
 
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_clone_is_told_as_what_it_holds(made: Yard, monkeypatch: pytest.MonkeyPatch, changes: bool) -> None:
+    """Few disks have them: here, a plain copy stands for one."""
+    made.tree.digest()  # what rests is not read again
+
+    def clone(copy: int, request: int, source: int) -> int:
+        assert request == 0x4004_9409
+        return os.write(copy, os.pread(source, 1_000, 0))
+
+    copy = copying._Copier.copy_folder
+
+    def changing(self: copying._Copier, *arguments: object) -> object:
+        if changes:
+            (made.root / "a.py").write_text("changed")
+        return copy(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("vibe_workflows.engine.bench.copying.fcntl.ioctl", clone)
+    monkeypatch.setattr(copying._Copier, "copy_folder", changing)
+
+    async def main() -> None:
+        async with made.benches.worktrees.open() as worktree:
+            assert _text(worktree.root, "a.py") == ("changed" if changes else "a")
+            assert worktree.tree == await made.tree.tree.digest()
+
+    trio.run(main)
+
+
 def test_rules_that_change_while_a_snapshot_is_made_are_asked_again(
     made: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
