@@ -29,7 +29,7 @@ from tests.support.zygotes import zygote as zygote
 from vibe_workflows.cli import assembly, wiring
 from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
 from vibe_workflows.engine.launch import RunReport, RunRequest
-from vibe_workflows.engine.model import FinishReason, ModelReply, ModelRequest, Role, StepStatus, ToolRequest
+from vibe_workflows.engine.model import FinishReason, ModelReply, ModelRequest, Role, RunStatus, StepStatus, ToolRequest
 from vibe_workflows.engine.store.reader import open_reader
 from vibe_workflows.sandbox.launcher import Zygote
 
@@ -140,6 +140,7 @@ class World:
     script: tuple[Group, ...]
     salt: str = ""
     paid: set[str] = field(default_factory=set)
+    rests: bool = False  # since a run to whose end every step came, nothing has changed that counts
 
     def begin(self) -> None:
         for path in (SHARED, *(OWN.format(place) for place in range(3)), "sub/x.txt"):
@@ -159,9 +160,12 @@ class World:
         report, model = self.run(kill_at)
         twice = self.paid.intersection(model.answered)
         assert not twice, f"asked twice: {sorted(twice)}"
+        assert not (self.rests and model.calls), "a rerun of what nobody changed is free"
         self.paid.update(model.answered)
-        if self._failed(report):  # it is tried again, and so is what comes after it
+        failed = self._failed(report)
+        if failed:  # it is tried again, and so is what comes after it
             self.paid = set()
+        self.rests = report.run.status is RunStatus.COMPLETED and not failed
         return report
 
     def _failed(self, report: RunReport) -> bool:
@@ -169,6 +173,7 @@ class World:
             return any(each.status is StepStatus.FAILED for each in reader.steps_of_run(report.run.id))
 
     def happen(self, what: str, dice: random.Random) -> None:
+        self.rests &= what in ("nothing", "unread")
         match what:
             case "edit":
                 path = self.folder / dice.choice([SHARED, OWN.format(0), OWN.format(1)])
