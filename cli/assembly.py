@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import trio
@@ -78,9 +78,15 @@ def run_workflow(
     sinks: Sequence[EventSink],
     backend: ModelBackend | None,
 ) -> RunReport:
-    gc.freeze()  # what is imported by now stays; see main() for the rest
+    _spare_the_imported()
     make = partial(_run, zygote, settings, request, sinks, backend)
     return trio.run(_run_and_watch, make, restrict_keyboard_interrupt_to_checkpoints=True)
+
+
+@cache
+def _spare_the_imported() -> None:
+    """What is imported by now stays; see main() for the rest. Once: later it would keep the garbage of earlier runs."""
+    gc.freeze()
 
 
 def dry_run(
