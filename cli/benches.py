@@ -75,7 +75,11 @@ class LazyBenches:
             self._trees.project,
             cache_dir=settings.cache_dir,
             clock=time.time,
-            runner=ConfinedJobs(accepted=settings.sandbox_accept),
+            runner=ConfinedJobs(
+                accepted=settings.sandbox_accept,
+                readable=settings.confine_read,
+                environment={name: os.environ[name] for name in settings.confine_env if name in os.environ},
+            ),
             layers=ConfinedLayers(),
             link=settings.worktree_link,
             setup=settings.worktree_setup,

@@ -50,7 +50,7 @@ class Expectations:
 
     async def of(self, item: LiveStep, files: tuple[FilePart, ...] = ()) -> Estimate:
         """`files` are those that go along."""
-        if item.spec.kind is StepKind.TOOL:
+        if item.spec.kind is not StepKind.AGENT:
             return Estimate(input_tokens=0, output_tokens=0, cost_microusd=0, steps=1)
         model = item.spec.model
         known = [each for each in self._by_label.get(item.label, ()) if each.model in (model, *_asked(each))]

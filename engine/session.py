@@ -251,7 +251,10 @@ class Session:
     # ------------------------------------------------------------ live steps
 
     async def _run_live(self, item: LiveStep) -> None:
-        call = self._open[item.number]
+        call = self._open.get(item.number)
+        if call is None:  # cancelled between its start and its first moment
+            self._project.timeline.fell_silent(item.id)
+            return
         self._journal.started(item)
         work = self._works.of(item)
         try:

@@ -93,6 +93,7 @@ class Project:
                 tree=tree,
                 claim=self.touch,
                 notice=self._notice,
+                changed=lambda *change: self.collisions.changed(*change),
             )
 
     @property
@@ -252,7 +253,7 @@ class Project:
         Raises ToolFailed or ToolDenied where one cannot be made; then the others are taken back. Nobody may edit
         meanwhile.
         """
-        moments = NewEpochs(self._epochs)
+        moments = NewEpochs(self._epochs, witness.began if witness.apart else None)
         witness.observations = [replace(seen, epoch=moments.of(seen)) for seen in witness.observations]
         witness.placed = None
         if self._rehearsed:

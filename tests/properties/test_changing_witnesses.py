@@ -24,6 +24,7 @@ from vibe_workflows.engine.ports import FileChange
 from vibe_workflows.engine.timeline import opening as opening_module
 from vibe_workflows.engine.timeline import timeline as timeline_module
 from vibe_workflows.engine.timeline.disk import Disk
+from vibe_workflows.engine.worktrees.changes import Changes
 from vibe_workflows.engine.worktrees.hands import WorktreeHands
 from vibe_workflows.engine.worktrees.landing import MergeQueue
 from vibe_workflows.sandbox.launcher import Zygote
@@ -92,7 +93,7 @@ def _edits_of_one_call_are_made_one_by_one(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_new_snapshot_is_all_that_there_is(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(isolated_module, "stored_changes", lambda *_: isolated_module.Changes())
+    patch.setattr(isolated_module, "stored_changes", lambda *_: Changes())
 
 
 def _what_others_did_meanwhile_is_overwritten(patch: pytest.MonkeyPatch) -> None:

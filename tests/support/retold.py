@@ -177,7 +177,7 @@ class Retold:
             self.shown[moment.number] = moment.call.output
             self._pending = {}
             return
-        self.shown[moment.number], _ = text_of(job, end, sorted(self._pending))
+        self.shown[moment.number], _ = text_of(job, end, sorted(self._pending), ())
         self.result = data_of(job, end)
 
     async def _run(self, argv: tuple[str, ...], moment: Moment, project: Replica) -> tuple[Job, CommandEnd]:
