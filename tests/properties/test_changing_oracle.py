@@ -8,18 +8,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.editing_scripts import (
-    COMMANDS,
-    EDITS,
-    IGNORED,
-    LOOKS,
-    READ_IGNORED,
-    Agent,
-    Direct,
-    Leaf,
-    Several,
-    Tree,
-)
+from tests.support.editing_deeds import COMMANDS, EDITS, IGNORED, LOOKS, READ_IGNORED
+from tests.support.editing_scripts import Agent, Direct, Leaf, Several, Tree
 from tests.support.editing_stories import KINDS, NAMES, RUNS, Go, Happening, Held, Story, tell
 from tests.support.editing_stories import nothing_set as nothing_set
 from tests.support.reuse_world import CONTENTS, PATHS
