@@ -18,7 +18,7 @@ from tests.support.reuse_world import CONTENTS, PATHS
 from tests.support.zygotes import zygote as zygote
 from vibe_workflows.sandbox.launcher import Zygote
 
-CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500")) * 3 // 10
+CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500")) * 3 // 20
 
 deeds = st.one_of(
     st.sampled_from([0, 1, 3, 4, 5, READ_IGNORED]),
@@ -36,6 +36,7 @@ names = st.sampled_from(NAMES)
 leaves: st.SearchStrategy[Leaf] = st.one_of(
     st.builds(Agent, names, turns, st.booleans(), attached, worktrees, gates),
     st.builds(Agent, names, turns, st.booleans(), attached, worktrees, st.just(0)),
+    st.builds(Agent, names, turns, st.booleans(), st.just(()), st.just("auto"), st.sampled_from([1, 2, 3])),
     st.builds(Direct, names, st.sampled_from([*COMMANDS, *EDITS]), st.booleans()),
 )
 parts: st.SearchStrategy[Tree] = st.recursive(
@@ -59,7 +60,7 @@ stories = st.lists(st.tuples(st.lists(happenings, max_size=2), runs), min_size=1
 SIDE_BY_SIDE = Several(
     True,
     (
-        Agent("P", ((1,),)),
+        Agent("P", ((3,),)),  # where nobody edits
         Agent("Q", ((12,), (0,)), worktree="auto"),
         Agent("R", ((14,), (27,)), worktree="manual"),
         Agent("S", ((25,),), gate=1),
