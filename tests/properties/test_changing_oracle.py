@@ -10,7 +10,7 @@ from itertools import product
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.editing_deeds import COMMANDS, EDITS, IGNORED, LOOKS, READ_IGNORED
+from tests.support.editing_deeds import COMMANDS, EDITS, GATES, IGNORED, LOOKS, READ_IGNORED
 from tests.support.editing_scripts import Agent, Direct, Leaf, Several, Tree
 from tests.support.editing_stories import KINDS, NAMES, RUNS, Go, Happening, Held, Story, tell
 from tests.support.editing_stories import nothing_set as nothing_set
@@ -31,12 +31,12 @@ deeds = st.one_of(
 turns = st.lists(st.lists(deeds, min_size=1, max_size=2).map(tuple), max_size=3).map(tuple)
 attached = st.sampled_from([(), (), (), ("a.py",), ("b.py",)])
 worktrees = st.sampled_from(["", "auto", "auto", "manual"])
-gates = st.sampled_from([0, 0, 1, 2, 3])
+gates = st.sampled_from([0, 0, *range(1, len(GATES))])
 names = st.sampled_from(NAMES)
 leaves: st.SearchStrategy[Leaf] = st.one_of(
     st.builds(Agent, names, turns, st.booleans(), attached, worktrees, gates),
     st.builds(Agent, names, turns, st.booleans(), attached, worktrees, st.just(0)),
-    st.builds(Agent, names, turns, st.booleans(), st.just(()), st.just("auto"), st.sampled_from([1, 2, 3])),
+    st.builds(Agent, names, turns, st.booleans(), st.just(()), st.just("auto"), st.sampled_from(range(1, len(GATES)))),
     st.builds(Direct, names, st.sampled_from([*COMMANDS, *EDITS]), st.booleans()),
 )
 parts: st.SearchStrategy[Tree] = st.recursive(

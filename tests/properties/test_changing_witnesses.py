@@ -136,6 +136,11 @@ def _a_gate_on_a_merge_sees_nothing(patch: pytest.MonkeyPatch) -> None:
 TOLD_BEFORE: dict[str, tuple[Tree, Story, int]] = {
     "a gate whose edit was not made yet": (Agent("P", (), gate=3), [([], Go("die", 0))], 1),
     "a gate whose edit was made": (Agent("P", (), gate=3), [([], Go("die", 1))], 1),
+    "a step goes on behind its gate, and another one was merged meanwhile": (
+        Several(True, (aside("Q", (EDIT_B,)), aside("P", gate=3))),
+        [([], Go("die", 1)), ([], RUN)],
+        3,
+    ),
     "a gate in a worktree whose edits were merged": (aside("P", (EDIT_A,), gate=3), [([], Go("die", 1))], 2),
 }
 

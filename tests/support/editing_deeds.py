@@ -48,6 +48,7 @@ GATES: tuple[tuple[str, ...], ...] = (
     ("", "red", "gate"),
     (".py", "red", "gate"),
     ("", "green", "gate", "append", "n.md"),
+    (".md", "red", "gate", "append", "n.md"),
 )
 GATE_RETRIES = 3
 
