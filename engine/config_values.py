@@ -133,7 +133,7 @@ def hidden(value: object, text: bool) -> frozenset[str]:
     return frozenset(name.replace("_", "-") for name in names(value, text))
 
 
-_GRANTS = ("read", "write", "command", "web", "net", "mcp")
+_GRANTS = ("read", "write", "command", "agent", "web", "net", "mcp")
 
 
 def grants(value: object, text: bool = False) -> dict[str, None]:

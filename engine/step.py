@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import trio
 from msgspec import Struct
@@ -30,6 +30,8 @@ from .model import (
     Attempt,
     Fault,
     FilePart,
+    ModelReply,
+    ModelRequest,
     Observation,
     RunId,
     Step,
@@ -47,6 +49,9 @@ from .time_limit import TimeLimit
 from .timeline.hands import StepHands
 from .timeline.project import Project
 from .timeline.timeline import Witness
+
+if TYPE_CHECKING:
+    from .clis.turns import AgentPrograms
 
 #: Lets a step be given files, which the last argument looks at.
 LookAtFiles: TypeAlias = Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
@@ -115,6 +120,7 @@ class StepServices(Struct, frozen=True, kw_only=True):
     attachments: Attachments
     project: Project
     finished_turns: Callable[[StepId], Sequence[Turn]]  # of a step that was cut off
+    agents: AgentPrograms | None = None
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]  # uniform in [0, 1)
 
@@ -233,7 +239,7 @@ class StepWork:
         )
         run = AgentRun(
             task,
-            call_model=self._attempts.meter.call,
+            call_model=lambda request: self._call_model(run, request),
             record_turn=self._record_turn,
             record_tools=self._record_tools,
             tell_shortened=lambda shortening: self._tell_shortened(run.turns + 1, shortening),
@@ -241,6 +247,7 @@ class StepWork:
             checker=services.checker,
             clock=services.wall_clock,
             info=info,
+            works_alone=self._works_alone,
         )
         self._agent = run
         if item.cut_off is not None:
@@ -252,6 +259,27 @@ class StepWork:
         outcome = await self._attempts.answer(self._gated(run) if spec.gate else run)
         self._turns = outcome.turns
         return await self._completed(outcome)
+
+    def _works_alone(self, model: str) -> bool:
+        agents = self._services.agents
+        return agents is not None and agents.serve(model)
+
+    async def _call_model(self, run: AgentRun, request: ModelRequest) -> ModelReply:
+        """One turn. That of an agent CLI is a job of this step's hands."""
+        agents, meter = self._services.agents, self._attempts.meter
+        if agents is None or not agents.serve(request.model):
+            return await meter.call(request)
+        from .clis.turns import AgentTurns  # most runs have none
+
+        turns = AgentTurns(
+            agents,
+            step_id=self._item.id,
+            groups=frozenset(tool.group for tool in self._item.tools),
+            hands=self._hands,
+            loop=run,
+            clock=self._services.wall_clock,
+        )
+        return await meter.call(request, turns.complete)
 
     def _gated(self, run: AgentRun) -> Answering:
         from .gates import GatedRun, GateTool  # few steps have one
