@@ -10,19 +10,23 @@ from pathlib import Path
 
 from vibe_workflows.engine.ports import KeptProgram
 
-from .commands import folders_outside
+from .commands import folders_outside, lies_in
 
 
 class PersonsPrograms:
     def __init__(self, project: Path, environ: Mapping[str, str]) -> None:
         self._home = environ.get("HOME", "/")
-        self._path = folders_outside(environ.get("PATH", os.defpath), Path(os.path.realpath(project)))
+        self._project = Path(os.path.realpath(project))
+        self._path = folders_outside(environ.get("PATH", os.defpath), self._project)
 
     def find(self, program: str) -> str | None:
         """Links stay as they are: where Python is one, it tells whose packages are loaded."""
         if program.startswith("~/"):
             program = self._home + program[1:]
-        return shutil.which(program, path=self._path)
+        found = shutil.which(program, path=self._path)
+        if found is None or "/" in program:
+            return found
+        return None if lies_in(os.path.realpath(found), self._project) else found
 
     def keep(
         self, argv: Sequence[str], *, cwd: str, environ: Mapping[str, str]

@@ -219,7 +219,7 @@ AGENT_CALL = "agent"
 class ToolCall(Struct, frozen=True, kw_only=True):
     step_id: StepId
     turn: int
-    number: int  # within its turn, from 1
+    number: int  # within its turn, from 1; 0 for the work of an agent CLI
     call_id: str
     name: str
     arguments: str

@@ -93,7 +93,7 @@ class AgentTurns:
             return ToolCall(
                 step_id=self._step_id,
                 turn=self._loop.turn_of(tool.reply, started_at).number,
-                number=1,
+                number=0,
                 call_id=AGENT_CALL,
                 name=agent.name,
                 arguments=tool.arguments,
