@@ -1,6 +1,4 @@
-"""vibe doctor: what holds scripts and commands on this machine; whether store, profiles, agents and servers are in
-order.
-"""
+"""vibe doctor: what holds scripts and commands on this machine, and whether all that is configured is in order."""
 
 from __future__ import annotations
 
@@ -38,8 +36,8 @@ def command(as_json: bool, db: str | None) -> int:
     """Attack a really locked script and a really confined command, as if all else had fallen, and show what holds.
 
     Then look at everything in the store of this project, at the profiles of agents, and for what the configured agent
-    CLIs and MCP servers need, without starting any. Exit code 8 where this machine is weaker than `sandbox.accept` allows, so that
-    `vibe run` refuses; 74 where the store is not sound.
+    CLIs and MCP servers need, without starting any. Exit code 8 where this machine is weaker than `sandbox.accept`
+    allows, so that `vibe run` refuses; 74 where the store is not sound.
     """
     from vibe_workflows.engine.errors import ExitCode
 

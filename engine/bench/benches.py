@@ -33,8 +33,9 @@ class Benches:
         setup: Sequence[Sequence[str]],
         protected: Sequence[str],
     ) -> None:
-        """`runner` and `layers` confine, `programs` runs those of the person's own; `protected` are paths of the project
-        that no job changes.
+        """`runner` and `layers` confine, `programs` runs those of the person's own.
+
+        `protected` are paths of the project that no job changes.
         """
         self._premises = Premises(cache_dir, workspace.root)
         self._snapshots = Snapshots(workspace.root, tree, self._premises)

@@ -1,7 +1,7 @@
 """A program that stands for an agent CLI, by the name that it is started by.
 
-It does what the lines of JSON in its prompt say (see `deed`), and prints what the real one prints. It is copied to where
-it is started, and runs without the project's packages.
+It does what the lines of JSON in its prompt say (see `deed`), and prints what the real one prints. It is copied to
+where it is started, and runs without the project's packages.
 """
 
 from __future__ import annotations
@@ -130,6 +130,9 @@ def deed(said: Said, prompt: str, what: str, how: Any) -> None:
             child = subprocess.Popen(["/bin/sleep", "600"])
             (HOME / "hanging").write_text(f"{os.getpid()} {child.pid}")
             time.sleep(600)
+        case "wait for":
+            if not (HOME / how).exists():
+                deed(said, prompt, "hang", True)
         case "die":
             os.kill(os.getpid(), how)
         case "error":

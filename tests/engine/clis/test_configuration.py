@@ -60,6 +60,6 @@ OWN: dict[str, Any] = {"argv": ["mine"], "answer": "text"}
     ],
 )
 def test_what_is_wrong_is_named(value: object, message: str) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - each has its own message
+    with pytest.raises(ValueError) as caught:
         agents(value, False)
     assert message in str(caught.value)

@@ -23,27 +23,16 @@ def invoked(agent: str, mode: str, prompt: str = "Do it.", system: str = "", mod
     return invocation(described, described.modes.get(mode, AgentMode()), request)
 
 
+CLAUDE = "claude -p --output-format json --permission-mode"
+LOOKS, EDITS = "Read,Glob,Grep", "Edit,Write,NotebookEdit"
+
+
 @pytest.mark.parametrize(
     ("agent", "mode", "argv"),
     [
-        (
-            "claude-code",
-            "read",
-            "claude -p --output-format json --permission-mode default --allowedTools Read,Glob,Grep "
-            "--disallowedTools Edit,Write,NotebookEdit,Bash",
-        ),
-        (
-            "claude-code",
-            "write",
-            "claude -p --output-format json --permission-mode acceptEdits --allowedTools "
-            "Read,Glob,Grep,Edit,Write,NotebookEdit --disallowedTools Bash",
-        ),
-        (
-            "claude-code",
-            "command",
-            "claude -p --output-format json --permission-mode acceptEdits --allowedTools "
-            "Read,Glob,Grep,Edit,Write,NotebookEdit,Bash",
-        ),
+        ("claude-code", "read", f"{CLAUDE} default --allowedTools {LOOKS} --disallowedTools {EDITS},Bash"),
+        ("claude-code", "write", f"{CLAUDE} acceptEdits --allowedTools {LOOKS},{EDITS} --disallowedTools Bash"),
+        ("claude-code", "command", f"{CLAUDE} acceptEdits --allowedTools {LOOKS},{EDITS},Bash"),
         ("codex", "read", "codex exec --json --color never --skip-git-repo-check --sandbox read-only -"),
         ("codex", "write", "codex exec --json --color never --skip-git-repo-check --sandbox workspace-write -"),
         ("codex", "command", "codex exec --json --color never --skip-git-repo-check --sandbox workspace-write -"),

@@ -220,12 +220,14 @@ def test_under_a_budget_it_reserves_what_the_person_says_and_is_settled_to_what_
     assert machine.error(flow, flags={"budget": "1k"}).startswith("BudgetExceeded: ")
     assert machine.error(flow, flags={"budget": "$0.40"}).startswith("BudgetExceeded: ")
     assert machine.started == []
-    report = machine.run(
-        "left = []\nfor n in range(2):\n    await agent(f'{n}', model='claude-code')\n    left.append(budget.remaining())\n"
+    twice = [
+        "left = []",
+        "for n in range(2):",
+        "    await agent(f'{n}', model='claude-code')",
+        "    left.append(budget.remaining())",
         "return left",
-        flags={"budget": "4k"},
-    )
-    assert report.result == b"[3870,3740]"
+    ]
+    assert machine.result("\n".join(twice), flags={"budget": "4k"}) == [3870, 3740]
     assert [event.message for event in machine.project.seen.of(Warned)] == []
 
 
