@@ -89,7 +89,7 @@ def project_bench(means: Means, walls: Walls, programs: JobRunner, snapshots: Sn
     """`programs` runs those of the person's own."""
 
     async def for_programs() -> Workbench:
-        return CopyingBench(means, snapshots, programs)
+        return CopyingBench(means, snapshots, programs, confined=False)
 
     return EitherBench(ProjectBench(means, snapshots, walls), for_programs)
 
@@ -102,6 +102,6 @@ async def worktree_bench(
     async with AsyncExitStack() as stack:
 
         async def for_programs() -> Workbench:
-            return KeptCopyBench(await stack.enter_async_context(copied_out(means, snapshot)), programs)
+            return KeptCopyBench(await stack.enter_async_context(copied_out(means, snapshot, confined=False)), programs)
 
         yield EitherBench(WorktreeBench(means, snapshot, walls, stack), for_programs)

@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from ..agents.prompts import SUBMIT_TOOL
 from ..backends.message_parts import is_text, text_of_file
 from ..errors import ContextTooLong, SetupError
-from ..model import Message, ModelRequest, Role
+from ..model import JSON, Message, ModelRequest, Role
 from .description import FLAGS, MODEL, PLACES, PROMPT, SYSTEM, AgentCli, AgentMode
 
 #: Of one argument, as Linux takes it, with room for the others and the environment.
@@ -98,9 +99,15 @@ def _prompt(request: ModelRequest) -> str:
     parts = [_with_files(task, request)]
     if rest:
         parts += [_AGAIN, *map(_told, rest)]
-    if request.schema is not None:
-        parts.append(f"{_SCHEMA}\n\n{msgspec.json.encode(request.schema).decode()}")
+    if (schema := _schema(request)) is not None:
+        parts.append(f"{_SCHEMA}\n\n{msgspec.json.encode(schema).decode()}")
     return "\n\n".join(parts)
+
+
+def _schema(request: ModelRequest) -> dict[str, JSON] | None:
+    """Of the answer; where another model began, that was given a tool to submit it with, it stands there."""
+    submit = next((tool.parameters for tool in request.tools if tool.name == SUBMIT_TOOL), None)
+    return submit if request.schema is None else request.schema
 
 
 def _with_files(message: Message, request: ModelRequest) -> str:

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from tests.support.fake_clis import PROGRAMS, deeds, install
+from tests.support.repositories import git
 from vibe_workflows.engine.errors import ExitCode, GrantNeeded
 from vibe_workflows.engine.events import Warned
 
@@ -139,6 +140,18 @@ def test_programs_side_by_side_in_worktrees_land_one_after_the_other(machine: Ma
     ]
     assert machine.result(f"return await parallel([{', '.join(calls)}])") == ["done"] * 3
     assert sorted(path.name for path in machine.project.folder.glob("?.txt")) == ["0.txt", "1.txt", "2.txt", "a.txt"]
+
+
+@pytest.mark.parametrize("more", ["", "isolation='worktree'"])
+def test_it_cannot_reach_the_repository_by_the_folder_that_it_stands_in(machine: Machine, more: str) -> None:
+    folder = machine.project.folder
+    git(folder, "init", "-q")
+    head = (folder / ".git/HEAD").read_text()
+    prompt = deeds(write={".git/HEAD": "ref: refs/heads/theirs\n", "a.py": "mine\n"})
+    report = machine.run(step(prompt, "codex", f"tools=['write']{', ' if more else ''}{more}"))
+    assert report.result == b'"done"'
+    assert (folder / ".git/HEAD").read_text() == head
+    assert (folder / "a.py").read_text() == "mine\n"
 
 
 # ---------------------------------------------------------------- grants, names and tools
