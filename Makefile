@@ -9,7 +9,7 @@ SET_UP := .venv/.set-up
 demo: $(SET_UP)
 	$(BIN)/vibe run examples/workflows/todo_audit.py
 
-## Install, and pass the tests, a file at a time on each of up to four processors.
+## Install, and pass the tests, a file at a time in each of up to four processes, one more than there are processors.
 test: $(SET_UP)
 	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 

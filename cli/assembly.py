@@ -8,9 +8,9 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import trio
@@ -39,7 +39,6 @@ from vibe_workflows.engine.grants import missing_grants, require_requested
 from vibe_workflows.engine.island import Island, open_island
 from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import RunId, RunStatus
-from vibe_workflows.engine.observe import Replayer
 from vibe_workflows.engine.plan import RunPlan, RunServices
 from vibe_workflows.engine.ports import EventSink, ModelBackend, Store, Tool
 from vibe_workflows.engine.requests import ChooseAgents, Horizons, ResolveModel, StepDefaults, StepRequests
@@ -58,6 +57,7 @@ from . import wiring
 from .benches import open_benches
 from .binding import given_arguments
 from .commands import ConfinedCommands, program_outside
+from .looks import ProjectLooks
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
 from .profiles import folders_of_profiles, trust_in_profiles
@@ -68,7 +68,6 @@ if TYPE_CHECKING:
     from vibe_workflows.engine.clis.turns import AgentPrograms
     from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.mcp.servers import RunServers
-    from vibe_workflows.engine.worktrees.isolation import Isolation
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
 
@@ -80,9 +79,15 @@ def run_workflow(
     sinks: Sequence[EventSink],
     backend: ModelBackend | None,
 ) -> RunReport:
-    gc.freeze()  # what is imported by now stays; see main() for the rest
+    _spare_the_imported()
     make = partial(_run, zygote, settings, request, sinks, backend)
     return trio.run(_run_and_watch, make, restrict_keyboard_interrupt_to_checkpoints=True)
+
+
+@cache
+def _spare_the_imported() -> None:
+    """What is imported by now stays; see main() for the rest. Once: later it would keep the garbage of earlier runs."""
+    gc.freeze()
 
 
 def dry_run(
@@ -229,27 +234,8 @@ async def _services(
     digests = FileDigests(workspace, time.time)
     state = FileState(workspace, digests)
     trees = Trees(workspace, settings.cache_dir)
-    look = TreeLook(trees)
+    looks = ProjectLooks(workspace=workspace, commands=commands, digests=digests, trees=trees)
     benches = await stack.enter_async_context(open_benches(settings, workspace, trees))
-
-    def looks_of(workspace: Workspace) -> Iterable[Tool]:
-        """What observations are made of."""
-        looks = read_tools(workspace, commands)
-        return (*looks, FileState(workspace, digests), TreeLook(trees, workspace.overlaid))
-
-    def isolation() -> Isolation:
-        from . import worktrees  # most runs have none
-
-        parts = worktrees.ProjectParts(
-            workspace=workspace,
-            commands=commands,
-            checker=workspace.checker,
-            trees=trees,
-            reader=store.reader,
-            worktrees=benches.worktrees,
-        )
-        return worktrees.isolation(parts)
-
     web = WebAccess(
         allow_hosts=settings.web_allow_hosts,
         proxy=settings.web_proxy,
@@ -271,22 +257,17 @@ async def _services(
         requests=partial(
             _requests, box, profiles, model_resolver(settings, checked.metadata), _chosen_agents(settings, grants)
         ),
-        replayer=Replayer(
-            [*tools, state, look],
-            lambda files: looks_of(workspace.over(files)),
-            store.reader.contents,
-            partial(_looks_aside, workspace, looks_of),
-        ),
+        replayer=looks.replayer(store.reader),
         files=WorkspaceFiles(workspace, state),
         bench=LazyBench(lambda: benches.project),
-        tree=look,
+        tree=TreeLook(trees),
         attachments=Attachments(workspace, digests, store.reader.contents),
         own=RunLocks(settings.db_path).hold,
         wall_clock=time.time,
         jitter=random.random,
         new_run_id=lambda: RunId(secrets.token_hex(5)),
         agents=_agent_programs(settings),
-        isolation=isolation,
+        isolation=lambda: looks.isolation(store.reader, benches.worktrees),
     )
 
 
@@ -341,15 +322,6 @@ async def _list_tools(servers: RunServers, settings: Settings, plan: RunPlan, st
         stop.attach(listing)
         await servers.list_unknown(named)
     return servers.left_out(named)
-
-
-def _looks_aside(
-    workspace: Workspace, looks_of: Callable[[Workspace], Iterable[Tool]], files: Mapping[str, bytes | None]
-) -> Iterable[Tool]:
-    """As in a worktree of a project in which some files are otherwise."""
-    from vibe_workflows.engine.worktrees.tools import worktree_tools  # most runs have none
-
-    return worktree_tools(workspace.over(files), looks_of)
 
 
 def _require_sound(metadata: Metadata, filename: str) -> None:

@@ -66,7 +66,11 @@ class LazyBenches:
             self._trees.project,
             cache_dir=settings.cache_dir,
             clock=time.time,
-            runner=ConfinedJobs(accepted=settings.sandbox_accept),
+            runner=ConfinedJobs(
+                accepted=settings.sandbox_accept,
+                readable=settings.confine_read,
+                environment={name: os.environ[name] for name in settings.confine_env if name in os.environ},
+            ),
             layers=ConfinedLayers(),
             programs=ProgramJobs(PersonsPrograms(settings.project_root, os.environ)),
             link=settings.worktree_link,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import trio
 
-from vibe_workflows.engine.errors import CommandUnavailable, OverlayUnavailable, ToolFailed
+from vibe_workflows.engine.errors import CommandsRefused, CommandUnavailable, OverlayUnavailable, ToolFailed
 from vibe_workflows.engine.ports import CommandEnd, Ground, Job, LayerEntry
 from vibe_workflows.sandbox import confine
 from vibe_workflows.sandbox.confine import upper as layer
@@ -24,8 +24,13 @@ _AT_ONCE = 8
 class ConfinedJobs:
     """Runs them at the level that the person accepts, or better: what a model asks for is a stranger's."""
 
-    def __init__(self, *, accepted: str) -> None:
+    def __init__(
+        self, *, accepted: str, readable: Sequence[Path] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`readable` and `environment` are what the person lets every command see beside what all of them do."""
         self._at_least = Level(accepted)
+        self._readable = tuple(readable)
+        self._environment = dict(environment or {})
         self._slots = trio.Semaphore(_AT_ONCE)
 
     async def run(self, job: Job, ground: Ground) -> CommandEnd:
@@ -34,7 +39,8 @@ class ConfinedJobs:
             project=folder,
             # A folder of its own is the command's: nothing of it is what its name says.
             protected=confine.PROTECTED_NAMES if ground.upper else (),
-            readable=tuple(map(Path, ground.readable)),
+            readable=(*map(Path, ground.readable), *self._readable),
+            environment=self._environment,
             network=job.network,
             upper=Path(ground.upper) if ground.upper else None,
             lower=Path(ground.lower) if ground.lower else None,
@@ -52,8 +58,10 @@ class ConfinedJobs:
                 )
         except confine.NoOverlay as error:
             raise OverlayUnavailable(str(error)) from error
-        except (confine.ConfinementRefused, confine.CommandNotStarted, SandboxUnavailable) as error:
+        except confine.CommandNotStarted as error:
             raise CommandUnavailable(str(error)) from error
+        except (confine.ConfinementRefused, SandboxUnavailable) as error:
+            raise CommandsRefused(str(error)) from error
 
 
 class ConfinedLayers:

@@ -14,7 +14,7 @@ from .pacing import backoff_s
 
 if TYPE_CHECKING:
     from .agents.loop import AgentOutcome
-    from .step import LiveStep, StepServices
+    from .live_step import LiveStep, StepServices
     from .time_limit import TimeLimit
 
 

@@ -61,6 +61,8 @@ class Settings(NamedTuple):
     web_allow_hosts: tuple[str, ...]  # `host` or `host:port`
     web_proxy: str | None
     web_search: SearchProvider | None
+    confine_read: tuple[Path, ...]
+    confine_env: tuple[str, ...]  # names of variables
     worktree_link: tuple[str, ...]  # paths from the project root
     worktree_setup: tuple[tuple[str, ...], ...]
     catalog_builtin: bool
@@ -208,6 +210,8 @@ def _settings(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings
         web_allow_hosts=tuple(values["web.allow_hosts"]),
         web_proxy=values["web.proxy"],
         web_search=values["web.search"],
+        confine_read=tuple(_path(places.home, places.project_root, folder) for folder in values["confine.read"]),
+        confine_env=tuple(values["confine.env"]),
         worktree_link=values["worktree.link"],
         worktree_setup=values["worktree.setup"],
         catalog_builtin=values["catalog.builtin"],

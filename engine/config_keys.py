@@ -10,7 +10,19 @@ from .config_agents import agents
 from .config_amounts import budget, max_usd
 from .config_mcp import mcp
 from .config_models import aliases, api_bases, fallbacks, model, prices, routing
-from .config_values import Parser, address, choice, folders, grants, hidden, path, seconds, switch, whole_number
+from .config_values import (
+    Parser,
+    address,
+    choice,
+    folders,
+    grants,
+    hidden,
+    path,
+    seconds,
+    switch,
+    variables,
+    whole_number,
+)
 from .config_web import allow_hosts, proxy, search
 from .config_worktree import commands, inner_folders
 
@@ -179,6 +191,20 @@ KEYS: Mapping[str, Key] = {
         ),
         Key(name="web.proxy", parse=proxy, default=None, reach=_PERSON, about="a proxy that leads to the web"),
         Key(name="web.search", parse=search, default=None, reach=_PERSON, about="who answers web_search"),
+        Key(
+            name="confine.read",
+            parse=folders,
+            default=(),
+            reach=_PERSON,
+            about="folders beside the project and the system that commands of agents may read",
+        ),
+        Key(
+            name="confine.env",
+            parse=variables,
+            default=(),
+            reach=_PERSON,
+            about="variables of your environment that commands of agents get",
+        ),
         Key(
             name="worktree.link",
             parse=inner_folders,

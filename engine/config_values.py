@@ -133,6 +133,16 @@ def hidden(value: object, text: bool) -> frozenset[str]:
     return frozenset(name.replace("_", "-") for name in names(value, text))
 
 
+def variables(value: object, text: bool) -> tuple[str, ...]:
+    found = names(value, text)
+    for name in found:
+        if "=" in name or "\0" in name:
+            raise ValueError(
+                f"{shown(name)} is no name of an environment variable; its value is that of your environment"
+            )
+    return tuple(dict.fromkeys(found))
+
+
 _GRANTS = ("read", "write", "command", "agent", "web", "net", "mcp")
 
 

@@ -13,7 +13,7 @@ from .model import FAILED_STEP, JSON, Attempt, Fault, RunStatus
 from .ports import ScriptEnd
 
 if TYPE_CHECKING:
-    from .step import StepOutcome
+    from .live_step import StepOutcome
 
 #: What goes along with an error: so much of a label and a phase, and so many of the latest attempts.
 _NAME_CHARS = 200

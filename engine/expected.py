@@ -10,10 +10,10 @@ from msgspec import Struct
 from .agents.conversation import opening
 from .backends.estimate import request_tokens
 from .errors import StepFault
+from .live_step import LiveStep
 from .model import FilePart, ModelInfo, ModelRequest, StepKind, Usage
 from .ports import LabelUsage, ModelBackend, StoreReader
 from .routing import OFFLINE
-from .step import LiveStep
 
 #: Of a file, the latest runs whose steps are looked at.
 _RUNS = 20
@@ -50,7 +50,7 @@ class Expectations:
 
     async def of(self, item: LiveStep, files: tuple[FilePart, ...] = ()) -> Estimate:
         """`files` are those that go along."""
-        if item.spec.kind is StepKind.TOOL:
+        if item.spec.kind is not StepKind.AGENT:
             return Estimate(input_tokens=0, output_tokens=0, cost_microusd=0, steps=1)
         model = item.spec.model
         known = [each for each in self._by_label.get(item.label, ()) if each.model in (model, *_asked(each))]

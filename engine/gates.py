@@ -52,12 +52,12 @@ class GateTool:
         job = self._command.job({"argv": list(self.argv), **arguments})
         return replace(job, output_bytes=_KEPT_BYTES)
 
-    def told(self, job: Job, end: CommandEnd, changed: Sequence[str]) -> ToolResult:
+    def told(self, job: Job, end: CommandEnd, changed: Sequence[str], refused: Sequence[str] = ()) -> ToolResult:
         how = _how_it_ended(job, end)
         said = _tails(end.stdout, end.stderr)
         whole = _tails(end.stdout, end.stderr, _KEPT_BYTES)
         return ToolResult(
-            text=f"{how}\n\n{said}".rstrip(),
+            text=f"{how}{_not_kept(refused)}\n\n{said}".rstrip(),
             data={"exit_code": end.exit_code, "how": how, "output": said, "changed": list(changed)},
             whole=whole if len(whole) > len(said) else "",
         )
@@ -230,6 +230,10 @@ def _how_it_ended(job: Job, end: CommandEnd) -> str:
     if end.exit_code is None:
         return "was killed by a signal"
     return f"ended with exit code {end.exit_code}"
+
+
+def _not_kept(refused: Sequence[str]) -> str:
+    return f"\nnot kept, since no tool changes it: {', '.join(refused[:20])}" if refused else ""
 
 
 def _tails(stdout: bytes, stderr: bytes, most: int = _SAID_BYTES) -> str:

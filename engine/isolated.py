@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from .agents.task import AgentOutcome
 from .errors import SetupError, StepFault, ToolFailed
 from .keys import canonical_json
+from .live_step import LiveStep, StepOutcome, StepServices
 from .merging import patch_text
 from .model import Observation, StepStatus, Turn
 from .ports import CutOffStep, FileMade, Record, ToolResult
-from .step import LiveStep, StepOutcome, StepServices, StepWork
+from .step import StepWork
 from .worktrees.changes import Changes, stored_changes
 from .worktrees.hands import WorktreeHands
 from .worktrees.isolation import Isolation

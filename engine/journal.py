@@ -11,8 +11,8 @@ from .model import NO_USAGE, Delivery, DeliveryMode, Fault, RunId, Step, StepId,
 from .ports import EventSink, Record, RunEvent, Store, StoredStep
 
 if TYPE_CHECKING:
+    from .live_step import LiveStep, StepOutcome
     from .open_calls import OpenCall
-    from .step import LiveStep, StepOutcome
 
 _NO_FAULT = Fault(type="", message="")
 

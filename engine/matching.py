@@ -80,6 +80,7 @@ class Matching:
         self._nursery = nursery
         self._next_step_id = next_step_id
         self._live_next: list[OpenCall] = []  # found no stored answer, and start when none is left to hand over
+        self._racing: list[OpenCall] = []  # calls in races, which found none of their own places
         self._time_passed = True  # since the last look at edited files: stored answers are given in no time
 
     def time_passed(self) -> None:
@@ -106,7 +107,7 @@ class Matching:
             return True
         if not self._timeline.plain or any(call.decision is None for call in self._live_next):
             return False  # such a call was left over where another one's results had edited files
-        return not any(self._reuse.edited(call) for call in (*batch, *self._live_next))
+        return not any(self._reuse.edited(call) for call in (*batch, *self._racing, *self._live_next))
 
     def _unknown(self, batch: Sequence[OpenCall]) -> list[tuple[Observation, ...]]:
         if self._reuse is None:
@@ -134,16 +135,22 @@ class Matching:
         assert self._reuse is not None
         assert self._retracing is not None
         async with AsyncExitStack() as held:
-            if self._may_write([*self._live_next, *batch]):
+            arrived = [*self._live_next, *self._racing, *batch]
+            if self._may_write(arrived):
                 await held.enter_async_context(self._project.quiet.alone())
             await held.enter_async_context(self._project.lock.alone())
-            if self._time_passed and (batch or self._live_next):
+            if self._time_passed and arrived:
                 self._time_passed = False
                 await self._project.refresh()
-            waiting = self._still_open([*self._undecided(self._reuse), *batch])
-            for call, hit in await self._retracing.hits(waiting):
+            racing, self._racing = self._racing, []
+            waiting = self._still_open([*self._undecided(self._reuse), *racing, *batch])
+            for call, hit in await self._retracing.hits(waiting, {call.number for call in waiting if call.racing}):
                 self._answer_hit(call, hit)
             left = self._still_open(waiting)
+            if taken >= self._calls.stored and any(call.racing for call in left):
+                for call, hit in await self._retracing.hits(left):
+                    self._answer_hit(call, hit)
+                left = self._still_open(left)
             if taken >= self._calls.stored:
                 left = await self._start(self._retracing, left)
         self._live_next = [*left, *self._live_next]
@@ -193,18 +200,18 @@ class Matching:
 
         Live steps wait for that moment, or they would take samples from calls that a stored answer leads to.
         """
-        for call, decision in zip(batch, self._decide(batch), strict=True):
-            call.decision = decision
-            if (stored := decision.stored) is not None:
-                call.reason, call.grounds = decision.reason, decision.grounds
-                witness = witness_of(call, stored)
-                self._timeline.stand(witness)
-                self._calls.answer_stored(call, stored, witness)
-            else:
-                self._live_next.append(call)
+        racing = [] if self._reuse is None else [call for call in batch if call.racing]
+        self._racing += self._answer_own_places(racing)
+        self._answer_or_queue([call for call in batch if not call.racing] if racing else batch)
         if taken < self._calls.stored:
             self._calls.hand_over(last_call)
             return
+        if self._racing:
+            racing, self._racing = self._still_open(self._racing), []
+            self._answer_or_queue(racing)
+            if taken < self._calls.stored:
+                self._calls.hand_over(last_call)
+                return
         starting, self._live_next = self._still_open(self._live_next), []
         for call in starting:
             assert call.decision is not None
@@ -214,11 +221,42 @@ class Matching:
             self._calls.start_live(call, call.decision, witness)
         self._calls.at_rest()
 
+    def _answer_own_places(self, calls: Sequence[OpenCall]) -> list[OpenCall]:
+        """Answer those of a race that were answered where they stand. Gives the others.
+
+        A loser has no result of its own. Any other could be one that the winner asks for a moment later, and would
+        decide the race otherwise: so it gets none while something stored is left to hand over.
+        """
+        if self._reuse is None or not calls:
+            return []
+        left: list[OpenCall] = []
+        for call, decision in zip(calls, self._reuse.decide_own(calls, self._replayer.changed), strict=True):
+            if decision is None:
+                left.append(call)
+            else:
+                self._answer_stored(call, decision)
+        return left
+
+    def _answer_or_queue(self, calls: Sequence[OpenCall]) -> None:
+        for call, decision in zip(calls, self._decide(calls), strict=True):
+            call.decision = decision
+            if decision.stored is None:
+                self._live_next.append(call)
+            else:
+                self._answer_stored(call, decision)
+
+    def _answer_stored(self, call: OpenCall, decision: Decision) -> None:
+        assert decision.stored is not None
+        call.decision, call.reason, call.grounds = decision, decision.reason, decision.grounds
+        witness = witness_of(call, decision.stored)
+        self._timeline.stand(witness)
+        self._calls.answer_stored(call, decision.stored, witness)
+
     def _still_open(self, calls: Sequence[OpenCall]) -> list[OpenCall]:
         """Those that nobody has cancelled meanwhile."""
         return [call for call in calls if self._calls.is_open(call)]
 
-    def _decide(self, batch: list[OpenCall]) -> list[Decision]:
+    def _decide(self, batch: Sequence[OpenCall]) -> list[Decision]:
         if self._reuse is None:
             return [_UNKNOWN_ORIGIN] * len(batch)
         return self._reuse.decide(batch, self._replayer.changed)

@@ -52,5 +52,10 @@ class OpenCall:
         return self.refreshed_since is not None
 
     @property
+    def racing(self) -> bool:
+        """Whether it stands in a race: then another call's answer could decide that."""
+        return self.scope.racing
+
+    @property
     def phase(self) -> str:
         return self.request.phase or self.scope.phase

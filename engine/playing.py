@@ -15,6 +15,7 @@ from .events import ScriptRestarted
 from .executors.local import LocalExecutor
 from .grants import may_edit
 from .journal import Journal
+from .live_step import StepServices
 from .metering import MeteredBackend
 from .model import Run, RunStatus, StepId
 from .plan import RunPlan, RunServices
@@ -23,7 +24,6 @@ from .refresh import Refresh
 from .requests import Horizons
 from .reuse import Reuse
 from .session import MakeExecutor, Session
-from .step import StepServices
 from .timeline.opening import open_project
 from .timeline.project import Project
 from .works import Works

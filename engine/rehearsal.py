@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from .answers import FIRST
 from .errors import StepFault
 from .executors.local import LocalExecutor
+from .live_step import LiveStep
 from .model import JSON, FilePart, StepKind
 from .ports import AnswerSink, Executor, LimitsShape, ScriptCalls
-from .step import LiveStep
 
 #: A tool takes its time.
 _LAST = 2**53

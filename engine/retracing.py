@@ -7,7 +7,7 @@ earlier attempt, or begins anew. Everything here happens while nobody edits.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
@@ -56,12 +56,15 @@ class Retracing:
 
     # ------------------------------------------------------------ stored answers
 
-    async def hits(self, calls: Sequence[Call]) -> list[tuple[Call, Hit]]:
-        """All stored answers for these calls. What is given is used."""
+    async def hits(self, calls: Sequence[Call], patient: Collection[int] = ()) -> list[tuple[Call, Hit]]:
+        """All stored answers for these calls. What is given is used.
+
+        Calls whose numbers are `patient` get none but those of their own places.
+        """
         found: list[tuple[Call, Hit]] = []
         left = list(calls)
         while left:
-            some = await self._some_hits(left)
+            some = await self._some_hits(left, patient)
             if not some:
                 break
             found += some
@@ -69,10 +72,11 @@ class Retracing:
             left = [call for call in left if call.number not in answered]
         return found
 
-    async def _some_hits(self, calls: Sequence[Call]) -> list[tuple[Call, Hit]]:
+    async def _some_hits(self, calls: Sequence[Call], patient: Collection[int]) -> list[tuple[Call, Hit]]:
         for own_place in (True, False):
+            asking = calls if own_place else [call for call in calls if call.number not in patient]
             for judge in (self._timeline.retraced, self._true_now):
-                if found := await self._sweep(calls, judge, own_place=own_place):
+                if found := await self._sweep(asking, judge, own_place=own_place):
                     return found
         return []
 

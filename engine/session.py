@@ -21,6 +21,7 @@ from .ending import traced_fault
 from .errors import SandboxError, StepFault
 from .executors.local import LocalExecutor
 from .journal import Journal
+from .live_step import LiveStep, StepOutcome, StepServices
 from .matching import Matching
 from .merges import Merges
 from .model import NO_USAGE, RunId, Step, StepId, StepKey, StepStatus
@@ -32,7 +33,6 @@ from .requests import StepRequests
 from .retracing import Retracing
 from .reuse import Decision, Reuse
 from .scopes import ScopeTree
-from .step import LiveStep, StepOutcome, StepServices
 from .timeline.timeline import Witness
 from .works import Works
 
@@ -251,7 +251,10 @@ class Session:
     # ------------------------------------------------------------ live steps
 
     async def _run_live(self, item: LiveStep) -> None:
-        call = self._open[item.number]
+        call = self._open.get(item.number)
+        if call is None:  # cancelled between its start and its first moment
+            self._project.timeline.fell_silent(item.id)
+            return
         self._journal.started(item)
         work = self._works.of(item)
         try:

@@ -5,124 +5,37 @@ A step commits each turn before its tools run; its answer, its last turn and its
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import trio
-from msgspec import Struct
 
 from .agents.conversation import Shortening, files_of
 from .agents.loop import AgentOutcome, AgentRun, AgentTask
-from .agents.schema_cache import SchemaCache
 from .agents.tools.arguments import BadArguments
-from .attachments import Attachments
 from .attempts import Answering, Attempts
-from .budget import Budget, Scope
 from .errors import SetupError, StepFault, Timeout
-from .events import ContextShortened, Event, TurnFinished
-from .journal import Journal
+from .events import ContextShortened, TurnFinished
 from .keys import canonical_json
-from .metering import MeteredBackend
+from .live_step import Give, LiveStep, StepOutcome, StepServices
 from .model import (
     NO_USAGE,
-    Attempt,
     Fault,
     FilePart,
     ModelReply,
     ModelRequest,
     Observation,
-    RunId,
     Step,
     StepId,
-    StepKey,
     StepKind,
-    StepSpec,
     StepStatus,
     ToolCall,
     Turn,
-    Usage,
 )
-from .ports import Checker, CommandTool, CutOffStep, EditingTool, Hands, Record, Tool, ToolResult
+from .ports import CommandTool, CutOffStep, EditingTool, Hands, Record, ToolResult
 from .time_limit import TimeLimit
 from .timeline.hands import StepHands
-from .timeline.project import Project
-from .timeline.timeline import Witness
-
-if TYPE_CHECKING:
-    from .clis.turns import AgentPrograms
-
-#: Lets a step be given files, which the last argument looks at.
-LookAtFiles: TypeAlias = Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
-
-
-class Give(Protocol):
-    def __call__(
-        self,
-        witness: Witness,
-        paths: Sequence[str],
-        look: LookAtFiles,
-        *,
-        earlier: Callable[[], tuple[FilePart, ...]] | None = None,
-    ) -> Awaitable[tuple[tuple[FilePart, ...], tuple[Observation, ...]]]:
-        """As `Project.give`."""
-        ...
-
-
-class LiveStep(Struct, frozen=True, kw_only=True):
-    """The work item: what to do, and within which limits."""
-
-    number: int  # the call's id on the wire
-    id: StepId
-    key: StepKey
-    spec: StepSpec
-    canonical: str
-    label: str
-    phase: str
-    tools: tuple[Tool, ...]
-    budget: Scope
-    max_tokens: int
-    max_turns: int
-    timeout_s: float
-    retries: int
-    witness: Witness
-    gate_tool: CommandTool | None = None
-    cut_off: CutOffStep | None = None  # whose turns are the first ones of this step
-    attempt_after: StepId | None = None  # whose edits this step inherits
-    reason: str = ""  # why no stored answer was taken
-    refused: StepFault | None = None  # why its files cannot be had, where they were looked at already
-
-
-class StepOutcome(Struct, frozen=True, kw_only=True):
-    """What a live step came to. `records` and `events` belong into the transaction of its end."""
-
-    step: Step
-    records: tuple[Record, ...]
-    paid: Usage = NO_USAGE  # by this run: a step that went on with another one used more
-    events: tuple[Event, ...] = ()
-    counted: bool = True  # False: the budget turned it away before it became a step
-
-    @property
-    def attempts(self) -> int:
-        return max(sum(isinstance(record, Attempt) for record in self.records), 1)
-
-
-class StepServices(Struct, frozen=True, kw_only=True):
-    """What all steps of a run share."""
-
-    run_id: RunId
-    journal: Journal
-    backend: MeteredBackend
-    budget: Budget
-    checker: Checker
-    schemas: SchemaCache
-    attachments: Attachments
-    project: Project
-    finished_turns: Callable[[StepId], Sequence[Turn]]  # of a step that was cut off
-    agents: AgentPrograms | None = None
-    wall_clock: Callable[[], float]
-    jitter: Callable[[], float]  # uniform in [0, 1)
 
 
 class StepWork:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .errors import InternalError
+from .live_step import LiveStep, StepServices
 from .model import StepKind
-from .step import LiveStep, StepServices, StepWork
+from .step import StepWork
 
 if TYPE_CHECKING:
     from .worktrees.isolation import Isolation

@@ -19,7 +19,16 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 #: Files with few tests that take long: if they came last, one processor would work and the others wait.
-_LONG = ("tests/properties/", "tests/faults/", "tests/attacks/")
+_LONG = (
+    *("tests/properties/", "tests/faults/", "tests/attacks/", "tests/e2e/"),
+    *("tests/sandbox/test_reachability.py", "tests/sandbox/test_soak.py"),
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are processors: tests wait for other processes for a quarter of their time."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

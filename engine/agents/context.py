@@ -47,6 +47,9 @@ class AgentContext:
         self.model = model
         self._info = info
         self._window = ContextWindow(info, self._task.max_tokens)
+        self._offer(info)
+
+    def _offer(self, info: ModelInfo) -> None:
         tools = tuple([tool.spec for tool in self._task.tools])
         prepared, schema = self._task.schema, None
         self.submits = False
@@ -60,7 +63,10 @@ class AgentContext:
         self._tool_tokens = sum(map(tool_tokens, tools)) + (0 if schema is None else data_tokens(schema))
 
     def _native(self, info: ModelInfo) -> bool:
-        """Whether the answer is asked for by the schema mode of the model, and not by the submit tool."""
+        """Whether the answer is asked for by the schema mode of the model, and not by the submit tool.
+
+        It follows from the model and the conversation alone, so that who takes a conversation up asks in the same way.
+        """
         if not info.native_schema or (self._task.tools and not info.schema_beside_tools):
             return False
         # A conversation that submitted once goes on so: providers want the tools of old calls in each request.
@@ -128,6 +134,8 @@ class AgentContext:
         self._conversation.add(following)
         if author != self.model:  # another one took over while this reply was dealt with
             self._conversation.use_model(self.model)
+        if any(request.name == SUBMIT_TOOL for request in reply.tool_requests):
+            self._offer(self._info)
 
     # ------------------------------------------------------------ inside
 

@@ -52,7 +52,7 @@ class _Open(Struct, kw_only=True):
     turn: Turn
     finish: FinishReason
     message: Message
-    submits: bool  # whether the request asked for the answer by the submit tool
+    submits: bool  # whether the answer comes by the submit tool, as the request asked for it or the reply has it
     work: tuple[ToolCall, ...] = ()  # that was done with the reply
     recorded: bool = False
     over: dict[int, ToolCall] = {}  # its tool calls that are not to be made again, by number
@@ -132,14 +132,11 @@ class AgentRun:
         # What the work of a program was is known with its call; without, it may be undone: then it works again.
         if last.counts and not (self._works_alone(last.model) and not kept):
             message = msgspec.json.decode(last.output, type=Message)
-            asked = [request.name for request in message.tool_requests]
-            submits = self._context.submits or (self._task.schema is not None and prompts.SUBMIT_TOOL in asked)
-            finish = FinishReason(last.outcome)
             self._open = _Open(
                 turn=last,
-                finish=finish,
+                finish=FinishReason(last.outcome),
                 message=message,
-                submits=submits,
+                submits=self._submits(message),
                 recorded=True,
                 over={call.number: call for call in kept},
                 seen=frozenset(call.number for call in kept),
@@ -208,7 +205,7 @@ class AgentRun:
         self._usage += turn.usage
         context.answered(reply.usage)
         work = self._taken_work()
-        return _Open(turn=turn, finish=reply.finish, message=message, submits=context.submits, work=work)
+        return _Open(turn=turn, finish=reply.finish, message=message, submits=self._submits(message), work=work)
 
     def _taken_work(self) -> tuple[ToolCall, ...]:
         """What was done with the reply that has come."""
@@ -239,6 +236,12 @@ class AgentRun:
     def worked(self, call: ToolCall) -> None:
         """The reply that comes next came with work that is done: it belongs to its turn."""
         self._work = call
+
+    def _submits(self, message: Message) -> bool:
+        """Also a model that was not asked to submit may: its row does not tell what it was asked."""
+        if self._context.submits:
+            return True
+        return self._task.schema is not None and any(r.name == prompts.SUBMIT_TOOL for r in message.tool_requests)
 
     async def _reply(self) -> ModelReply:
         """One model call; turned away as too long, it is made again, shorter, while anything can be left out."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 
 from ..agents.tools.descent import Place, open_file, open_parent
 from ..agents.tools.workspace import visible
 from ..errors import ToolDenied, ToolFailed
+from ..keys import DIGEST_BYTES
 from ..ports.commands import MAX_FILE_BYTES
 from .copying import place_of
 from .found import Found, Kind, look
@@ -48,10 +50,11 @@ class Before:
             return Found(path=path, kind=Kind.FOLDER, mode=NEW_FOLDER_MODE)
         return found
 
-    def read(self, path: str) -> bytes | None:
-        """The contents of a file; None where they have changed since the job began.
+    def read(self, path: str) -> bytes:
+        """The contents of a file; something that never lay there, where they have changed since the job began.
 
-        Raises ToolFailed or ToolDenied where they cannot be read, or are more than MAX_FILE_BYTES.
+        Whoever compares them with the file finds out. Raises ToolFailed or ToolDenied where they cannot be read, or are
+        more than MAX_FILE_BYTES.
         """
         data = self._over.get(path)
         return data if data is not None else read_file(self.root, path, self._is_stale)
@@ -80,11 +83,11 @@ class Before:
             return False
 
 
-def read_file(root: str, path: str, is_stale: Callable[[os.stat_result], bool] | None = None) -> bytes | None:
+def read_file(root: str, path: str, is_stale: Callable[[os.stat_result], bool] | None = None) -> bytes:
     """See `Before.read`."""
     with open_file(root, Place.at(path)) as (file, found):
         if is_stale is not None and is_stale(found):
-            return None
+            return secrets.token_bytes(DIGEST_BYTES)
         data = b""
         if found.st_size <= MAX_FILE_BYTES:
             with os.fdopen(os.dup(file), "rb") as reader:

@@ -23,7 +23,7 @@ from ..errors import ToolFailed
 from ..ports import Checker, CommandEnd, Ground, Job, JobRunner, Worked
 from ..tree import ProjectTree, TreeFiles
 from ..tree.records import UNSETTLED, FolderRecord, content_mark, mark_of
-from .before import NEW_FILE_MODE, NEW_FOLDER_MODE, Before
+from .before import NEW_FILE_MODE, NEW_FOLDER_MODE, Before, folders_above
 from .copying import RULES, Copied, copy_tree
 from .effects import Effects, sorted_out
 from .finished import Finished
@@ -118,7 +118,8 @@ class Copy:
         self._touched.update(over)
 
     def _compare(self, before: Before, over: Mapping[str, bytes | None], after: TreeFiles) -> Effects:
-        walked = {found.path: found for found in walk(self.root, leave_out=self._own)}
+        unlisted: set[str] = set()
+        walked = {found.path: found for found in walk(self.root, leave_out=self._own, unlisted=unlisted)}
         now = _marks(after.folders)
         old = _marks(self._snapshot.folders)
         for path, data in over.items():
@@ -128,7 +129,8 @@ class Copy:
         folders = {prefix[:-1] for prefix in self._snapshot.folders} - {""}
         changes = [found for found in walked.values() if _may_differ(found, old, now, folders)]
         rules = {prefix + RULES for prefix, folder in self._snapshot.folders.items() if RULES in folder.ignored}
-        changes += [Found(path=path, kind=Kind.GONE) for path in {*old, *folders, *rules} - walked.keys()]
+        gone = {*old, *folders, *rules} - walked.keys()
+        changes += [Found(path=path, kind=Kind.GONE) for path in gone if unlisted.isdisjoint(folders_above(path))]
         counted = {*old, *now, *folders, *(prefix[:-1] for prefix in after.folders)}
         return sorted_out(before, self.root, changes, counted, self._means.protected)
 

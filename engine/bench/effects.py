@@ -52,7 +52,7 @@ class _Sorting:
         self._refused: list[str] = []
         self._gone: set[str] = set()  # folders
         self._folders: list[str] = []  # that came or went
-        self._in_the_way: set[str] = set()  # where no edit makes anything below
+        self._in_the_way: set[str] = set()  # files that no edit removes
         self._to_put: dict[str, Found] = {}
         self._modes: list[Found] = []
 
@@ -70,8 +70,6 @@ class _Sorting:
             self._take_file(found, was)
         elif not self._before.is_like(found, self._top):
             self._put_beside(found)
-        if was.kind in (Kind.LINK, Kind.OTHER):
-            self._in_the_way.add(found.path)
 
     def effects(self) -> Effects:
         self._keep_emptied()

@@ -53,17 +53,22 @@ def look(root: str, path: str) -> Found:
     return _found(path, found)
 
 
-def walk(root: str, start: str = "", leave_out: Collection[str] = ()) -> Iterator[Found]:
+def walk(
+    root: str, start: str = "", leave_out: Collection[str] = (), unlisted: set[str] | None = None
+) -> Iterator[Found]:
     """All below the folder `start` ("" or ending in a slash), each folder before what is in it.
 
-    What is named in `leave_out` is not there, and what cannot be listed is empty. Raises ToolFailed beyond what a
-    project may have.
+    What is named in `leave_out` is not there. A folder that cannot be listed is as good as empty, and is put into
+    `unlisted`. Raises ToolFailed beyond what a project may have.
     """
     folders = [start]
     count = 0
     while folders:
         prefix = folders.pop()
-        for found in _listed(root, prefix):
+        listed = _listed(root, prefix)
+        if listed is None and unlisted is not None:
+            unlisted.add(prefix[:-1])
+        for found in listed or ():
             if found.path in leave_out:
                 continue
             count += 1
@@ -77,12 +82,12 @@ def walk(root: str, start: str = "", leave_out: Collection[str] = ()) -> Iterato
                 folders.append(found.path + "/")
 
 
-def _listed(root: str, prefix: str) -> list[Found]:
+def _listed(root: str, prefix: str) -> list[Found] | None:
     try:
         with open_folder(root, place_of(prefix)) as folder, os.scandir(folder) as scan:
             return [_found(prefix + item.name, item.stat(follow_symlinks=False)) for item in scan]
     except (ToolFailed, OSError):
-        return []
+        return None
 
 
 def _found(path: str, found: os.stat_result) -> Found:

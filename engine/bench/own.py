@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import trio
-from msgspec.structs import replace
 
-from ..ports import CommandEnd, FileMade, Job, Workbench, Worked
-from .programs import ProgramEnd
+from ..ports import FileMade, Job, Workbench, Worked
 
 
 class EitherBench:
@@ -35,16 +33,14 @@ class EitherBench:
 
 
 class _ThrownAway:
-    """Implements `ports.Worked` for a job whose changes nobody wants: there are none, and its end names them."""
+    """Implements `ports.Worked` for a job whose changes nobody wants: all of them are refused."""
 
     files: tuple[FileMade, ...] = ()
     beside: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
 
     def __init__(self, worked: Worked) -> None:
-        assert isinstance(worked.end, ProgramEnd)
-        names = sorted({*(made.path for made in worked.files), *worked.beside, *worked.refused})
-        self.end: CommandEnd = replace(worked.end, thrown_away=tuple(names))
+        self.end = worked.end
+        self.refused = tuple(sorted({*(made.path for made in worked.files), *worked.beside, *worked.refused}))
 
     async def put_beside(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -27,7 +27,6 @@ class ProgramEnd(Struct, frozen=True, kw_only=True):
     timed_out: bool
     over_limit: str = ""
     level: str = "weak"
-    thrown_away: tuple[str, ...] = ()  # paths of what it changed and nobody wants
 
 
 class ProgramJobs:

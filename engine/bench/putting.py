@@ -118,5 +118,5 @@ def _fill(copy: int, source: int) -> None:
 
 
 def _temporary() -> str:
-    """As edits name theirs, so that no listing shows it, and the next start knows what it is."""
+    """As edits name theirs: one that a kill leaves is in no listing and no snapshot."""
     return f".vibe-tmp-{secrets.token_hex(8)}"

@@ -36,6 +36,7 @@ from .replies import Came, came_of
 
 #: Of each stream. Programs that print a line an event quote what their commands print.
 OUTPUT_BYTES = 16 * 1024 * 1024
+_SHOWN = 20  # files that were thrown away
 
 
 class AgentPrograms(Struct, frozen=True, kw_only=True):
@@ -167,7 +168,7 @@ class AgentTool:
             ),
         )
 
-    def told(self, job: Job, end: CommandEnd, changed: Sequence[str]) -> ToolResult:
+    def told(self, job: Job, end: CommandEnd, changed: Sequence[str], refused: Sequence[str] = ()) -> ToolResult:
         """Raises the error of a program that failed: nothing of what it did is kept then."""
         end = self._masked(end)
         model = self._request.model
@@ -177,9 +178,9 @@ class AgentTool:
             raise came.error
         usage = self._priced(came.usage or self._guessed(came))
         self._reply = ModelReply(text=came.answer, finish=FinishReason.STOP, usage=usage, model=model)
-        text, whole = text_of(job, end, changed)
-        if end.thrown_away:
-            names = ", ".join(end.thrown_away[:20])
+        text, whole = text_of(job, end, changed, refused if self._keeps else ())
+        if refused and not self._keeps:
+            names = ", ".join(refused[:_SHOWN])
             text = f"thrown away, since the step may not write: {names}\n{text}"
         return ToolResult(text=text, data=None, whole=whole)
 

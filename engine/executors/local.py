@@ -47,6 +47,7 @@ class LocalExecutor(Generic[Item]):
     async def _work(self, number: int, item: Item, scope: trio.CancelScope) -> None:
         try:
             with scope:
+                await trio.lowlevel.checkpoint_if_cancelled()  # in the moment between its start and this one
                 await self._run(item)
         finally:
             del self._running[number]

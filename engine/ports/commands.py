@@ -218,6 +218,6 @@ class Worktree(Protocol):
 class Worktrees(Protocol):
     def open(self) -> AbstractAsyncContextManager[Worktree]:
         """A snapshot of the project as it lies now, with edits that nobody has committed. Nobody may edit until it is
-        open. Nothing of it is left after the block, nor after the next start, should this process die.
+        open. Nothing of it is left when the benches are closed, nor after the next start, should this process die.
         """
         ...

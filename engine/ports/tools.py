@@ -112,8 +112,8 @@ class CommandTool(Tool, Protocol):
         """What is to run. Raises BadArguments, and ToolDenied where no grant of this run covers it."""
         ...
 
-    def told(self, job: Job, end: CommandEnd, changed: Sequence[str]) -> ToolResult:
-        """What is said of it; `changed` are the files that it changed, by path."""
+    def told(self, job: Job, end: CommandEnd, changed: Sequence[str], refused: Sequence[str] = ()) -> ToolResult:
+        """What is said of it. `changed` are the files that it changed, by path; what it did to `refused` is not."""
         ...
 
 

@@ -56,7 +56,8 @@ class Chains:
         return 0 if row is None else int(row[0])
 
     def of(self, paths: Collection[str]) -> list[FileChange]:
-        names = json.dumps([plain(path) for path in paths])
+        # No file has a name with a NUL, at which SQL would end it: the entries would be those of another file.
+        names = json.dumps([plain(path) for path in paths if "\0" not in path])
         return [work_rows.file_change_of(row) for row in self._execute(_OF_PATHS, (names,)).fetchall()]
 
     def unsettled(self) -> list[tuple[FileChange, ...]]:

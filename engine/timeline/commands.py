@@ -139,7 +139,8 @@ class Commands:
         for each in made:
             if await self._files.digest(each.path) != each.before and not _gives_way(each, made):
                 return None, (tree,)
-        result = running.tool.told(job, worked.end, sorted({*(each.path for each in made), *worked.beside}))
+        changed = sorted({*(each.path for each in made), *worked.beside})
+        result = running.tool.told(job, worked.end, changed, worked.refused)
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True):  # bounded by the store's own limits, and by the disk
             refused, seen = await self._make(running, made, result, tree)

@@ -24,15 +24,17 @@ class Epochs:
 
 
 class NewEpochs:
-    """For all that a step saw: what it saw in one worktree keeps having one epoch."""
+    """For all that a step saw: what it saw in one worktree keeps having one epoch; `first` is that of the first one."""
 
-    def __init__(self, epochs: Epochs) -> None:
+    def __init__(self, epochs: Epochs, first: int | None = None) -> None:
         self._epochs = epochs
+        self._first = first
         self._snapshots: dict[int, int] = {}
 
     def of(self, seen: Observation) -> int:
         if not seen.aside:
             return self._epochs.next()
         if seen.epoch not in self._snapshots:
-            self._snapshots[seen.epoch] = self._epochs.next()
+            first = self._first if not self._snapshots else None
+            self._snapshots[seen.epoch] = self._epochs.next() if first is None else first
         return self._snapshots[seen.epoch]

@@ -76,8 +76,10 @@ class OwnEdits:
         """The tracked files, and those in `over`, that a look of this footprint may see now; `over` is in place."""
         if footprint is None:
             return ()
-        if not self._chains and not over:
-            return ()
+        if not footprint.deep:  # a command may have changed thousands of files
+            path = footprint.path
+            tracked = path in over or path in self._chains
+            return ((path, over.get(path, self.present.get(path))),) if tracked else ()
         paths = sorted({*self._chains, *over})
         return tuple((path, over.get(path, self.present.get(path))) for path in paths if footprint.covers(path))
 
@@ -131,7 +133,8 @@ class OwnEdits:
         """The last of some edits, which are those of one step so far, goes to the end of its chain."""
         edit = edits[-1]
         path = edit.change.path
-        whole = self.own(edits[:-1]) and self.present.get(path, edit.change.before) == edit.change.before
+        latest = edits[-2:-1]  # of one step all are in the tail, or none
+        whole = self.own(latest) and self.present.get(path, edit.change.before) == edit.change.before
         self._chains.setdefault(path, []).append(edit)
         self.present[path] = edit.change.after
         if whole:  # the usual case: what was closed stays so

@@ -252,7 +252,7 @@ class Project:
         Raises ToolFailed or ToolDenied where one cannot be made; then the others are taken back. Nobody may edit
         meanwhile.
         """
-        moments = NewEpochs(self._epochs)
+        moments = NewEpochs(self._epochs, witness.began if witness.apart else None)
         witness.observations = [replace(seen, epoch=moments.of(seen)) for seen in witness.observations]
         witness.placed = None
         if self._rehearsed:

@@ -39,7 +39,7 @@ class Adoption(Struct, frozen=True, kw_only=True):
 class Witness:
     """A step with all that it saw and did so far, as it stands in this run."""
 
-    __slots__ = ("id", "inherited", "label", "number", "observations", "past", "placed", "silent")
+    __slots__ = ("apart", "id", "inherited", "label", "number", "observations", "past", "placed", "silent")
 
     def __init__(
         self,
@@ -59,11 +59,17 @@ class Witness:
         self.inherited = tuple(inherited)  # of earlier attempts: its own edits, which it did not look at
         self.placed: Placed | None = None  # for the check of the order
         self.silent = False
+        self.apart = False  # what it saw in its worktree was so when it `began`, and not as the files lie now
 
     @property
     def edits(self) -> tuple[Edit, ...]:
         own = [edit for seen in self.observations if (edit := seen.edit) is not None]
         return (*self.inherited, *own)
+
+    @property
+    def began(self) -> int:
+        """The first moment at which it can have begun."""
+        return self.past.latest + 1
 
     @property
     def latest(self) -> int:
@@ -161,17 +167,32 @@ class Timeline:
     async def true_now(self, witness: Witness, pending: Collection[str]) -> Doubt | None:
         """None where all that it saw holds on the files as they lie, in order, over its own edits.
 
-        What it changed in a worktree is seen by its later looks there only.
+        What it saw in a worktree may as well hold without the own edits that were made since what the script had asked
+        before: steps that landed beside each other began beside each other. Then `witness.apart` says so.
         """
         if witness.inherited:
             return Doubt(cause=Cause.EDITED_SINCE, path=witness.inherited[0].change.path)
+        doubt = await self._true_now(witness, pending, apart=False)
+        if doubt is not None and not self.plain and any(seen.aside for seen in witness.observations):
+            # Pending ones could be adopted, and then they were there all the time.
+            witness.apart = await self._true_now(witness, self.pending, apart=True) is None
+            return None if witness.apart else doubt
+        return doubt
+
+    async def _true_now(self, witness: Witness, pending: Collection[str], *, apart: bool) -> Doubt | None:
+        """`apart`: the snapshot was taken before own edits that the script did not wait for."""
+        snapshot = next((seen.epoch for seen in witness.observations if seen.aside), None)
         over: dict[str, str | None] = {}
         aside: dict[str, str | None] = {}
         for seen in witness.observations:
             footprint = self._replayer.footprint(seen)
             if footprint is not None and (path := next(filter(footprint.covers, pending), None)) is not None:
                 return Doubt(cause=Cause.EDITED_SINCE, path=path)
-            view = self.own.now(footprint, {**over, **aside} if _is_over_changes(seen) else over)
+            if apart and seen.aside and seen.epoch == snapshot:
+                view = self.own.view(footprint, witness.began)
+                view = _over(view, footprint, aside) if _is_over_changes(seen) else view
+            else:
+                view = self.own.now(footprint, {**over, **aside} if _is_over_changes(seen) else over)
             if not await self._replayer.comes_out(seen, view, self._disk):
                 return Doubt(cause=Cause.CHANGED, observation=seen)
             if seen.change is not None:

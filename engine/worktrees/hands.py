@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import trio
-from msgspec.structs import replace
 
 from ..agents.tools.arguments import BadArguments
 from ..agents.tools.file_state import MAX_FILE_BYTES
-from ..agents.tools.workspace import Place, Workspace, visible
+from ..agents.tools.workspace import Place, Workspace
 from ..errors import CommandsRefused, CommandUnavailable, SetupError, ToolDenied, ToolFailed
 from ..journal import Journal
 from ..keys import content_digest
@@ -26,7 +25,6 @@ from ..ports import (
     Outcome,
     Record,
     Tool,
-    ToolResult,
 )
 from ..timeline.project import Project
 from ..timeline.timeline import Witness
@@ -34,7 +32,6 @@ from .changes import Changes
 from .isolation import Isolation
 from .opening import Opened
 
-_NAMED = 20
 _EVERYTHING = Footprint(path="", deep=True)
 
 
@@ -144,14 +141,14 @@ class WorktreeHands:
         tree = tree_observation(self._worktree.tree, epoch=self._epoch, aside=True)
         try:
             async with self._worktree.bench.working(job, self._changes.files) as worked:
-                end, files, beside = worked.end, worked.files, worked.beside
+                end, files, lost = worked.end, worked.files, sorted({*worked.refused, *worked.beside})
         except CommandsRefused as error:
             raise SetupError(error.message) from error
         except CommandUnavailable as error:
             return ToolFailed(error.message), ()
         except ToolFailed as error:  # it could not be set up
             return error, ()
-        result = _without(tool.told(job, end, [made.path for made in files]), beside)
+        result = tool.told(job, end, [made.path for made in files], lost)  # a worktree keeps contents of files alone
         seen = (tree, *map(self._seen_of, files))
         if files:
             await self._make(files, along(result, seen))
@@ -183,15 +180,6 @@ class WorktreeHands:
     def _bind(self) -> None:
         tools = self._isolation.tools(self._worktree.root, self._changes.files)
         self._tools = {tool.spec.name: tool for tool in tools}
-
-
-def _without(result: ToolResult, beside: Sequence[str]) -> ToolResult:
-    """A worktree keeps contents of files alone, which its agent should know."""
-    if not beside:
-        return result
-    names = ", ".join(map(visible, beside[:_NAMED])) + (" and more" if len(beside) > _NAMED else "")
-    note = f"[not kept, since they are no contents of files, or too large: {names}]"
-    return replace(result, text=f"{result.text}\n{note}", whole=result.whole and f"{result.whole}\n{note}")
 
 
 async def _outcome(tool: Tool, arguments: Mapping[str, JSON]) -> Outcome:

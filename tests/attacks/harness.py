@@ -74,9 +74,9 @@ HASTY = LIMITS._replace(
 )
 PATIENT = LIMITS._replace(child=ChildLimits(cpu_s=20))
 #: What ends an attack whose own guard is off.
-LAST_RESORT = LIMITS._replace(stall_s=1.5, wall_s=3.0)
+LAST_RESORT = LIMITS._replace(stall_s=3.0, wall_s=6.0)
 #: As it, for what is silent or fills something: the guards that an attack does not name stay where they are.
-SHORT_RESORT = HASTY._replace(stall_s=1.5, wall_s=2.0)
+SHORT_RESORT = HASTY._replace(stall_s=1.5, wall_s=3.0)
 #: One for all, so that it lies in the environment before a zygote starts.
 _SECRET = f"S3CR3T_CANARY_{secrets.token_hex(8)}"
 _FORGED = re.compile("666666|FORGED")

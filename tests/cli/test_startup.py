@@ -14,6 +14,7 @@ import pytest
 from tests.support.mcp_servers import raw
 
 _HEAVY = {"litellm", "trio", "asyncio", "aiosqlite", "rich", "yaml", "jsonschema", "ssl", "msgspec", "sqlite3"}
+_OF_COMMANDS = {"vibe_workflows.engine.tree", "vibe_workflows.engine.bench", "vibe_workflows.sandbox.confine"}
 _OF_THE_WEB = {"h11", "certifi", "resiliparse", "vibe_workflows.engine.web"}
 _ROOMS = {"vibe_workflows.engine", "vibe_workflows.catalog", "vibe_workflows.sandbox"}
 
@@ -46,14 +47,14 @@ def test_help_of_vibe_imports_no_command() -> None:
     assert commands == {"vibe_workflows.cli.main", "vibe_workflows.cli.errors", "vibe_workflows.cli.environment"}
 
 
-def test_a_run_that_reads_no_page_imports_nothing_of_the_web(tmp_path: Path) -> None:
+def test_a_run_that_reads_no_page_and_runs_no_command_imports_nothing_for_them(tmp_path: Path) -> None:
     environ = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": ""}
     (tmp_path / "vibe.yaml").touch()
     (tmp_path / "flow.py").write_text("return await tool('glob', pattern='*.py')")
     for _ in ("live", "from the store"):
-        loaded = modules_after("run", "flow.py", "--allow", "web", cwd=tmp_path, environ=environ)
+        loaded = modules_after("run", "flow.py", "--allow", "web,command", cwd=tmp_path, environ=environ)
         assert "vibe_workflows.engine.agents.tools.web_fetch" in loaded
-        assert not loaded & _OF_THE_WEB
+        assert not loaded & (_OF_THE_WEB | _OF_COMMANDS)
 
 
 def test_a_run_whose_mcp_tools_are_answered_from_the_store_imports_no_sdk(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A person's machine in a folder: an empty home, a project, and the command in processes of its own.
 
 Most begin in milliseconds, from one that has imported all they need. Those that are started anew, as a person's are,
-are the ones of `new_machine`, and all that a test leaves at work (`Machine.start`) or gives an input.
+are the ones of `new_machine`, those of `Machine.start`, and those that get an input.
 """
 
 from __future__ import annotations
@@ -43,12 +43,29 @@ class Ran:
 
 
 @dataclass(slots=True)
+class Forked:
+    commands: Server
+    folder: Path
+    pid: int
+    ended: bool = False
+
+    def end(self) -> Ran:
+        """Wait for its end."""
+        self.ended = True
+        code = self.commands.wait(self.pid)
+        ran = Ran(code, (self.folder / "out").read_text(), (self.folder / "err").read_text())
+        assert "Traceback" not in ran.err, ran.err
+        return ran
+
+
+@dataclass(slots=True)
 class Machine:
     """Runs `vibe` as a new user would, in `project`."""
 
     project: Path
     environ: dict[str, str]
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    forked: list[Forked] = field(default_factory=list)
     before: tuple[str, ...] = ()  # a command that runs the command
     commands: Server | None = None  # of command_program.py
 
@@ -60,7 +77,7 @@ class Machine:
 
     def vibe(self, *arguments: str, stdin: str | None = None, **environ: str) -> Ran:
         if self.commands is not None and stdin is None and not self.before:
-            return self._quickly(self.commands, arguments, {**self.environ, **environ})
+            return self.fork(*arguments, **environ).end()
         done = subprocess.run(
             [*self._command(), *arguments],
             cwd=self.project,
@@ -75,14 +92,19 @@ class Machine:
         assert "Traceback" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    def _quickly(self, commands: Server, arguments: tuple[str, ...], environ: dict[str, str]) -> Ran:
-        with tempfile.TemporaryDirectory() as folder:
-            out, err = Path(folder, "out"), Path(folder, "err")
-            work = {"argv": arguments, "cwd": str(self.project), "environ": environ, "out": str(out), "err": str(err)}
-            code = commands.wait(commands.start(work))
-            ran = Ran(code, out.read_text(), err.read_text())
-        assert "Traceback" not in ran.err, ran.err
-        return ran
+    def fork(self, *arguments: str, **environ: str) -> Forked:
+        """Start `vibe` from a process that has imported all it needs, and leave it running."""
+        assert self.commands is not None
+        folder = Path(tempfile.mkdtemp(dir=self.project.parent))
+        work = {
+            "argv": arguments,
+            "cwd": str(self.project),
+            "environ": {**self.environ, **environ},
+            "out": str(folder / "out"),
+            "err": str(folder / "err"),
+        }
+        self.forked.append(Forked(self.commands, folder, self.commands.start(work)))
+        return self.forked[-1]
 
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         """Start `vibe` anew and leave it running; it is killed at the end of the test."""
@@ -107,6 +129,10 @@ class Machine:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+        for each in self.forked:
+            if not each.ended:
+                os.kill(each.pid, signal.SIGKILL)
+                each.end()
 
 
 def read_events(stream: IO[str] | None, until: str, count: int) -> list[dict[str, Any]]:

@@ -111,10 +111,10 @@ def test_after_kill_9_in_the_middle_of_a_conversation_no_finished_turn_is_asked_
         online.write(f"data/{number}.txt", f"value {number}\n")
     online.write("long.py", 'async def main(args):\n    return await agent("Read on", tools=["read"])\n')
     model_server.handler = lambda request: read_on(request) if len(model_server.requests) < 4 else Hang()
-    process = online.start("run", "long.py")
+    process = online.fork("run", "long.py")
     model_server.wait_requests(4)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.end()
 
     model_server.handler = read_on
     again = online.vibe("run", "long.py", "--json")
@@ -217,13 +217,13 @@ def test_ctrl_c_in_a_fan_out_starts_nothing_more_and_counts_only_what_was_sent(
 def test_two_processes_use_one_store_at_the_same_time(online: Machine, model_server: ModelServer) -> None:
     online.write("forty.py", FORTY)
     model_server.hold()
-    processes = [online.start("run", "forty.py", "--new", "--json") for _ in range(2)]
+    processes = [online.fork("run", "forty.py", "--new", "--json") for _ in range(2)]
     model_server.wait_requests(32)
     model_server.release()
     for process in processes:
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err
-        assert len(json.loads(out)["result"]) == 40
+        ran = process.end()
+        assert ran.code == 0, ran.err
+        assert len(ran.document["result"]) == 40
     _require_integrity(online.project / ".vibe/vibe.db")
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.support.agents import asks, says
 from tests.support.copying_bench import CopyingBench
 from tests.support.whole_runs import RunProject, body, new_project
-from vibe_workflows.cli import assembly, wiring
+from vibe_workflows.cli import wiring
+from vibe_workflows.cli.benches import LazyBenches
 from vibe_workflows.engine.backends.scripted import Script
 from vibe_workflows.engine.errors import CommandsRefused, ExitCode
 from vibe_workflows.engine.events import FileEdited
@@ -22,6 +25,8 @@ from vibe_workflows.engine.store.reader import open_reader
 from vibe_workflows.sandbox import confine
 
 COMMAND = {"allow": "command"}
+#: What an agent reads of a file with one line.
+READ = "build/out.txt, lines 1 to 1 of 1\n1\t{}"
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hidden: list[bool])
 @pytest.fixture
 def bench(project: RunProject, monkeypatch: pytest.MonkeyPatch) -> CopyingBench:
     made = CopyingBench(project.folder)
-    monkeypatch.setattr(assembly, "no_workbench", lambda: made)
+    monkeypatch.setattr(LazyBenches, "project", made)
     return made
 
 
@@ -64,8 +69,8 @@ def running(*scripts: str) -> Script:
     return answer
 
 
-def agent(tools: str = "['run_command']", **more: object) -> str:
-    return f"agent('work', tools={tools}{''.join(f', {name}={value!r}' for name, value in more.items())})"
+def agent(tools: Sequence[str] = ("run_command",), **more: object) -> str:
+    return f"agent('work', tools={list(tools)}{''.join(f', {name}={value!r}' for name, value in more.items())})"
 
 
 def ran(bench: CopyingBench) -> int:
@@ -163,6 +168,24 @@ def test_what_git_ignores_is_moved_in_without_a_record_and_leaves_answers_as_the
     assert ran(bench) == 0, "an ignored file is nothing that a command is known to have seen"
 
 
+def test_an_answer_that_stands_on_an_ignored_file_does_not_outlive_a_command_that_changes_it(
+    project: RunProject, bench: CopyingBench
+) -> None:
+    def answer(request: ModelRequest) -> ModelReply:
+        read = [message.text for message in request.messages if message.role is Role.TOOL]
+        return says(read[0]) if read else asks(("read_file", '{"path": "build/out.txt"}'))
+
+    source = body(
+        "before = await agent('first', tools=['read'])",
+        f"await {sh('cat a.txt > build/out.txt')}",
+        "return [before, await agent('second', tools=['read'])]",
+    )
+    project.write("build/out.txt", "one\n")
+    assert project.result(source, answer, flags=COMMAND) == [READ.format("one")] * 2
+    project.write("a.txt", "two\n")
+    assert project.result(source, answer, flags=COMMAND) == [READ.format("one"), READ.format("two")]
+
+
 def test_a_secret_that_a_command_changes_makes_all_of_it_void(project: RunProject, bench: CopyingBench) -> None:
     report = project.run(body(f"return await {sh('echo two >> a.txt; echo KEY=1 > .env')}"), flags=COMMAND)
     assert report.error is not None
@@ -237,6 +260,16 @@ def test_a_command_that_did_not_see_what_it_replaces_runs_again(project: RunProj
     assert ran(bench) == 2
 
 
+def test_commands_that_change_one_file_at_a_time_lose_nothing_of_each_other(
+    project: RunProject, bench: CopyingBench
+) -> None:
+    adding = [sh(f"sleep 0.2; echo {name} >> a.txt; echo {name} > {name}.txt") for name in ("x", "y", "z")]
+    ended = project.result(body(f"return await parallel([{', '.join(adding)}])"), flags=COMMAND)
+    assert [each["exit_code"] for each in ended] == [0, 0, 0]
+    assert sorted((project.folder / "a.txt").read_text().split()) == ["one", "x", "y", "z"]
+    assert all(text_of(project, f"{name}.txt") == f"{name}\n" for name in "xyz")
+
+
 @pytest.mark.parametrize(("allow", "runs"), [("command", 3), ("command,net", 1)])
 def test_a_command_that_always_comes_too_late_fails_and_one_with_the_network_does_not_run_again(
     project: RunProject, bench: CopyingBench, allow: str, runs: int
@@ -253,14 +286,52 @@ def test_a_command_that_always_comes_too_late_fails_and_one_with_the_network_doe
 
 
 def test_an_edit_of_another_step_waits_until_a_command_is_over(project: RunProject, bench: CopyingBench) -> None:
-    """So that no command ever sees a file change under it: which of the two comes first, each is whole."""
+    """So that no command ever sees a file change under it: it would not have seen what it says it saw."""
+    lay: list[str | None] = []
+
+    async def look() -> None:
+        lay.append(text_of(project, "a.txt"))
+
+    async def answer(request: ModelRequest) -> ModelReply:
+        if any(message.role is Role.TOOL for message in request.messages):
+            return says("written")
+        with trio.fail_after(30):
+            await bench.began.wait()
+        return asks(("write_file", '{"path": "a.txt", "content": "other"}'))
+
+    bench.meanwhile = look
+    source = body(f"return await parallel([{sh('sleep 0.5; cat a.txt')}, {agent(tools=['write'])}])")
+    ended, _ = project.result(source, answer, flags={"allow": "command,write"})
+    assert lay == [ended["stdout"]] == ["one\n"]
+    assert text_of(project, "a.txt") == "other"
+
+
+def test_stored_edits_are_made_again_only_when_no_command_runs(project: RunProject, bench: CopyingBench) -> None:
+    lay: list[str | None] = []
+
+    async def look() -> None:
+        lay.append(text_of(project, "b.txt"))
+
+    async def answer(request: ModelRequest) -> ModelReply:
+        with trio.fail_after(30):
+            await bench.began.wait()
+        return says("go on")
+
     source = body(
-        f"ran = {sh('cat a.txt; sleep 0.3; cat a.txt')}",
-        "wrote = tool('write_file', path='a.txt', content='other')",
-        "return await parallel([ran, wrote])",
+        "async def later():",
+        "    await agent('wait', cache=False)",
+        "    return await tool('write_file', path='b.txt', content='b')",
+        f"return await parallel([{sh('sleep 0.7; cat a.txt')}, later()])",
     )
-    ended, _ = project.result(source, flags={"allow": "command,write"})
-    assert ended["stdout"] in ("one\none\n", "otherother")
+    bench.meanwhile = look
+    for _ in range(2):
+        bench.began = trio.Event()
+        report = project.run(source, answer, flags={"allow": "command,write"})
+        assert text_of(project, "b.txt") == "b"
+        (project.folder / "b.txt").unlink()
+        project.write("a.txt", "two\n")
+    assert lay == [None, None]
+    assert DeliveryMode.APPLIED in modes(project, report)
 
 
 # ---------------------------------------------------------------- grants and machines
@@ -294,10 +365,10 @@ def test_a_denied_program_is_tried_again_when_it_is_granted(project: RunProject,
 def test_a_machine_that_holds_no_command_says_so_at_the_first_one(
     project: RunProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> Workbench:
+    def refuse(benches: LazyBenches) -> Workbench:
         raise CommandsRefused("the sandbox of this machine is good, and commands need strong")
 
-    monkeypatch.setattr(assembly, "no_workbench", refuse)
+    monkeypatch.setattr(LazyBenches, "project", property(refuse))
     source = body("await tool('list_files')", f"return await {agent()}")
     report = project.run(source, running("true"), flags=COMMAND)
     assert report.exit_code is ExitCode.USAGE
@@ -305,9 +376,7 @@ def test_a_machine_that_holds_no_command_says_so_at_the_first_one(
     assert "commands need strong" in report.error.message
 
 
-def test_this_process_is_hidden_once_before_the_first_command(
-    project: RunProject, bench: CopyingBench, hidden: list[bool]
-) -> None:
+def test_this_process_is_hidden_once_before_the_first_command(project: RunProject, hidden: list[bool]) -> None:
     project.run(body("return await tool('list_files')"), flags=COMMAND)
     assert not hidden
     project.run(body(f"await {sh('true')}", f"return await {sh('exit 1')}"), flags=COMMAND)
@@ -318,3 +387,26 @@ def test_a_dry_run_runs_no_command(project: RunProject, bench: CopyingBench) -> 
     project.dry_run(body(f"return await {sh('echo two >> a.txt')}"), flags=COMMAND)
     assert ran(bench) == 0
     assert text_of(project, "a.txt") == "one\n"
+
+
+# ---------------------------------------------------------------- the product's own bench
+
+
+def test_behind_the_walls_a_command_changes_what_it_may_and_a_rerun_runs_nothing(
+    project: RunProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "sk-123456789")
+    project.write("sub/seen.txt", "seen")
+    script = (
+        "cat sub/seen.txt; echo two >> sub/seen.txt; echo n > sub/n.txt; echo $SECRET_KEY; echo K=1 > sub/.env; exit 5"
+    )
+    allow = {"allow": "command:sh", "sandbox.accept": "good"}
+    for _ in range(2):
+        assert project.result(body(f"return await {sh(script)}"), flags=allow) == {
+            "exit_code": 5,
+            "stdout": "seen\n",
+            "stderr": "",
+        }
+        assert (text_of(project, "sub/seen.txt"), text_of(project, "sub/n.txt")) == ("seentwo\n", "n\n")
+        assert text_of(project, "sub/.env") is None
+    assert not project.seen.of(FileEdited), "the second run was answered from the store"

@@ -14,8 +14,9 @@ import trio
 from tests.support.agents import asks, says
 from tests.support.copying_bench import CopyingBench
 from tests.support.whole_runs import RunProject, body, new_project, prompt_of
-from vibe_workflows.cli import assembly
+from vibe_workflows.cli.benches import LazyBenches
 from vibe_workflows.engine.errors import ExitCode
+from vibe_workflows.engine.events import TurnFinished
 from vibe_workflows.engine.model import FILE_TREE, ModelReply, ModelRequest, Role, RunStatus
 from vibe_workflows.sandbox import confine
 
@@ -38,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunProject:
 @pytest.fixture
 def bench(project: RunProject, monkeypatch: pytest.MonkeyPatch) -> CopyingBench:
     made = CopyingBench(project.folder)
-    monkeypatch.setattr(assembly, "no_workbench", lambda: made)
+    monkeypatch.setattr(LazyBenches, "project", made)
     return made
 
 
@@ -71,6 +72,7 @@ def test_an_agent_is_sent_back_once_mends_it_and_a_rerun_is_free(project: RunPro
         (2, "write_file", "ok"),
         (3, "gate", "ok"),
     ]
+    assert [event.turn for event in project.seen.of(TurnFinished)] == [1, 2, 3]
     assert [look.tool for look in calls[0].observations] == [FILE_TREE, "file_state"]
     assert project.folder.joinpath("log.txt").read_text() == "checked\nchecked\n"
     assert gates(project, bench) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 import trio
 from msgspec.structs import replace
 
+from tests.support.playing_host import Answers, execute_played
 from tests.support.whole_runs import RunProject, body, new_project, prompt_of
+from vibe_workflows.engine.backends.scripted import ScriptedBackend
 from vibe_workflows.engine.budget import NO_LIMITS, Budget
 from vibe_workflows.engine.errors import ExitCode, SetupError
 from vibe_workflows.engine.events import StepFinished, StepStarted
-from vibe_workflows.engine.model import ModelRequest, StepId, StepKey, StepKind, StepSpec
-from vibe_workflows.engine.ports import Limits
+from vibe_workflows.engine.model import ModelRequest, RunStatus, StepId, StepKey, StepKind, StepSpec
+from vibe_workflows.engine.ports import Limits, ScriptCalls
 from vibe_workflows.engine.racing import require_bystander
 from vibe_workflows.engine.requests import StepRequest
 from vibe_workflows.engine.scopes import ScopeTree
@@ -168,6 +171,23 @@ def test_a_dry_run_names_those_who_would_race(project: RunProject) -> None:
     assert project.dry_run(source).live == ()
     refused = body("return await parallel([agent('a'), agent('b', tools=['write'])])")
     assert [step.label for step in project.dry_run(refused).live] == ["a"]
+
+
+@pytest.mark.parametrize("in_a_race", [True, False])
+def test_a_call_that_is_cancelled_in_the_moment_of_its_start_never_begins(tmp_path: Path, in_a_race: bool) -> None:
+    async def play(calls: ScriptCalls, answers: Answers) -> None:
+        calls.open(1, 0, "race" if in_a_race else "parallel", 2, None, None, None, 1)
+        for call in (1, 2):
+            calls.call(call, 1 + call, 1, 1, "agent", b'{"prompt":"p"}')
+        calls.idle(0)
+        calls.close(2)
+        await answers.count(1)
+
+    backend = ScriptedBackend(lambda _request: "ok")
+    report = trio.run(partial(execute_played, tmp_path, play, backend=backend))
+    assert report.run.status is RunStatus.COMPLETED
+    assert report.run.live_steps == 1
+    assert len(backend.requests) == 1
 
 
 # ---------------------------------------------------------------- places

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -363,6 +364,14 @@ def test_an_observer_that_raises_is_switched_off_and_the_run_goes_on(project: Ru
     )
     assert report.exit_code is ExitCode.DONE
     assert any("Broken was switched off" in note for note in report.notes)
+
+
+def test_runs_of_one_process_leave_their_garbage_to_the_collector(project: RunProject) -> None:
+    """What was imported before the first one is kept from it, and no more."""
+    project.result(body("return await agent('hello')"))
+    kept = gc.get_freeze_count()
+    project.result(body("return await agent('hello again')"))
+    assert gc.get_freeze_count() <= kept
 
 
 def test_the_conversation_of_a_step_is_in_the_trace(project: RunProject) -> None:

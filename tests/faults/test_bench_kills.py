@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are co
 ROOT = Path(__file__).resolve().parents[2]
 #: For the commands of a killed process to be gone: their supervisor ends them.
 _GONE_S = 30.0
-_KILLS = 3
+_KILLS = 2
 
 
 @contextmanager

@@ -27,11 +27,9 @@ TURNS = 4 + 2
 #: Of the landing of the first step, and of the second one.
 POINTS = (
     ("before INSERT INTO changes", 1),
-    ("before rename of an edit", 1),
     ("after rename of an edit", 1),
     ("before INSERT INTO changes, done", 1),
-    ("before INSERT INTO changes", 3),
-    ("after rename of an edit", 4),
+    ("before rename of an edit", 4),
 )
 
 

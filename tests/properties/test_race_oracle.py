@@ -237,6 +237,9 @@ RUNNERS: tuple[Tree, ...] = (InTurn(parts("P", "Q")), *parts("R"), InTurn(parts(
 IN_TURN = InTurn((Together(RUNNERS, True), Call("Q", (1,), True)))
 INNER = Together((*parts("P"), Together(parts("Q", "R"), True)), True)
 NESTED = Together((INNER, Together(parts("S", "P"))), True, True)
+#: The winner asks twice for what a loser asks for once: that one has no answer of its own, and gets none of these.
+LOSER = Together((Call("P", (), True),), True, True)
+SAME_SPECS = Together((LOSER, InTurn((*parts("P", "P"), Call("R", (1,), True)))), True, True)
 
 
 @settings(max_examples=CASES, deadline=None)
@@ -245,6 +248,7 @@ NESTED = Together((INNER, Together(parts("S", "P"))), True, True)
 @example(IN_TURN, 2, 2)
 @example(NESTED, None, 3)
 @example(NESTED, 3, 4)
+@example(SAME_SPECS, None, 3)
 def test_a_race_is_decided_once_and_never_by_what_is_stale(
     zygote: Zygote, tree: Tree, kill_at: int | None, seed: int
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.zygote_template import shared_template
+from tests.support.zygote_template import start_copy
 from vibe_workflows.cli.main import main
 from vibe_workflows.sandbox import launcher
 
@@ -81,7 +81,7 @@ class CommandHere:
         self.command = command
         self.project = command.project
         self._capfd = capfd
-        monkeypatch.setattr(launcher, "start_zygote", shared_template().start_zygote)
+        monkeypatch.setattr(launcher, "start_zygote", start_copy)
         for name in ("CI", "NO_COLOR", "COLUMNS", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
             monkeypatch.delenv(name, raising=False)
         for name in [name for name in os.environ if name.startswith("VIBE_")]:

@@ -34,6 +34,7 @@ class CopiedWork:
     project: Path
     copy: Path
     ignored: tuple[str, ...]
+    refused: tuple[str, ...] = ()
 
     async def put_beside(self) -> None:
         for path in self.beside:
@@ -45,12 +46,16 @@ class CopiedWork:
 
 @dataclass
 class CopyingBench:
-    """`ignored` are folders that git ignores. `meanwhile` is called when a job has ended, before it is compared."""
+    """`ignored` are folders that git ignores. `meanwhile` is called when a job has ended, before it is over.
+
+    `began`: the first job is at work.
+    """
 
     project: Path
     ignored: tuple[str, ...] = ("build",)
     jobs: list[Job] = field(default_factory=list)
     meanwhile: Callable[[], Awaitable[None]] = _nothing
+    began: trio.Event = field(default_factory=trio.Event)
 
     @asynccontextmanager
     async def working(self, job: Job, over: Mapping[str, bytes | None]) -> AsyncIterator[CopiedWork]:
@@ -62,6 +67,7 @@ class CopyingBench:
                 _lay(copy / path, data)
             before = self._contents(copy)
             links = _links(copy)
+            self.began.set()
             try:
                 end = await PlainCommands(copy).run(
                     Command(argv=job.argv, timeout_s=job.timeout_s, output_bytes=job.output_bytes)
@@ -87,11 +93,6 @@ class CopyingBench:
                 if not Path(place, name).is_symlink():
                     found[Path(place, name).relative_to(folder).as_posix()] = Path(place, name).read_bytes()
         return found
-
-
-async def wait_for(event: trio.Event) -> None:
-    with trio.fail_after(20):
-        await event.wait()
 
 
 def _protected_of(project: Path) -> Callable[[str, list[str]], set[str]]:

@@ -18,11 +18,13 @@ from typing import Any, NoReturn
 import msgspec
 import trio
 
+from tests.support.copying_bench import CopyingBench
 from tests.support.crash_points import watch
 from tests.support.edit_stories import name_of_turn_before, ordered_by, ordered_reply
 from tests.support.fork_server import serve
 from tests.support.reuse_world import answer_to, asked_by, reply_to
 from vibe_workflows.cli import assembly, wiring
+from vibe_workflows.cli.benches import LazyBenches
 from vibe_workflows.engine.backends.scripted import Scripted, ScriptedBackend
 from vibe_workflows.engine.errors import VibeError
 from vibe_workflows.engine.launch import RunRequest
@@ -75,6 +77,7 @@ def run(go: Go) -> dict[str, Any]:
     flags = {"model": "scripted", "max_usd": "none", "concurrency": str(go.concurrency)}
     settings = wiring.load(flags | ({"allow": go.allow} if go.allow else {}))
     zygote = launcher.start_zygote()
+    LazyBenches.project = CopyingBench(Path(go.project))  # type: ignore[method-assign, assignment]
     try:
         request = RunRequest(target=go.flow, new=go.new)
         report = assembly.run_workflow(zygote, settings, request, [], ScriptedBackend(model))

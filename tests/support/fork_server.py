@@ -13,7 +13,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
@@ -77,7 +77,9 @@ def serve(do: Callable[[Any], NoReturn]) -> None:
     """
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a killed one leaves behind becomes ours
     ours: set[int] = set()
-    with zygote_template() as template, mock.patch.object(launcher, "start_zygote", template.start_zygote):
+    with ExitStack() as stack:
+        if template := stack.enter_context(zygote_template()):
+            stack.enter_context(mock.patch.object(launcher, "start_zygote", template.start_zygote))
         print("ready", flush=True)
         for line in sys.stdin:
             command = json.loads(line)
@@ -95,9 +97,10 @@ def serve(do: Callable[[Any], NoReturn]) -> None:
             print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _wait_for_the_rest(template: Template) -> None:
+def _wait_for_the_rest(template: Template | None) -> None:
     """The sandbox of a killed process ends by itself, and so does all else that it left."""
-    template.settle()
+    if template is not None:
+        template.settle()
     children = Path(f"/proc/self/task/{os.getpid()}/children")
-    while left := [pid for pid in children.read_text().split() if int(pid) != template.pid]:
+    while left := [pid for pid in children.read_text().split() if template is None or int(pid) != template.pid]:
         os.waitpid(int(left[0]), 0)

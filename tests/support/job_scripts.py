@@ -62,6 +62,11 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
+def _plant(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    _write(path, text)
+
+
 def _append(path: str, text: str) -> None:
     with open(path, "a", encoding="utf-8") as file:
         file.write(text)
@@ -80,8 +85,15 @@ def _move(source: str, target: str) -> None:
         shutil.rmtree(source)
 
 
+def _set_mode(path: str, mode: int) -> None:
+    """A folder stays open: who may not look into one sees no difference."""
+    if not os.path.islink(path):
+        os.chmod(path, mode | 0o100 if os.path.isdir(path) else mode)
+
+
 _OPERATIONS: dict[str, Callable[..., object]] = {
     "write": _write,
+    "plant": _plant,
     "append": _append,
     "remove": os.unlink,
     "make": lambda path: os.makedirs(path, exist_ok=True),
@@ -89,7 +101,7 @@ _OPERATIONS: dict[str, Callable[..., object]] = {
     "clear": shutil.rmtree,
     "move": _move,
     "link": os.symlink,
-    "mode": lambda path, mode: None if os.path.islink(path) else os.chmod(path, mode),
+    "mode": _set_mode,
     "again": lambda path: os.replace(shutil.copy2(path, f"{path}~"), path),
 }
 

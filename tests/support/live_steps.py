@@ -17,10 +17,11 @@ from vibe_workflows.engine.budget import Budget, Margins
 from vibe_workflows.engine.budget import Scope as BudgetScope
 from vibe_workflows.engine.events import Event
 from vibe_workflows.engine.journal import Journal, Observers
+from vibe_workflows.engine.live_step import LiveStep, StepOutcome, StepServices
 from vibe_workflows.engine.metering import MeteredBackend
 from vibe_workflows.engine.model import Attempt, ModelRequest, Role, RunId, StepId, StepKey, StepKind, StepSpec
 from vibe_workflows.engine.ports import Limits, ModelBackend, RunEvent
-from vibe_workflows.engine.step import LiveStep, StepOutcome, StepServices, StepWork
+from vibe_workflows.engine.step import StepWork
 
 from .checking import PlainChecker
 from .hands import new_project, new_witness

@@ -9,20 +9,23 @@ from hypothesis import strategies as st
 
 from .job_scripts import Operation
 
-#: A confined command takes a fifth of a second: they were run by thousands, and more are with this profile.
-FEW = 200 if settings().max_examples > 1_000 else 4
+#: A confined command takes a fifth of a second: by thousands they run with the long profile.
+MANY, FEW = (5_000, 200) if settings().max_examples > 1_000 else (40, 3)
 
-_NAMES = ("a", "b", "d", "e", "build", "x.log", ".gitignore", "é ö", "new\nline", "\udcff")
+_PATHS = (
+    *("a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "d/e/b", "build", "build/a", "d/build/a", "x.log", "d/x.log"),
+    *(".gitignore", "d/.gitignore", "é ö", "new\nline/a", "\udcff", "d/\udcff/a"),
+)
 _RULES = ("*.log\n", "build/\n", "a\n", "!a\n", "/d/\n", "*\n", ".gitignore\n", "\xa0\n[\n", "")
 
-paths = st.lists(st.sampled_from(_NAMES), min_size=1, max_size=3).map("/".join)
+paths = st.sampled_from(_PATHS)
 texts = st.one_of(st.sampled_from(_RULES), st.text("xyz\n", max_size=4), st.just("\0binary"))
 targets = st.sampled_from(("a", "d", "d/a", "d/../a", "build", "gone"))
 
 
 def operations() -> st.SearchStrategy[list[Operation]]:
     one: list[st.SearchStrategy[Any]] = [
-        st.tuples(st.just("write"), paths, texts),
+        st.tuples(st.sampled_from(("write", "plant")), paths, texts),
         st.tuples(st.just("append"), paths, texts),
         st.tuples(st.just("make"), paths),
         st.tuples(st.just("move"), paths, paths),
@@ -36,7 +39,7 @@ def operations() -> st.SearchStrategy[list[Operation]]:
 def trees() -> st.SearchStrategy[list[Operation]]:
     one: list[st.SearchStrategy[Any]] = [
         st.tuples(st.just("make"), paths),
-        st.tuples(st.just("write"), paths, texts),
+        st.tuples(st.just("plant"), paths, texts),
         st.tuples(st.just("link"), targets, paths),
         st.tuples(st.just("mode"), st.sampled_from(("a", "b", "d/a")), st.just(0o755)),
     ]

@@ -44,6 +44,7 @@ from vibe_workflows.engine.executors.local import LocalExecutor
 from vibe_workflows.engine.journal import Journal, Observers
 from vibe_workflows.engine.keys import content_digest
 from vibe_workflows.engine.lineage import new_run
+from vibe_workflows.engine.live_step import LiveStep
 from vibe_workflows.engine.model import (
     Change,
     Delivery,
@@ -65,7 +66,6 @@ from vibe_workflows.engine.refresh import Refresh
 from vibe_workflows.engine.requests import StepDefaults, StepRequests
 from vibe_workflows.engine.routing import ModelChoice
 from vibe_workflows.engine.session import MakeExecutor, Session
-from vibe_workflows.engine.step import LiveStep
 from vibe_workflows.engine.timeline.own_edits import OwnEdits
 from vibe_workflows.engine.timeline.project import Project
 

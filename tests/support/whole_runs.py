@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.zygote_template import shared_template
+from tests.support.zygote_template import start_copy
 from vibe_workflows.cli import wiring
 from vibe_workflows.engine.backends.scripted import Script, ScriptedBackend
 from vibe_workflows.engine.config import Settings
@@ -115,7 +115,7 @@ def new_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunProject:
     project.mkdir()
     (project / "vibe.yaml").write_text("concurrency: 16\n")
     monkeypatch.chdir(project)
-    monkeypatch.setattr(launcher, "start_zygote", shared_template().start_zygote)
+    monkeypatch.setattr(launcher, "start_zygote", start_copy)
     monkeypatch.setenv("HOME", str(folder / "home"))
     for name in ("CI", "VIBE_MODEL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 from unittest import mock
 
 from vibe_workflows.sandbox import launcher
-from vibe_workflows.sandbox.launcher import Zygote
+from vibe_workflows.sandbox.launcher import Zygote, start_zygote
 
 _LAST_LINE = "main(int(control))\n"
 _SERVE = """\
@@ -74,8 +76,9 @@ class _Copy:
         self._handle = None
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, 9)
+        if self._handle is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
 
 class Template:
@@ -105,9 +108,22 @@ class Template:
             return answer.read()
 
 
+def _is_possible() -> bool:
+    """Linux with handles on processes, which a container may forbid."""
+    if sys.platform != "linux":
+        return False
+    with suppress(OSError):
+        os.close(os.pidfd_open(os.getpid()))
+        return True
+    return False
+
+
 @contextmanager
-def zygote_template() -> Iterator[Template]:
-    """Runs for the length of the block."""
+def zygote_template() -> Iterator[Template | None]:
+    """Runs for the length of the block; None where there can be none."""
+    if not _is_possible():
+        yield None
+        return
     assert launcher._BOOTSTRAP.endswith(_LAST_LINE)
     with mock.patch.object(launcher, "_BOOTSTRAP", launcher._BOOTSTRAP.removesuffix(_LAST_LINE) + _SERVE):
         started = launcher.start_zygote()
@@ -124,10 +140,11 @@ _shared: list[Template] = []
 def template_to_share() -> Iterator[None]:
     """For all tests of this process."""
     with zygote_template() as template:
-        _shared.append(template)
+        _shared[:] = [template] if template is not None else []
         yield
-        _shared.remove(template)
+        _shared.clear()
 
 
-def shared_template() -> Template:
-    return _shared[0]
+def start_copy() -> Zygote:
+    """Of the template that all tests share; where there is none, a zygote of its own."""
+    return _shared[0].start_zygote() if _shared else start_zygote()

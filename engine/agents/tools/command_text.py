@@ -15,9 +15,9 @@ _NAME_CHARS = 200
 _ROOM = MAX_TEXT_BYTES - 1_024  # for what stands between the streams and the notes in them
 
 
-def text_of(job: Job, end: CommandEnd, changed: Sequence[str]) -> tuple[str, str]:
+def text_of(job: Job, end: CommandEnd, changed: Sequence[str], refused: Sequence[str]) -> tuple[str, str]:
     """What a model reads, and all that there is where that is more; else empty."""
-    head = [_ending(job, end), *_changed(changed)]
+    head = [_ending(job, end), *_named("changed", changed), *_named("not kept, since no tool changes it", refused)]
     streams = [("stdout", _lossy(end.stdout), end.stdout_dropped), ("stderr", _lossy(end.stderr), end.stderr_dropped)]
     said = [stream for stream in streams if stream[1].strip() or stream[2]]
     if not said:
@@ -69,12 +69,12 @@ def _killed(job: Job, end: CommandEnd) -> str:
     return end.over_limit or "by a signal"
 
 
-def _changed(changed: Sequence[str]) -> list[str]:
-    if not changed:
+def _named(what: str, paths: Sequence[str]) -> list[str]:
+    if not paths:
         return []
-    names = ", ".join(visible(path)[:_NAME_CHARS] for path in changed[:MAX_NAMES])
-    more = f" and {len(changed) - MAX_NAMES:,} more" if len(changed) > MAX_NAMES else ""
-    return [f"changed: {names}{more}"]
+    names = ", ".join(visible(path)[:_NAME_CHARS] for path in paths[:MAX_NAMES])
+    more = f" and {len(paths) - MAX_NAMES:,} more" if len(paths) > MAX_NAMES else ""
+    return [f"{what}: {names}{more}"]
 
 
 def _titled(name: str, text: str, dropped: int) -> str:

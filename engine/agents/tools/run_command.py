@@ -72,9 +72,9 @@ class RunCommand:
             program = self._granted(program)
         return Job(argv=(program, *rest), timeout_s=wanted.timeout_s, network=self._network)
 
-    def told(self, job: Job, end: CommandEnd, changed: Sequence[str]) -> ToolResult:
+    def told(self, job: Job, end: CommandEnd, changed: Sequence[str], refused: Sequence[str] = ()) -> ToolResult:
         """Data: {exit_code, stdout, stderr}; `exit_code` is None where it was killed, and then `killed` says why."""
-        text, whole = text_of(job, end, changed)
+        text, whole = text_of(job, end, changed, refused)
         return ToolResult(text=text, data=data_of(job, end), whole=whole)
 
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:

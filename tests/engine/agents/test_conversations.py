@@ -10,7 +10,7 @@ from typing import TypedDict
 import msgspec
 import pytest
 import trio
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.support.agents import USAGE, Bench, read_messages, sent_at, transcript
@@ -99,6 +99,19 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
+#: A model with a JSON-schema mode that submits all the same: first what does not fit, then an answer.
+SUBMITTED = [
+    ModelReply(
+        text="",
+        finish=FinishReason.TOOL_CALLS,
+        usage=USAGE,
+        tool_requests=(ToolRequest(id="", name=SUBMIT_TOOL, arguments=arguments),),
+    )
+    for arguments in ('{"n":"x"}', '{"n":1}')
+]
+TEXT = ModelReply(text="text", finish=FinishReason.STOP, usage=USAGE, tool_requests=())
+
+
 class OutOfReplies(Exception):
     pass
 
@@ -120,6 +133,9 @@ class Settings(TypedDict):
     window: int | None
     limit: int | None
     switches: list[bool]
+
+
+NATIVE = Settings(schema=SCHEMA, native=True, max_turns=12, with_tools=True, window=None, limit=None, switches=[])
 
 
 def _bench(project: Project, replies: list[ModelReply | Exception], settings: Settings) -> Bench:
@@ -297,6 +313,8 @@ def test_a_run_cancelled_at_any_edge_goes_on_without_asking_again(
 
 
 @given(replies=CONVERSATIONS, settings=SETTINGS, at=st.integers(1, 12))
+@example(replies=[SUBMITTED[1]], settings=NATIVE, at=1)
+@example(replies=[SUBMITTED[0], TEXT, SUBMITTED[1]], settings=NATIVE, at=2)
 def test_a_conversation_taken_up_from_its_rows_asks_what_the_uninterrupted_one_would_have_asked(
     project: Project, replies: list[ModelReply | Exception], settings: Settings, at: int
 ) -> None:

@@ -369,6 +369,26 @@ def test_without_native_mode_a_submit_tool_takes_the_answer(project: Project) ->
     assert bench.turns == {}
 
 
+def test_a_submission_that_nobody_asked_for_is_an_answer_or_goes_on_with_the_submit_tool() -> None:
+    """No row tells what a model was asked: who takes the conversation up would take it for one."""
+    assert _run(Bench([asks((SUBMIT_TOOL, '{"n": 1}'))], schema=OBJECT)).answer == {"n": 1}
+    bench = Bench([asks((SUBMIT_TOOL, '{"n": "x"}')), says("It is 7."), says('{"n": 7}')], schema=OBJECT)
+    assert _run(bench).answer == {"n": 7}
+    assert "n: 'x' is not of type 'integer'" in bench.seen[1].messages[-1].text
+    assert [(request.schema is None, len(request.tools)) for request in bench.seen] == [
+        (False, 0),
+        (True, 1),
+        (True, 1),
+    ]
+    assert SUBMIT_TOOL in bench.seen[2].messages[-1].text
+
+
+def test_a_submission_is_none_where_no_schema_was_given() -> None:
+    bench = Bench([asks((SUBMIT_TOOL, '{"n": 1}')), says("done")])
+    assert _run(bench).answer == "done"
+    assert bench.calls[1, 1].outcome == "error"
+
+
 def test_a_valid_submission_ends_the_loop_and_other_calls_beside_it_are_not_run(project: Project) -> None:
     bench = Bench(
         [asks(("list_files", "{}"), (SUBMIT_TOOL, "[]"), (SUBMIT_TOOL, '{"value": [1, 2]}'))],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from tests.support.benches import InCopies, Performing, Yard, shell, yard
 from tests.support.memory_folder import memory_folder
 from tests.support.repositories import git
 from vibe_workflows.cli.jobs import ConfinedJobs
-from vibe_workflows.engine.bench import effects
+from vibe_workflows.engine.agents.tools import descent
+from vibe_workflows.engine.agents.tools.descent import Place
+from vibe_workflows.engine.bench import effects, found
 from vibe_workflows.engine.errors import CommandUnavailable, ToolFailed
 from vibe_workflows.engine.ports import CommandEnd, FileMade, Ground, Job, JobRunner, OwnProgram
 
@@ -113,6 +116,22 @@ def test_what_is_too_large_or_too_much_lies_beside(made: Yard, monkeypatch: pyte
     assert (made.root / "n3").read_text() == "3\n"
 
 
+def test_what_takes_the_place_of_a_file_that_lies_beside_lies_beside(
+    made: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effects, "MAX_FILES_BYTES", 1)
+    script = "rm a.py; mkdir a.py; echo > a.py/b; echo > c; echo long > src/b.py"
+
+    async def main() -> None:
+        async with made.benches.project.working(shell(script), {}) as worked:
+            assert list(_made(worked.files)) == ["c"]
+            assert worked.beside == ("a.py", "a.py/b", "src/b.py")
+            await worked.put_beside()
+
+    trio.run(main)
+    assert (made.root / "a.py/b").read_text() == "\n"
+
+
 def test_what_is_written_together_has_a_limit(made: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(effects, "MAX_FILES_BYTES", 10)
 
@@ -154,6 +173,7 @@ def test_who_edits_a_file_meanwhile_is_not_overwritten(kind: str) -> None:
                     for file, path in zip(worked.files, held, strict=True)
                 ]
                 assert same == [False, True, False]
+                assert all(file.before != file.after for file in worked.files)
 
         trio.run(main)
 
@@ -176,6 +196,31 @@ def test_secrets_and_what_decides_what_runs_are_refused_and_stay(made: Yard) -> 
     assert (made.root / ".env").read_text() == "KEY=1"
     assert not (made.root / "sub/.git").exists()
     assert not (made.root / "pkg/.claude").exists()
+
+
+def test_what_cannot_be_looked_at_any_more_is_not_taken_for_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root everything can: here, the system says no."""
+    opened = descent.open_folder
+
+    def shut(root: str, place: Place) -> AbstractContextManager[int]:
+        if place.path == "shut" and "snapshots" in root:
+            raise ToolFailed("permission denied") from PermissionError()
+        return opened(root, place)
+
+    runner = Performing()
+    runner.script = [("write", "shut/b", "x"), ("mode", "shut", 0o000), ("remove", "a")]
+    with memory_folder() as folder, yard(folder, runner) as made:
+        for path in ("shut/a", "shut/in/a", "a"):
+            made.tree.write(path, "x")
+        monkeypatch.setattr(found, "open_folder", shut)
+
+        async def main() -> None:
+            async with made.benches.project.working(shell(""), {}) as worked:
+                assert _made(worked.files) == {"a": (b"x", None)}
+                await worked.put_beside()
+
+        trio.run(main)
+        assert (made.root / "shut/in/a").read_text() == "x"
 
 
 def test_the_code_that_runs_here_is_nobodys_to_change() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import trio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support import job_scripts
@@ -16,7 +16,7 @@ from tests.support.benches import Performing, Yard, yard
 from tests.support.confined import PYTHON
 from tests.support.job_scripts import Operation, perform, shown
 from tests.support.memory_folder import memory_folder
-from tests.support.random_scripts import FEW, operations, trees
+from tests.support.random_scripts import FEW, MANY, operations, trees
 from vibe_workflows.engine.ports import FileMade, Job, JobRunner
 
 _PROGRAM = Path(job_scripts.__file__).read_text()
@@ -59,6 +59,7 @@ def _told(
         return trio.run(_work, made, scripts, folder / "reference" if compare else None)
 
 
+@settings(max_examples=MANY)
 @given(trees(), st.lists(operations(), min_size=2, max_size=3))
 def test_what_lies_in_a_copy_is_what_the_same_jobs_make_in_place(
     tree: list[Operation], scripts: list[list[Operation]]
@@ -68,6 +69,7 @@ def test_what_lies_in_a_copy_is_what_the_same_jobs_make_in_place(
 
 @settings(max_examples=FEW)
 @given(trees(), st.lists(operations(), min_size=2, max_size=2))
+@example([("plant", "a", "x")], [[("write", ".gitignore", "a\n"), ("append", "a", "y")], [("remove", ".gitignore")]])
 def test_a_view_tells_of_jobs_what_a_copy_tells(tree: list[Operation], scripts: list[list[Operation]]) -> None:
     in_a_copy = _told(tree, scripts, Performing(), compare=False)
     assert _told(tree, scripts, None, compare=False) == in_a_copy

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from tests.support import job_scripts
 from tests.support.benches import FloorJobs, Performing, Yard, yard
 from tests.support.confined import PYTHON
 from tests.support.job_scripts import Operation, perform, shown
 from tests.support.memory_folder import memory_folder
-from tests.support.random_scripts import FEW, operations, trees
+from tests.support.random_scripts import FEW, MANY, operations, trees
 from vibe_workflows.engine.ports import Job, Workbench
 
 
@@ -70,7 +70,27 @@ def _agrees(yard: Yard, script: Sequence[Operation]) -> None:
     assert yard.left() == []
 
 
+_LINK_TO_FOLDER = [("link", "a", "d")], [("remove", "d"), ("plant", "d/a", "x")]
+_RULES_OF_THEIR_OWN = [("plant", "d/.gitignore", ".gitignore\n"), ("plant", "d/a", "")], [("remove", "d/.gitignore")]
+_FOLDER_GOES = [("plant", "d/e/a", "x"), ("plant", "d/b", "y")], [("clear", "d")]
+_FOLDER_COMES_BACK = _FOLDER_GOES[0], [("clear", "d"), ("plant", "d/e/b", "z")]
+_FOLDER_STAYS = [("plant", "d/e/a", "x")], [("remove", "d/e/a")]
+_FOLDER_TO_FILE = _FOLDER_GOES[0], [("clear", "d"), ("write", "d", "z")]
+_FILE_TO_FOLDER = [("plant", "d", "x")], [("remove", "d"), ("plant", "d/a", "x")]
+
+
+def _known(test: Callable[..., None]) -> Callable[..., None]:
+    for tree, script in (
+        *(_LINK_TO_FOLDER, _RULES_OF_THEIR_OWN, _FOLDER_GOES, _FOLDER_COMES_BACK, _FOLDER_STAYS),
+        *(_FOLDER_TO_FILE, _FILE_TO_FOLDER),
+    ):
+        test = example(tree, script)(test)
+    return test
+
+
+@settings(max_examples=MANY)
 @given(trees(), operations())
+@_known
 def test_a_job_in_a_copy_is_as_good_as_one_in_place(tree: list[Operation], script: list[Operation]) -> None:
     runner = Performing()
     runner.script = script
@@ -89,8 +109,9 @@ def test_a_confined_job_in_a_copy_is_as_good_as_one_in_place(tree: list[Operatio
         _agrees(made, script)
 
 
-@settings(max_examples=2 * FEW)
+@settings(max_examples=FEW)
 @given(trees(), operations())
+@_known
 def test_a_job_on_a_view_is_as_good_as_one_in_place(tree: list[Operation], script: list[Operation]) -> None:
     with memory_folder() as folder, yard(folder) as made:
         _build(made.root, tree)

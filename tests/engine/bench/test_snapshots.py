@@ -170,6 +170,33 @@ def test_a_file_that_changes_while_it_is_copied_is_told_as_it_was_copied(
     assert digest == before
 
 
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_clone_is_told_as_what_it_holds(made: Yard, monkeypatch: pytest.MonkeyPatch, changes: bool) -> None:
+    """Few disks have them: here, a plain copy stands for one."""
+    made.tree.digest()  # what rests is not read again
+
+    def clone(copy: int, request: int, source: int) -> int:
+        assert request == 0x4004_9409
+        return os.write(copy, os.pread(source, 1_000, 0))
+
+    copy = copying._Copier.copy_folder
+
+    def changing(self: copying._Copier, *arguments: object) -> object:
+        if changes:
+            (made.root / "a.py").write_text("changed")
+        return copy(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("vibe_workflows.engine.bench.copying.fcntl.ioctl", clone)
+    monkeypatch.setattr(copying._Copier, "copy_folder", changing)
+
+    async def main() -> None:
+        async with made.benches.worktrees.open() as worktree:
+            assert _text(worktree.root, "a.py") == ("changed" if changes else "a")
+            assert worktree.tree == await made.tree.tree.digest()
+
+    trio.run(main)
+
+
 def test_rules_that_change_while_a_snapshot_is_made_are_asked_again(
     made: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,8 +252,9 @@ def test_what_is_copied_belongs_to_this_user_alone(made: Yard) -> None:
 def test_a_folder_is_removed_whatever_was_made_of_it() -> None:
     with memory_folder() as home:
         outside, folder = home / "outside", home / "folder"
-        outside.mkdir(mode=0o500)
+        outside.mkdir()
         (outside / "kept").touch()
+        outside.chmod(0o500)
         folder.mkdir()
         (folder / "link").symlink_to(outside)
         os.mkfifo(folder / "pipe")
@@ -242,4 +270,5 @@ def test_a_folder_is_removed_whatever_was_made_of_it() -> None:
         assert not folder.exists()
         assert (outside / "kept").exists()
         assert stat.S_IMODE(outside.stat().st_mode) == 0o500
+        outside.chmod(0o700)
         remove_folder(str(folder))

@@ -26,6 +26,7 @@ from vibe_workflows.engine.errors import (
     TurnLimit,
 )
 from vibe_workflows.engine.events import ModelDown, StepFellBack, StepRetried, Warned
+from vibe_workflows.engine.live_step import StepOutcome
 from vibe_workflows.engine.model import (
     FinishReason,
     ModelInfo,
@@ -36,7 +37,6 @@ from vibe_workflows.engine.model import (
     ToolRequest,
     Turn,
 )
-from vibe_workflows.engine.step import StepOutcome
 
 
 def by_model(**answers: Callable[[], Scripted]) -> Callable[[ModelRequest], Scripted]:

@@ -11,9 +11,9 @@ from trio.testing import trio_test
 
 from tests.support.live_steps import Steps, attempts, scripted
 from vibe_workflows.engine.errors import ProviderError, RateLimited
+from vibe_workflows.engine.live_step import StepOutcome
 from vibe_workflows.engine.model import ModelRequest, StepStatus
 from vibe_workflows.engine.ports import Limits
-from vibe_workflows.engine.step import StepOutcome
 from vibe_workflows.engine.time_limit import TimeLimit
 
 

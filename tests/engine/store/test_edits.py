@@ -72,6 +72,7 @@ def test_a_chain_gives_the_entries_of_its_paths_by_epoch_and_each_in_its_last_st
     assert reader.chains(["a.py", "none.py"]) == [*entries("s", one, two)]
     assert [entry.epoch for entry in reader.chains(["b.py", "a.py"])] == [5, 7, 9]
     assert reader.chains([]) == []
+    assert reader.chains(["a.py\0"]) == []  # as no file is called: a made-up row may be, and is not the chain of `a.py`
 
 
 def test_only_intended_changes_of_runs_that_nobody_works_on_are_unsettled(path: Path, read: Reads) -> None:

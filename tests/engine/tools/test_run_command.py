@@ -39,11 +39,12 @@ def told(
     out: bytes = b"",
     err: bytes = b"",
     changed: Sequence[str] = (),
+    refused: Sequence[str] = (),
     job: Job | None = None,
     **more: Any,
 ) -> ToolResult:
     end = PlainEnd(code, out, err, more.pop("out_dropped", 0), more.pop("err_dropped", 0), **more)
-    return a_tool(*WHOLE).told(job or Job(argv=("x",), timeout_s=30), end, changed)
+    return a_tool(*WHOLE).told(job or Job(argv=("x",), timeout_s=30), end, changed, refused)
 
 
 # ---------------------------------------------------------------- what is to run
@@ -209,6 +210,7 @@ def test_the_text_says_how_it_ended_what_it_changed_and_what_it_printed() -> Non
     assert done.data == {"exit_code": 1, "stdout": "one\n", "stderr": "two\n"}
     assert done.whole == ""
     assert told().text == "exit code 0\nno output"
+    assert told(refused=[".env"]).text == "exit code 0\nnot kept, since no tool changes it: .env\nno output"
 
 
 @pytest.mark.parametrize(

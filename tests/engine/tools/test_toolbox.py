@@ -9,6 +9,7 @@ import pytest
 from tests.support.projects import Project
 from vibe_workflows.engine.agents.tools.read_file import ReadFile
 from vibe_workflows.engine.agents.tools.registry import ToolBox
+from vibe_workflows.engine.agents.tools.run_command import RunCommand
 from vibe_workflows.engine.errors import SetupError, ToolDenied
 from vibe_workflows.engine.ports import Tool
 
@@ -76,3 +77,19 @@ def test_writing_is_granted_as_a_whole_or_not_at_all(project: Project) -> None:
             use()
     granted = ToolBox(project.tools.by_name.values(), ["write"])
     assert [tool.spec.name for tool in granted.select(["write"])] == ["write_file", "edit_file"]
+
+
+@pytest.mark.parametrize(
+    ("granted", "held"),
+    [
+        (["command", "command:pytest"], {"read", "command"}),
+        (["command:ruff", "command:pytest", "web"], {"read", "command:pytest", "command:ruff"}),
+        (["command:ruff", "net"], {"read", "command:ruff", "net"}),
+    ],
+)
+def test_what_may_be_run_is_part_of_what_a_step_is(project: Project, granted: list[str], held: set[str]) -> None:
+    """So that a step which was denied a program is not answered from then when that is granted."""
+    run = RunCommand(granted, lambda name: None)
+    tools = ToolBox([*project.tools.by_name.values(), run], granted)
+    assert tools.grants_of({"read", run.group}) == held
+    assert tools.grants_of({"read"}) == {"read"}

@@ -12,6 +12,7 @@ from tests.support.deeds import do
 from tests.support.whole_runs import RunProject, body, new_project
 from vibe_workflows.engine.backends.scripted import Script
 from vibe_workflows.engine.launch import RunReport
+from vibe_workflows.sandbox import confine
 
 WRITE = {"allow": ("write",)}
 
@@ -44,4 +45,5 @@ class Lab:
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setattr(confine, "hide_this_process", lambda: None)  # hiding that of the tests would last
     return Lab(new_project(tmp_path, monkeypatch))

@@ -15,9 +15,7 @@ from vibe_workflows.engine.model import Role
 from .conftest import Lab
 
 #: Of each kind one; `tests/attacks` has all of them against the tool that asks git.
-CHOSEN = [
-    attack for attack in ATTACKS if attack.name in ("core.fsmonitor", "info/attributes", "alternates", "include.path")
-]
+CHOSEN = [attack for attack in ATTACKS if attack.name in ("info/attributes", "include.path", "alternates")]
 
 
 @pytest.fixture

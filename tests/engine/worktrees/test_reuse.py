@@ -24,6 +24,26 @@ def test_after_undo_it_lands_again_without_a_model(lab: Lab) -> None:
     assert (lab.asked, lab.read("a.txt")) == (0, "1\ntwo\n")
 
 
+def test_after_undo_steps_that_landed_in_one_file_land_again_without_a_model(lab: Lab) -> None:
+    ten = "".join(f"line {number}\n" for number in range(10))
+    lab.write("a.txt", ten)
+    calls = [isolated([read("a.txt")], [edit("a.txt", f"line {n}\n", f"{n}\n")]) for n in (0, 3, 6, 9)]
+    after = isolated([read("a.txt")], [edit("a.txt", "line 1\n", "1\n")])
+    source = f"return [await parallel([{', '.join(calls)}]), await {after}]"
+    lab.result(source)
+    merged = lab.read("a.txt")
+    undo(lab)
+    assert lab.read("a.txt") == ten
+    for _ in range(2):
+        lab.result(source)
+        assert (lab.asked, lab.read("a.txt")) == (0, merged)
+    undo(lab)
+    lab.write("a.txt", ten.replace("line 5", "by hand"))
+    lab.result(source)
+    assert lab.asked > 0
+    assert lab.read("a.txt") == merged.replace("line 5", "by hand")
+
+
 def test_a_file_that_it_read_beside_its_own_changes_makes_it_run_again(lab: Lab) -> None:
     lab.write("a.txt", "one\n")
     lab.write("b.txt", "b\n")
