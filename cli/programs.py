@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from vibe_workflows.engine.errors import SandboxError
 from vibe_workflows.engine.ports import KeptProgram
 
 from .commands import folders_outside, lies_in
@@ -28,9 +29,15 @@ class PersonsPrograms:
             return found
         return None if lies_in(os.path.realpath(found), self._project) else found
 
-    def keep(
-        self, argv: Sequence[str], *, cwd: str, environ: Mapping[str, str]
-    ) -> AbstractAsyncContextManager[KeptProgram]:
+    @asynccontextmanager
+    async def keep(self, argv: Sequence[str], *, cwd: str, environ: Mapping[str, str]) -> AsyncIterator[KeptProgram]:
+        from vibe_workflows.sandbox.errors import SandboxUnavailable
         from vibe_workflows.sandbox.kept import kept  # most runs start none
 
-        return kept(argv, cwd=cwd, environ={**environ, "PATH": self._path})
+        async with AsyncExitStack() as stack:
+            try:
+                keeping = kept(argv, cwd=cwd, environ={**environ, "PATH": self._path})
+                program = await stack.enter_async_context(keeping)
+            except SandboxUnavailable as error:
+                raise SandboxError(str(error)) from error
+            yield program

@@ -10,7 +10,7 @@ from contextlib import suppress
 import trio
 from msgspec import Struct
 
-from ..errors import CommandUnavailable
+from ..errors import CommandUnavailable, SandboxError
 from ..ports import CommandEnd, Ground, Job, OwnProgram, Programs
 
 _CHUNK = 65_536
@@ -43,12 +43,15 @@ class ProgramJobs:
         if program is None:
             raise CommandUnavailable(f"{job.argv[0]}: no such program in PATH; install it, or name it by its full path")
         stdout, stderr = _Output(job.output_bytes), _Output(job.output_bytes)
-        with trio.move_on_after(job.timeout_s) as limit:
-            keeping = self._programs.keep((program, *job.argv[1:]), cwd=ground.folder, environ=own.environ)
-            async with keeping as kept, trio.open_nursery() as nursery:
-                nursery.start_soon(_give, own.stdin, kept.stdin)
-                nursery.start_soon(stdout.collect, kept.stdout)
-                nursery.start_soon(stderr.collect, kept.stderr)
+        try:
+            with trio.move_on_after(job.timeout_s) as limit:
+                keeping = self._programs.keep((program, *job.argv[1:]), cwd=ground.folder, environ=own.environ)
+                async with keeping as kept, trio.open_nursery() as nursery:
+                    nursery.start_soon(_give, own.stdin, kept.stdin)
+                    nursery.start_soon(stdout.collect, kept.stdout)
+                    nursery.start_soon(stderr.collect, kept.stderr)
+        except SandboxError as error:
+            raise CommandUnavailable(f"{job.argv[0]}: {error.message}") from error
         if kept.problem:
             raise CommandUnavailable(f"{job.argv[0]}: {kept.problem}")
         return ProgramEnd(

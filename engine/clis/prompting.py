@@ -6,6 +6,7 @@ A program is started anew for each turn: what was said before stands in its prom
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -18,7 +19,7 @@ from ..errors import ContextTooLong, SetupError
 from ..model import JSON, Message, ModelRequest, Role
 from .description import FLAGS, MODEL, PLACES, PROMPT, SYSTEM, AgentCli, AgentMode
 
-#: Of one argument, as Linux takes it, with room for the others and the environment.
+#: Of a prompt in JSON, which is how the keeper of the program gets all arguments and the environment together.
 MAX_ARGUMENT_BYTES: Final = 96 * 1024
 _MAX_SYSTEM_BYTES: Final = 16 * 1024  # as an argument; a longer one goes into the prompt
 
@@ -49,14 +50,15 @@ def invocation(agent: AgentCli, mode: AgentMode, request: ModelRequest) -> Invoc
     _, _, model = request.model.partition("/")
     texts = [message.text for message in request.messages if message.role is Role.SYSTEM]
     system, prompt = "\n\n".join(texts), _prompt(request)
-    beside = any(SYSTEM in word for word in _words(agent.argv)) and len(system.encode()) <= _MAX_SYSTEM_BYTES
+    beside = any(SYSTEM in word for word in _words(agent.argv)) and len(json.dumps(system)) <= _MAX_SYSTEM_BYTES
     if system and not beside:
         system, prompt = "", f"{system}\n\n{prompt}"
     in_argument = any(PROMPT in word for word in _words(agent.argv))
-    if in_argument and len(prompt.encode()) > MAX_ARGUMENT_BYTES:
+    size = len(json.dumps(prompt)) if in_argument else 0
+    if size > MAX_ARGUMENT_BYTES:
         raise ContextTooLong(
-            f"{request.model}: `{agent.program}` takes its prompt as an argument, of {MAX_ARGUMENT_BYTES:,} bytes at "
-            f"most, and it has {len(prompt.encode()):,}; send less"
+            f"{request.model}: `{agent.program}` takes its prompt as an argument, of {MAX_ARGUMENT_BYTES:,} characters "
+            f"of ASCII at most, and it has {size:,} (others count as six); send less"
         )
     if "\0" in prompt or "\0" in system:
         raise SetupError(f"{request.model}: the prompt holds a NUL, which no program takes; leave it out")

@@ -56,7 +56,9 @@ def test_a_prompt_as_an_argument_cannot_be_taken_for_a_flag_and_is_not_shown() -
     assert found.shown[-2:] == ("--", "{prompt}")
     assert found.stdin == b""
     with pytest.raises(ContextTooLong, match="takes its prompt as an argument"):
-        invoked("paseo", "read", "x" * (MAX_ARGUMENT_BYTES + 1))
+        invoked("paseo", "read", "x" * MAX_ARGUMENT_BYTES)
+    with pytest.raises(ContextTooLong, match=r"\(others count as six\)"):
+        invoked("paseo", "read", "é" * 20_000)
 
 
 def test_the_system_text_is_an_argument_where_there_is_one_and_it_fits() -> None:

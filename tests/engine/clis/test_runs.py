@@ -317,6 +317,17 @@ def test_what_it_leaves_at_work_ends_with_it(machine: Machine) -> None:
     assert not [process for process in left if "sleep" in process.name()]
 
 
+def test_a_prompt_as_an_argument_may_be_as_long_as_is_said_and_more_than_can_be_given_is_an_error(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "return await agent('é' * 15_000, model='paseo')"
+    assert machine.result(source) == "done"
+    assert len(machine.started[0]["argv"][-1]) > 15_000
+    machine.configure(paseo={"env": ["LARGE"]})
+    monkeypatch.setenv("LARGE", "x" * 60_000)
+    assert "ToolFailed: " in machine.error(source.replace("15_000", "15_001"))
+
+
 # ---------------------------------------------------------------- one's own
 
 
