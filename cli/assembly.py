@@ -8,7 +8,7 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -255,7 +255,11 @@ async def _services(
         checker=checker,
         backend=backend,
         requests=partial(
-            _requests, box, profiles, model_resolver(settings, checked.metadata), _chosen_agents(settings, grants)
+            _requests,
+            box,
+            profiles,
+            model_resolver(settings, checked.metadata),
+            _chosen_agents(settings, grants, box.groups),
         ),
         replayer=looks.replayer(store.reader),
         files=WorkspaceFiles(workspace, state),
@@ -271,12 +275,12 @@ async def _services(
     )
 
 
-def _chosen_agents(settings: Settings, grants: Sequence[str]) -> ChooseAgents | None:
+def _chosen_agents(settings: Settings, grants: Sequence[str], groups: Mapping[str, str]) -> ChooseAgents | None:
     if not settings.agents:
         return None
     from vibe_workflows.engine.clis.choice import AgentChoice  # most people have no such program
 
-    return AgentChoice(settings.agents, grants)
+    return AgentChoice(settings.agents, grants, groups)
 
 
 def _agent_programs(settings: Settings) -> AgentPrograms | None:

@@ -17,10 +17,11 @@ _DIGITS: Final = 16
 
 
 class AgentChoice:
-    """Of one run: the agents that are configured, and the grants of the run."""
+    """Of one run: the agents that are configured, the grants of the run, and the group of each tool by its name."""
 
-    def __init__(self, agents: Mapping[str, AgentCli], granted: Sequence[str]) -> None:
+    def __init__(self, agents: Mapping[str, AgentCli], granted: Sequence[str], groups: Mapping[str, str]) -> None:
         self._agents = agents
+        self._groups = groups
         self._names = frozenset((*agents, *AGENT_NAMES))
         self._granted = tuple(granted)
 
@@ -36,13 +37,18 @@ class AgentChoice:
         return tuple(ChosenAgent(agent.grant, digest_of(agent)) for agent in found)
 
     def _require_groups(self, name: str, tools: Sequence[str]) -> None:
+        """All tools of a group by their names are the group: so profiles have them."""
+        named = frozenset(tools)
+        whole = {
+            mode for mode in MODES if named.issuperset(tool for tool, group in self._groups.items() if group == mode)
+        }
         for tool in tools:
-            if tool not in MODES:
+            if tool not in MODES and self._groups.get(tool) not in whole:
                 raise SetupError(
                     f"tools: {name} is an agent CLI, with tools of its own, and cannot be given `{tool}`; the groups "
                     f"{', '.join(MODES)} say what it may do with them"
                 )
-        if COMMAND_GRANT in tools and COMMAND_GRANT not in self._granted:
+        if any(self._groups.get(tool, tool) == COMMAND_GRANT for tool in tools) and COMMAND_GRANT not in self._granted:
             raise ToolDenied(
                 f"tools: {name} cannot be held to some commands, so that the group `command` needs the whole grant: "
                 "--allow command"

@@ -197,6 +197,7 @@ def test_a_name_leads_to_it_wherever_models_are_named(machine: Machine) -> None:
         ("['read_file']", "agent", "cannot be given `read_file`; the groups read, write, command"),
         ("['write', 'grep']", "agent,write", "cannot be given `grep`"),
         ("['command']", "agent,command:pytest", "needs the whole grant: --allow command"),
+        ("['run_command']", "agent,command:pytest", "needs the whole grant: --allow command"),
         ("['write']", "agent", "needs the grant `write`"),
     ],
 )
@@ -205,6 +206,18 @@ def test_it_has_its_own_tools_and_groups_say_what_it_may_do(
 ) -> None:
     assert message in machine.error(step("x", "codex", f"tools={tools}"), allow)
     assert machine.started == []
+
+
+def test_a_profile_may_say_what_it_is_and_name_groups(machine: Machine) -> None:
+    machine.project.write(
+        ".vibe/agents/fixer.md", "---\nname: fixer\nmodel: codex/o9\ntools: [read, write]\n---\nYou fix things."
+    )
+    assert machine.result("return await agent('x', profile='fixer')") == "done"
+    (one,) = machine.started
+    assert "workspace-write" in one["argv"]
+    assert one["stdin"] == "You fix things.\n\nx"
+    machine.project.write(".vibe/agents/one.md", "---\nname: one\nmodel: codex\ntools: [Read, Edit]\n---\nYou look.")
+    assert "cannot be given `read_file`" in machine.error("return await agent('x', profile='one')")
 
 
 def test_a_program_that_the_project_brings_is_never_started(
