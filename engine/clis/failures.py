@@ -16,9 +16,10 @@ from .description import AgentCli
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "turns": ("max turns", "max_turns", "maxsessionturns", "maximum number of turns", "turn limit"),
     "login": (
-        "/login", "not logged in", "log in", "login required", "invalid api key", "invalid x-api-key", "api key not",
-        "missing api key", "no api key", "unauthorized", "authentication", "providerautherror", "auth method",
-        "token has expired",
+        "/login", "not logged in", "please log in", "must log in", "login required", "invalid api key",
+        "invalid x-api-key", "api key not", "missing api key", "no api key", "401", "unauthorized",
+        "authentication_error", "authentication failed", "authentication required", "not authenticated",
+        "failed to authenticate", "providerautherror", "auth method", "token has expired",
     ),
     "limit": (
         "rate limit", "rate_limit", "ratelimit", "too many requests", "429", "usage limit", "hit your limit",
@@ -35,6 +36,11 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 KINDS: Final = tuple(_WORDS)
+#: A number is no part of a longer one.
+_SIGNS: Final = {
+    kind: re.compile("|".join(rf"(?<!\d){word}(?!\d)" if word.isdigit() else re.escape(word) for word in words))
+    for kind, words in _WORDS.items()
+}
 
 _AGAIN: Final = re.compile(
     r"(?:retry|try again|reset\w*|wait)[ -]{0,3}(?:after|in|for)?[ :]{0,3}(?:(\d{1,4}) ?m(?:in(?:ute)?s?)?,? ?)?"
@@ -50,9 +56,7 @@ def failure_of(agent: AgentCli, model: str, said: str, exit_code: int | None, ho
     """`said` is what the program says of it, `how` how it ended."""
     said = " ".join(said.split())[:_MAX_CHARS] or "it says nothing of the reason"
     words = said.lower()
-    kind = agent.exits.get(exit_code or 0) or next(
-        (kind for kind, signs in _WORDS.items() if any(sign in words for sign in signs)), ""
-    )
+    kind = agent.exits.get(exit_code or 0) or next((kind for kind, signs in _SIGNS.items() if signs.search(words)), "")
     message = f"{model}: `{agent.program}` {how}: {said}"
     match kind:
         case "login":

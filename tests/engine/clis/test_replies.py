@@ -54,6 +54,7 @@ def result(**held: object) -> str:
         ("Reached max turns (5)", "TurnLimit", False, None),
         ("model refusal", "Refused", False, None),
         ("something else", "ProviderError", False, None),
+        ("took 14290 ms and 5021 tokens; see the log in /tmp", "ProviderError", False, None),
     ],
 )
 def test_the_words_of_a_failure_say_which_error_it_is(said: str, error: str, again: bool, after: float | None) -> None:

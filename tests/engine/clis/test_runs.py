@@ -315,6 +315,19 @@ def test_a_failure_that_may_pass_is_tried_again(machine: Machine) -> None:
     assert len(machine.started) == 2
 
 
+def test_where_one_fails_another_goes_on(machine: Machine) -> None:
+    file = machine.home / ".config/vibe/config.yaml"
+    file.write_text('{"agents": {"codex": true, "gemini-cli": true}, "fallbacks": {"codex": ["gemini-cli/pro"]}}')
+    flow = step(deeds(read="a.py", write={"a.py": "1"}), "codex", "tools=['write'], retries=0")
+    machine.project.write("a.py", "0")
+    program = machine.home.parent / "bin/codex"
+    program.write_text("#!/bin/sh\necho broken; exit 3\n")
+    assert machine.result(flow) == "0"
+    assert (machine.project.folder / "a.py").read_text() == "1"
+    assert [one["kind"] for one in machine.started] == ["gemini"]
+    assert "needs the grant `agent:gemini-cli`" in machine.error(flow, "agent:codex,write")
+
+
 def test_its_time_limit_kills_it_with_all_that_it_has_started(machine: Machine) -> None:
     machine.configure(codex={"timeout_s": 0.5})
     report = machine.run(step(deeds(hang=True), "codex"))
