@@ -133,7 +133,7 @@ def answers_are_not_looked_at_again(patch: Patch) -> None:
 
 def live_steps_adopt_nothing(patch: Patch) -> None:
     patch.setattr(Project, "claim", _nothing)
-    patch.setattr(Project, "_claim", _nothing)
+    patch.setattr(Project, "touch", _nothing)
 
 
 def another_step_at_the_place_adopts_nothing(patch: Patch) -> None:

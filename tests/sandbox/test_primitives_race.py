@@ -161,7 +161,7 @@ def test_a_race_that_ends_in_a_stopped_fan_out_starts_nothing_more(child: ForkSe
     source = """
     async def branch():
         await race([agent("never"), agent("slow")])
-        await agent("not started")
+        log("went on")
     await parallel([branch(), agent("BudgetExceeded")])
     """
     script = begun(child, source)
@@ -171,6 +171,7 @@ def test_a_race_that_ends_in_a_stopped_fan_out_starts_nothing_more(child: ForkSe
     script.until_quiet()
     script.answer(prompts["slow"], "slow")
     assert script.until_quiet()[-1]["type"] == "BudgetExceeded"
+    assert Ran(script.frames).logs == []
     assert len(prompts) == 3
 
 

@@ -87,6 +87,7 @@ _VALUES_ONLY = {
     _OURS + "facades.hints": "Hint",
     _OURS + "facades.module": "Module",
     _OURS + "fanout": "FanOut",
+    _OURS + "race": "Race",
     _OURS + "steps": "Step",
     _OURS + "values": "Args StepResult",
 }
