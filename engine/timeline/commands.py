@@ -57,7 +57,9 @@ class _Made(Struct, frozen=True, kw_only=True):
 
 
 class Commands:
-    """Of one run. `claim` adopts pending edits below a footprint, `notice` tells how a file lies there."""
+    """Of one run. `claim` adopts pending edits below a footprint, `notice` tells how a file lies there, and `changed`
+    what a step made of one.
+    """
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class Commands:
         tree: Tool,
         claim: Callable[[Witness, Footprint | None], Awaitable[None]],
         notice: Callable[[str, str | None], None],
+        changed: Callable[[Witness, str, bytes | None, bytes | None], None],
     ) -> None:
         self._quiet = quiet
         self._lock = lock
@@ -83,6 +86,7 @@ class Commands:
         self._tree = tree
         self._claim = claim
         self._notice = notice
+        self._changed = changed
 
     async def run(self, running: Running, arguments: Mapping[str, JSON]) -> tuple[Outcome, tuple[Observation, ...]]:
         """Run a program on the project as it lies, and make what it changed: all of it, or nothing.
@@ -147,6 +151,9 @@ class Commands:
             if refused is None:
                 await worked.put_beside()
                 self._timeline.changed_beside()
+        if refused is None:
+            for each in made:
+                self._changed(running.witness, each.path, each.file.before, each.file.after)
         return refused or result, seen
 
     async def _make(

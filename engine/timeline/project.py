@@ -93,6 +93,7 @@ class Project:
                 tree=tree,
                 claim=self.touch,
                 notice=self._notice,
+                changed=lambda *change: self.collisions.changed(*change),
             )
 
     @property

@@ -58,6 +58,15 @@ def _vibe(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capfd.readouterr().out
 
 
+def test_two_commands_that_change_one_line_at_once_are_told_of_and_neither_change_is_lost(project: RunProject) -> None:
+    both = ", ".join(f"tool('run_command', argv=['sed', '-i', '5s/$/ {name}/', 'a.txt'])" for name in ("one", "two"))
+    report = project.run(body(f"return await parallel([{both}])"), _obeys, flags={"allow": ["command:sed"]})
+    assert report.exit_code is ExitCode.DONE, report.error
+    assert sorted((project.folder / "a.txt").read_text().splitlines()[4].split()) == ["five", "one", "two"]
+    (told,) = project.seen.of(EditsCollided)
+    assert (told.path, told.where, told.lines) == ("a.txt", Nearness.SAME, (5, 5))
+
+
 def test_agents_of_a_fan_out_that_edit_one_file_are_told_of_and_those_in_a_row_are_not(
     project: RunProject, capfd: pytest.CaptureFixture[str]
 ) -> None:

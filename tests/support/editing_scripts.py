@@ -1,24 +1,57 @@
-"""Workflows of random shape whose steps look at files and edit them."""
+"""Workflows of random shape whose steps look at files, edit them, run commands, and work in worktrees."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
+from tests.support import tree_program
 from tests.support.reuse_world import OPS
 
-#: What steps do, by number: looks as in `reuse_world`, then edits; of these, a text "" is to be filled in.
+#: What git ignores in a project with a .gitignore.
+IGNORED = "out.log"
+COMMAND = "run_command"
+PROGRAM = Path(tree_program.__file__).read_text()
+
+#: What commands do: the ending of the files that they look at, how they end, then verbs and paths.
+_COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("", "green"),
+    (".py", "red", "append", "a.py"),
+    ("", "green", "write", "b.py"),
+    (".md", "green", "remove", "n.md"),
+    (".py", "green", "append", "a.py", "write", "sub/new.py", "remove", "b.py"),
+    ("", "green", "write", IGNORED),
+    (".md", "green", "append", "n.md", "append", IGNORED),
+)
+#: What steps do, by number: looks as in `reuse_world`, then edits; of these, a text "" is to be filled in. Then
+#: commands, and the look at what git ignores.
 DEEDS: tuple[tuple[str, dict[str, Any]], ...] = (
     *OPS,
     *(("edit_file", {"path": path, "old": "one", "new": ""}) for path in ("a.py", "b.py", "n.md", "sub/c.py")),
     ("edit_file", {"path": "a.py", "old": "three", "new": ""}),
     *(("write_file", {"path": path, "content": ""}) for path in ("a.py", "b.py", "n.md", "sub/new.py", "new.md")),
     *(("write_file", {"path": path, "content": "one\ntwo\nthree\n"}) for path in ("a.py", "b.py", "new.md")),
+    *((COMMAND, {"does": does}) for does in _COMMANDS),
+    ("read_file", {"path": IGNORED}),
 )
 LOOKS = range(len(OPS))
-EDITS = range(len(OPS), len(DEEDS))
+EDITS = range(len(OPS), len(DEEDS) - len(_COMMANDS) - 1)
+COMMANDS = range(EDITS.stop, len(DEEDS) - 1)
+READ_IGNORED = len(DEEDS) - 1
+#: What an agent does whose answer was sent back by its gate.
+MEND = EDITS.start + 7
+#: Gates, as they are written in a script; 0 is none.
+GATES: tuple[tuple[str, ...], ...] = (
+    (),
+    ("", "red", "gate"),
+    (".py", "red", "gate"),
+    ("", "green", "gate", "append", "n.md"),
+)
+GATE_RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +62,8 @@ class Agent:
     turns: tuple[tuple[int, ...], ...]  # into DEEDS
     takes: bool = False
     files: tuple[str, ...] = ()  # attached
+    worktree: str = ""  # how what it does there is merged; "": it works on the project itself
+    gate: int = 0  # into GATES
 
     @property
     def deeds(self) -> tuple[int, ...]:
@@ -45,6 +80,14 @@ class Direct:
 
 
 @dataclass(frozen=True, slots=True)
+class Merge:
+    """The script's own merge of what an agent did."""
+
+    agent: Agent
+    takes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Several:
     """Steps one after another, or at the same time."""
 
@@ -53,6 +96,7 @@ class Several:
 
 
 Leaf: TypeAlias = Agent | Direct
+Work: TypeAlias = Leaf | Merge
 Tree: TypeAlias = Leaf | Several
 Place: TypeAlias = tuple[int, ...]
 
@@ -62,11 +106,24 @@ def parts_of(tree: Tree) -> tuple[Tree, ...]:
 
 
 def leaves_of(tree: Tree, place: Place = ()) -> Iterator[tuple[Place, Leaf]]:
+    """Without merges."""
     if not isinstance(tree, Several):
         yield place, tree
         return
     for number, part in enumerate(tree.parts):
         yield from leaves_of(part, (*place, number))
+
+
+def works_of(tree: Tree) -> Iterator[tuple[Place, Work]]:
+    """All that steps do, with merges, which come right behind their agents."""
+    for place, leaf in leaves_of(tree):
+        yield place, leaf
+        if isinstance(leaf, Agent) and leaf.worktree == "manual":
+            yield merge_of(place), Merge(leaf)
+
+
+def merge_of(place: Place) -> Place:
+    return (*place, -1)
 
 
 def comes_before(tree: Tree, one: Place, other: Place) -> bool:
@@ -75,7 +132,7 @@ def comes_before(tree: Tree, one: Place, other: Place) -> bool:
         if here != there:
             return here < there and isinstance(tree, Several) and not tree.together
         tree = parts_of(tree)[here]
-    return False
+    return other == merge_of(one)
 
 
 def in_one_way(tree: Tree) -> bool:
@@ -91,25 +148,43 @@ def in_one_way(tree: Tree) -> bool:
 
 def _meet(one: Leaf, other: Leaf) -> bool:
     """Whether one of them may edit what the other one looks at or edits. What is looked for anywhere is everywhere."""
-    edited = [{DEEDS[deed][1]["path"] for deed in deeds_of(leaf) if deed in EDITS} for leaf in (one, other)]
-    seen = [
-        {
-            DEEDS[deed][1].get("path", "") if DEEDS[deed][0] == "read_file" else ""
-            for deed in deeds_of(leaf)
-            if deed in LOOKS
-        }
-        for leaf in (one, other)
-    ]
-    attached = [set(leaf.files) if isinstance(leaf, Agent) else set() for leaf in (one, other)]
+    edited = [edited_by(leaf) for leaf in (one, other)]
+    seen = [_seen_by(leaf) for leaf in (one, other)]
     return any(
-        edits & (seen[there] | attached[there] | edited[there]) or (edits and "" in seen[there])
+        edits & (seen[there] | edited[there]) or (edits and "" in seen[there])
         for edits, there in ((edited[0], 1), (edited[1], 0))
     )
 
 
-def _looked_at(deed: int) -> str:
-    tool, arguments = DEEDS[deed]
-    return str(arguments["path"]) if tool == "read_file" else ""
+def edited_by(leaf: Leaf) -> set[str]:
+    """Paths, also of what git ignores."""
+    found: set[str] = set()
+    for deed in deeds_of(leaf):
+        if deed in EDITS:
+            found.add(DEEDS[deed][1]["path"])
+        elif deed in COMMANDS:
+            found.update(DEEDS[deed][1]["does"][3::2])
+    if isinstance(leaf, Agent) and leaf.gate:
+        found.update(GATES[leaf.gate][4::2], [DEEDS[MEND][1]["path"]])
+    return found
+
+
+def _seen_by(leaf: Leaf) -> set[str]:
+    found: set[str] = set(leaf.files) if isinstance(leaf, Agent) else set()
+    if isinstance(leaf, Agent) and leaf.gate:
+        found.add("")
+    for deed in deeds_of(leaf):
+        if deed not in EDITS:
+            found.add(DEEDS[deed][1]["path"] if DEEDS[deed][0] == "read_file" else "")
+    return found
+
+
+def settles(tree: Tree) -> bool:
+    """Whether a rerun has nothing to do: what git ignores is no edit, and who read it too early runs again."""
+    leaves = list(leaves_of(tree))
+    writers = [place for place, leaf in leaves if IGNORED in edited_by(leaf)]
+    readers = [place for place, leaf in leaves if READ_IGNORED in deeds_of(leaf)]
+    return all(comes_before(tree, one, other) for one in writers for other in readers)
 
 
 def deeds_of(leaf: Leaf) -> tuple[int, ...]:
@@ -128,7 +203,22 @@ def filled(deed: int, text: str) -> dict[str, Any]:
         arguments["new"] = f"one {text}"
     if arguments.get("content") == "":
         arguments["content"] = f"one\n{text}\nthree\n"
+    if "does" in arguments:
+        return {"argv": argv_of(arguments["does"], text)}
     return arguments
+
+
+def argv_of(does: Sequence[str], text: str) -> list[str]:
+    ending, kind, *deeds = does
+    return [sys.executable, "-c", PROGRAM, ending, kind, text, *deeds]
+
+
+def gate_of(step: Agent) -> list[str]:
+    """Its argv; empty for none."""
+    if not step.gate:
+        return []
+    ending, kind, text, *deeds = GATES[step.gate]
+    return argv_of((ending, kind, *deeds), text)
 
 
 def _taken(step: Leaf) -> str:
@@ -137,9 +227,36 @@ def _taken(step: Leaf) -> str:
 
 def _written(name: str, value: Any) -> str:
     """An argument of a script's own tool call, as the script says it; `filled` with `text`."""
+    if name == "does":
+        return _argv_written(value)
     if value != "":
         return repr(value)
     return '"one " + text' if name == "new" else '"one\\n" + text + "\\nthree\\n"'
+
+
+def _argv_written(does: Sequence[str]) -> str:
+    ending, kind, *deeds = does
+    return f'[PYTHON, "-c", PROGRAM, {ending!r}, {kind!r}, text, *{deeds!r}]'
+
+
+def _options(step: Agent, dressing: str) -> str:
+    """Of a call of `agent`, as the script says them."""
+    deeds = [*step.deeds, *([MEND] if step.gate else [])]
+    tools = ["read"]
+    tools += ["write"] if any(deed in EDITS for deed in deeds) else []
+    tools += ["command"] if any(deed in COMMANDS for deed in deeds) else []
+    options = [f"tools={tools!r}", "retries=0", f"label={dressing!r}"]
+    if step.files:
+        options.append(f"files={list(step.files)!r}")
+    if step.worktree:
+        options.append(f'isolation="worktree", merge={step.worktree!r}')
+    if step.worktree == "manual":
+        options.append("detail=True")
+    if step.gate:
+        ending, kind, text, *does = GATES[step.gate]
+        gate = f'[PYTHON, "-c", PROGRAM, {ending!r}, {kind!r}, {text!r}, *{does!r}]'
+        options.append(f"gate={gate}, gate_retries={GATE_RETRIES}")
+    return ", ".join(options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +268,10 @@ class Script:
 def script_of(tree: Tree, dressing: str) -> Script:
     """The workflow of a tree. `dressing` changes labels, phases and comments, and nothing that counts."""
     lines = [f"# {dressing}"]
+    if any(deed in COMMANDS for _, leaf in leaves_of(tree) for deed in deeds_of(leaf)) or any(
+        isinstance(leaf, Agent) and leaf.gate for _, leaf in leaves_of(tree)
+    ):
+        lines.append(f"PYTHON, PROGRAM = {sys.executable!r}, {PROGRAM!r}")
     places: dict[int, Place] = {}
 
     def emit(node: Tree, place: Place) -> str:
@@ -160,14 +281,20 @@ def script_of(tree: Tree, dressing: str) -> Script:
         match node:
             case Agent():
                 prompt = f'{{"name": {node.name!r}, "turns": {node.turns!r}, "before": {_taken(node)}}}'
-                tools = ["read", "write"] if any(deed in EDITS for deed in node.deeds) else ["read"]
-                options = f'tools={tools!r}, retries=0, label="{dressing}"'
                 places[len(lines) + 1] = place
-                files = f", files={list(node.files)!r}" if node.files else ""
-                lines.append(f"    return await agent(json.dumps({prompt}), {options}{files})")
+                lines.append(f"    came = await agent(json.dumps({prompt}), {_options(node, dressing)})")
+                if node.worktree == "manual":
+                    places[len(lines) + 1] = merge_of(place)
+                    lines.append("    await merge(came)")
+                    lines.append("    return came.value")
+                else:
+                    lines.append("    return came")
             case Direct():
                 lines.append(f"    text = {node.name!r} + {_taken(node)}")
-                given = ", ".join(f"{name}={_written(name, value)}" for name, value in DEEDS[node.deed][1].items())
+                given = ", ".join(
+                    f"{'argv' if name == 'does' else name}={_written(name, value)}"
+                    for name, value in DEEDS[node.deed][1].items()
+                )
                 places[len(lines) + 1] = place
                 lines.append(f'    came = await tool("{DEEDS[node.deed][0]}", {given})')
                 lines.append("    return json.dumps(came, sort_keys=True)")

@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import pytest
 import trio
 
-from tests.support.editing_scripts import DEEDS, Script, Tree, filled, script_of
+from tests.support.editing_scripts import DEEDS, MEND, Script, Tree, filled, script_of
 from tests.support.reuse_world import FLOW, USAGE
 from vibe_workflows.cli import assembly, wiring
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
@@ -40,7 +40,7 @@ from vibe_workflows.engine.model import (
     StepKey,
     ToolRequest,
 )
-from vibe_workflows.engine.ports import StoredStep, StoreReader
+from vibe_workflows.engine.ports import FileChange, StoredStep, StoreReader
 from vibe_workflows.sandbox.launcher import Zygote
 
 #: Another workflow of the same project.
@@ -57,11 +57,12 @@ class Asked:
     prompt: str
     files: tuple[tuple[str, str], ...]
     shown: tuple[str, ...]
+    back: tuple[str, ...] = ()  # why its answers did not count so far
 
     @property
     def left(self) -> list[list[int]]:
-        """The turns that are still to be made."""
-        turns: list[list[int]] = json.loads(self.prompt)["turns"]
+        """The turns that are still to be made: for each answer that did not count there is one more."""
+        turns: list[list[int]] = json.loads(self.prompt)["turns"] + [[MEND]] * len(self.back)
         done = len(self.shown)
         while turns and done:
             done -= len(turns.pop(0))
@@ -69,10 +70,11 @@ class Asked:
 
 
 def asked_by(request: ModelRequest) -> Asked:
-    user = next(message for message in request.messages if message.role is Role.USER)
+    user, *back = [message for message in request.messages if message.role is Role.USER]
     files = tuple((part.path, part.digest) for part in user.files)
     prompt = user.text[user.context_chars :]
-    return Asked(prompt, files, tuple(message.text for message in request.messages if message.role is Role.TOOL))
+    shown = tuple(message.text for message in request.messages if message.role is Role.TOOL)
+    return Asked(prompt, files, shown, tuple(message.text for message in back))
 
 
 def answer_to(asked: Asked) -> str:
@@ -127,7 +129,7 @@ class Model:
                 os.kill(os.getpid(), signal.SIGINT)
             await trio.sleep_forever()
         asked = asked_by(request)
-        if not asked.shown:
+        if not asked.shown and not asked.back:
             attached = tuple(path for path, _ in asked.files)
             self.began.append(Began(asked.prompt, attached, files_in(self.folder, edits_under_way=True)))
         if json.loads(asked.prompt)["name"] in self.failing and not asked.left:
@@ -173,6 +175,23 @@ def files_in(folder: Path, *, edits_under_way: bool = False) -> Files:
     return found
 
 
+def _settle(group: Sequence[FileChange], files: Files, reader: StoreReader) -> None:
+    """Edits that were to be made together: what is missing is made, unless the first of them came too late."""
+
+    def lies(path: str, digest: str | None) -> bool:
+        return (None if path not in files else content_digest(files[path])) == digest
+
+    left = [entry.change for entry in group if not lies(entry.change.path, entry.change.after)]
+    possible = [change for change in left if lies(change.path, change.before)]
+    if len(left) == len(group) and len(possible) < len(left):
+        return
+    for change in possible:
+        if change.after is None:
+            del files[change.path]
+        else:
+            files[change.path] = reader.contents(change.after) or b""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A run, and how the project was when it began."""
@@ -182,6 +201,7 @@ class Outcome:
     report: RunReport
     model: Model
     before: Files
+    ignored: tuple[bytes, ...] = ()  # what commands have written meanwhile into the file that git ignores
 
     @property
     def killed(self) -> bool:
@@ -199,6 +219,7 @@ class World:
     concurrency: int = 16
     flow: str = FLOW
     paid: int = 0  # model calls of all runs
+    ignored: list[bytes] = field(default_factory=list)  # written in the present run into the file that git ignores
     settings: dict[int, Settings] = field(default_factory=dict)  # by concurrency
 
     def write(self, path: str, content: str | None) -> None:
@@ -227,6 +248,7 @@ class World:
         script = script_of(self.tree, self.dressing)
         self.write(self.flow, script.source)
         before = self._settled(files_in(self.folder))
+        self.ignored.clear()
         model = Model(self.folder, failing, kill_at)
         request = RunRequest(target=self.flow, **wanted)
         try:
@@ -238,18 +260,15 @@ class World:
             return None
         finally:
             self.paid += model.paid
-        return Outcome(self.tree, script, report, model, before)
+        return Outcome(self.tree, script, report, model, before, tuple(self.ignored))
 
     def _settled(self, files: Files) -> Files:
         """As the next run finds them: edits that a process died over are made first."""
         if not self.store_path.exists():
             return files
         with self.store() as reader:
-            for entry in (entry for group in reader.unsettled_changes() for entry in group):
-                path, present = entry.change.path, files.get(entry.change.path)
-                if (None if present is None else content_digest(present)) == entry.change.before:
-                    assert entry.change.after is not None
-                    files[path] = reader.contents(entry.change.after) or b""
+            for group in reader.unsettled_changes():
+                _settle(group, files, reader)
         return files
 
     def undo(self) -> None:
@@ -300,5 +319,10 @@ class World:
         return self.settings[self.concurrency]
 
     def _load(self) -> Settings:
-        flags = {"model": "scripted", "max_usd": "none", "concurrency": str(self.concurrency), "allow": ("write",)}
+        flags = {
+            "model": "scripted",
+            "max_usd": "none",
+            "concurrency": str(self.concurrency),
+            "allow": ("write", "command"),
+        }
         return wiring.load(flags)

@@ -2,58 +2,27 @@
 
 There has to be a project (the files at the run's start, with edits of delivered steps taken back) from which all
 delivered steps, taken in the order of epochs, see what they saw, write what they wrote, answer what they answered, and
-end in the files as they lie; and the script's order and that of the epochs must not go round in a circle.
+end in the files as they lie; and the script's order and that of the epochs must not go round in a circle. What git
+ignores has no epochs: it has to have been so at some time since the run began.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import trio
 
-from tests.support.editing_scripts import (
-    DEEDS,
-    Agent,
-)
-from tests.support.editing_world import Asked, Files, Outcome, World, answer_to, arguments_of, files_in
+from tests.support.editing_scripts import IGNORED, Agent, Merge, Place, comes_before, edited_by, works_of
+from tests.support.editing_world import Files, Outcome, World, files_in
 from tests.support.explained_answers import check_answers
 from tests.support.explained_order import check_order
+from tests.support.memory_bench import counted
 from tests.support.replica import Replica, replica
+from tests.support.retold import Retold, retold_of
 from tests.support.told_steps import Moment, Told, Unexplained, told_of
 from vibe_workflows.engine.keys import content_digest
 from vibe_workflows.engine.model import Edit
-from vibe_workflows.engine.observe import outcome_digest
-from vibe_workflows.engine.ports import StoreReader, ToolResult
-
-
-@dataclass
-class Retold:
-    """A delivered step that is told once more, on a replica."""
-
-    told: Told
-    shown: dict[int, str] = field(default_factory=dict)
-    files: list[tuple[str, str]] = field(default_factory=list)
-    result: Any = None
-
-    def asked(self, upto: int) -> Asked:
-        prompt = json.loads(self.told.step.spec)["prompt"]
-        return Asked(prompt, tuple(self.files), tuple(self.shown[number] for number in range(upto)))
-
-    def arguments(self, moment: Moment) -> dict[str, Any]:
-        leaf = self.told.leaf
-        assert moment.deed is not None
-        if not isinstance(leaf, Agent):
-            given: dict[str, Any] = json.loads(self.told.step.spec)["arguments"]
-            return given
-        first = 0
-        for turn in leaf.turns:
-            if moment.number < first + len(turn):
-                break
-            first += len(turn)
-        return arguments_of(self.asked(first), moment.number - first, moment.deed)
+from vibe_workflows.engine.ports import StoreReader
 
 
 def explain(world: World, outcome: Outcome) -> list[Told]:
@@ -99,11 +68,14 @@ def _explain_with(
     own = sorted((*edits, *inherited), key=lambda edit: edit.epoch)
     if len({edit.epoch for edit in own}) < len(own):
         raise Unexplained("two steps have done the same edit")
-    base = _taken_back(after, own, contents, "which is not what the files show")
-    _check_start(outcome.before, base, own, contents, in_run)
-    with replica(base) as project:
-        trio.run(_retell, told, inherited, project, contents)
-        if project.files != after:
+    base = _taken_back(counted(after), own, contents, "which is not what the files show")
+    _check_start(counted(outcome.before), base, own, contents, in_run)
+    beside = {path: data for path, data in outcome.before.items() if path not in counted(outcome.before)}
+    with replica({**base, **beside}) as project:
+        project.others = {path for epoch, path in in_run.items() if epoch not in {edit.epoch for edit in own}}
+        project.ignored = [*beside.values(), *outcome.ignored]
+        trio.run(_retell, told, outcome, inherited, project, contents)
+        if counted(project.files) != counted(after):
             raise Unexplained("the files are not what comes of it")
     check_order(outcome.tree, told)
 
@@ -131,58 +103,42 @@ def _check_start(start: Files, base: Files, own: Sequence[Edit], contents: _Cont
             raise Unexplained(f"{path} was not so when the run began")
 
 
-async def _retell(told: Sequence[Told], inherited: Sequence[Edit], project: Replica, contents: _Contents) -> None:
-    retold = [Retold(each) for each in told]
-    doing: list[tuple[int, Retold | None, Moment | Edit]] = [(edit.epoch, None, edit) for edit in inherited]
-    doing += [(moment.epoch, each, moment) for each in retold for moment in each.told.moments]
-    waiting = sorted(doing, key=lambda one: (one[0], one[2].number if isinstance(one[2], Moment) else 0))
-    while waiting:
-        # Calls of one turn see what they see in any order, but each step is shown its turns in their order.
-        _, each, what = waiting.pop(0)
+async def _retell(
+    told: Sequence[Told], outcome: Outcome, inherited: Sequence[Edit], project: Replica, contents: _Contents
+) -> None:
+    retold: dict[Place, Retold] = {}
+    for each in told:
+        retold[each.place] = retold_of(each, retold)
+    writers = [each for each in told if _writes_ignored(each, outcome)]
+    for each in told:
+        before = (writer for writer in writers if comes_before(outcome.tree, writer.place, each.place))
+        retold[each.place].ignored_is_new = any(before)
+    doing: list[tuple[int, int, Retold | None, Moment | Edit]] = [(edit.epoch, 0, None, edit) for edit in inherited]
+    doing += [(what.epoch, what.order, each, what) for each in retold.values() for what in each.told.moments]
+    # Calls of one turn see what they see in any order, but each step is shown its turns in their order.
+    for _, _, teller, what in sorted(doing, key=lambda one: one[:2]):
         if isinstance(what, Edit):
             project.write(what.change.path, contents[what.change.after])
+            project.edited[what.change.path] = what.epoch
         else:
-            assert each is not None
-            await _retell_moment(each, what, project)
-    for each in retold:
-        _check_answer(each)
+            assert teller is not None
+            await teller.tell(what, project)
+    for one in retold.values():
+        one.check(project)
+    _check_all_merged(outcome, retold)
 
 
-async def _retell_moment(each: Retold, moment: Moment, project: Replica) -> None:
-    step, seen = each.told.step.id, moment.seen
-    if moment.path is not None:
-        digest = project.digest(moment.path)
-        each.files.append((moment.path, str(digest)))
-        if digest is None or outcome_digest(ToolResult(text="", data={"digest": digest})) != seen.digest:
-            raise Unexplained(f"stale: {step} was given {moment.path} as it did not lie there")
-        return
-    assert moment.deed is not None
-    name, _ = DEEDS[moment.deed]
-    arguments = each.arguments(moment)
-    if name not in project.edits:
-        each.shown[moment.number], _ = await project.look(name, arguments)
-        _, digest = await project.look(seen.tool, json.loads(seen.arguments))
-        if digest != seen.digest:
-            raise Unexplained(f"stale: {step} at {seen.epoch} did not see {seen.tool} {seen.arguments} so")
-        return
-    _, looked = await project.look(seen.tool, json.loads(seen.arguments))
-    if looked != seen.digest:
-        raise Unexplained(f"stale: {step} at {seen.epoch} did not find {seen.arguments} so, to edit it")
-    each.shown[moment.number], each.result, change = await project.edit(name, arguments)
-    if change != seen.change:
-        raise Unexplained(f"stale: {step} would have made {change}, and made {seen.change}")
+def _writes_ignored(told: Told, outcome: Outcome) -> bool:
+    """Whether a step has done so in this run, in the project."""
+    aside = isinstance(told.leaf, Agent) and bool(told.leaf.worktree)
+    live = told.completed and told.step.run_id == outcome.report.run.id and told.step.predecessor is None
+    return live and not aside and not isinstance(told.leaf, Merge) and IGNORED in edited_by(told.leaf)
 
 
-def _check_answer(each: Retold) -> None:
-    told = each.told
-    if not told.completed:
-        return
-    result = json.loads(told.step.result or "null")
-    if isinstance(told.leaf, Agent):
-        missing = [number for number in range(len(told.leaf.deeds)) if number not in each.shown]
-        if missing or len(each.files) != len(told.leaf.files):
-            raise Unexplained(f"{told.step.id} saw more than it observed")
-        if result != answer_to(each.asked(len(told.leaf.deeds))):
-            raise Unexplained(f"stale: {told.step.id} would have answered otherwise")
-    elif DEEDS[told.leaf.deed][0] != "read_file" and result != each.result:
-        raise Unexplained(f"stale: {told.step.id} gave {result}, and would have given {each.result}")
+def _check_all_merged(outcome: Outcome, retold: dict[Place, Retold]) -> None:
+    for place, work in works_of(outcome.tree):
+        each = retold.get(place)
+        if each is None or not each.told.completed or (isinstance(work, Agent) and work.worktree != "auto"):
+            continue
+        if not each.is_landed:
+            raise Unexplained(f"{each.told.step.id} completed, and not all that it changed was merged")

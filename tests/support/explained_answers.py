@@ -8,19 +8,23 @@ from typing import Any
 import trio
 
 from tests.support.editing_scripts import (
+    COMMANDS,
     DEEDS,
     Agent,
+    Merge,
     Place,
     Several,
     Tree,
     filled,
+    merge_of,
     prompt_of,
 )
 from tests.support.editing_world import Files, Outcome, World
 from tests.support.explained_order import may_see
+from tests.support.memory_bench import counted
 from tests.support.replica import replica
 from tests.support.told_steps import Told, Unexplained
-from vibe_workflows.engine.model import Change
+from vibe_workflows.engine.model import FILE_TREE, Change, Observation
 from vibe_workflows.engine.ports import StoredStep
 
 
@@ -49,10 +53,16 @@ def check_answers(outcome: Outcome, told: Sequence[Told]) -> None:
             if all(one is None for one in each):
                 raise _Fails
             return "|".join(str(one) for one in each)
+        answer = _answer_of(delivered(place), came)
+        if isinstance(node, Agent) and node.worktree == "manual" and not delivered(merge_of(place)).completed:
+            raise _Fails
+        return answer
+
+    def delivered(place: Place) -> Told:
         used.add(place)
         if place not in by_place:
             raise Unexplained(f"nothing was delivered at {place}")
-        return _answer_of(by_place[place], came)
+        return by_place[place]
 
     try:
         result: str | None = go(outcome.tree, "", ())
@@ -79,6 +89,10 @@ def _answer_of(told: Told, came: str) -> str:
     wanted: Any
     if isinstance(leaf, Agent):
         asked, wanted = spec["prompt"], prompt_of(leaf, came)
+    elif isinstance(leaf, Merge):
+        raise AssertionError("the agent before it answers")
+    elif leaf.deed in COMMANDS:
+        asked, wanted = spec["arguments"]["argv"], filled(leaf.deed, leaf.name + (came if leaf.takes else ""))["argv"]
     else:
         asked = {name: value for name, value in spec["arguments"].items() if name in DEEDS[leaf.deed][1]}
         wanted = filled(leaf.deed, leaf.name + (came if leaf.takes else ""))
@@ -122,12 +136,29 @@ def check_nothing_needless(world: World, outcome: Outcome) -> None:
 
 
 async def _is_true(sample: StoredStep, files: Files, contents: Mapping[str | None, bytes | None]) -> bool:
-    """Whether all that a step saw holds on these files, in order, over its own edits."""
+    """Whether all that a step saw holds on these files, in order, over its own edits.
+
+    What it changed in a worktree is there for its later looks in it.
+    """
+    aside: dict[str, bytes | None] = {}
     with replica(files) as project:
-        for seen in {seen.epoch: seen for seen in sample.observations}.values():  # each of them once
-            _, digest = await project.look(seen.tool, json.loads(seen.arguments))
+        for seen in _each_once(sample.observations):
+            if seen.aside and seen.tool != FILE_TREE:
+                there = {**counted(project.files), **aside}
+                with replica({path: data for path, data in there.items() if data is not None}) as worktree:
+                    _, digest = await worktree.look(seen.tool, json.loads(seen.arguments))
+            else:
+                _, digest = await project.look(seen.tool, json.loads(seen.arguments))
             if digest != seen.digest:
                 return False
-            if seen.change is not None:
+            if seen.change is not None and seen.aside:
+                aside[seen.change.path] = contents[seen.change.after]
+            elif seen.change is not None:
                 project.write(seen.change.path, contents[seen.change.after])
     return True
+
+
+def _each_once(observations: Sequence[Observation]) -> Sequence[Observation]:
+    """Those in a worktree have one epoch, and each of them counts."""
+    once = {seen.epoch: seen for seen in observations if not seen.aside}
+    return [seen for seen in observations if seen.aside or once.pop(seen.epoch, None) is not None]

@@ -3,14 +3,9 @@
 import json
 from collections.abc import Sequence
 
-from tests.support.editing_scripts import (
-    Agent,
-    Leaf,
-    Tree,
-    comes_before,
-)
-from tests.support.told_steps import Moment, Told, Unexplained
-from vibe_workflows.engine.model import Change, Edit, Observation
+from tests.support.editing_scripts import Tree, comes_before
+from tests.support.told_steps import Told, Unexplained
+from vibe_workflows.engine.model import FILE_TREE, Change, Edit, Observation
 
 
 def check_order(tree: Tree, told: Sequence[Told]) -> None:
@@ -18,7 +13,7 @@ def check_order(tree: Tree, told: Sequence[Told]) -> None:
     nodes: list[tuple[Told, int, int, Observation | Edit]] = []
     for each in told:
         nodes += [(each, edit.epoch, -100, edit) for edit in each.inherited]
-        nodes += [(each, moment.epoch, _turn_of(each.leaf, moment), moment.seen) for moment in each.moments]
+        nodes += [(each, moment.epoch, moment.turn, moment.seen) for moment in each.moments]
     after: dict[int, set[int]] = {number: set() for number in range(len(nodes))}
     for one, (step, epoch, turn, what) in enumerate(nodes):
         for two, (other, later, its_turn, its) in enumerate(nodes):
@@ -31,19 +26,8 @@ def check_order(tree: Tree, told: Sequence[Told]) -> None:
     _check_no_circle(after)
 
 
-def _turn_of(leaf: Leaf, moment: Moment) -> int:
-    if not isinstance(leaf, Agent) or moment.deed is None:
-        return moment.number
-    first = 0
-    for number, turn in enumerate(leaf.turns):
-        first += len(turn)
-        if moment.number < first:
-            return number
-    raise AssertionError("a step made more calls than its model asked for")
-
-
 def _meet(one: Observation | Edit, two: Observation | Edit) -> bool:
-    changes = [each.change for each in (one, two)]
+    changes = [each.change if isinstance(each, Edit) or not each.aside else None for each in (one, two)]
     return any(
         change is not None and may_see(other, change) for change, other in ((changes[0], two), (changes[1], one))
     )
@@ -53,6 +37,8 @@ def may_see(what: Observation | Edit, change: Change) -> bool:
     """Whether what a look shows can depend on that change."""
     if isinstance(what, Edit):
         return what.change.path == change.path
+    if what.tool == FILE_TREE:
+        return True
     path = json.loads(what.arguments)["path"]
     came_or_went = change.before is None or change.after is None
     match what.tool:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +16,10 @@ from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, rea
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.errors import ToolDenied, ToolFailed
 from vibe_workflows.engine.keys import content_digest
-from vibe_workflows.engine.model import FILE_STATE, Change
+from vibe_workflows.engine.model import FILE_STATE, FILE_TREE, Change
 from vibe_workflows.engine.observe import outcome_digest
 from vibe_workflows.engine.ports import EditingTool, ToolResult
+from vibe_workflows.engine.tree import FileTree, ProjectTree, TreeCache
 
 
 class Replica:
@@ -28,13 +30,21 @@ class Replica:
         workspace = Workspace(folder, PlainChecker())
         self.looks = ToolBox(read_tools(workspace, PlainCommands(folder))).by_name
         self.edits: dict[str, EditingTool] = {tool.spec.name: tool for tool in edit_tools(workspace)}
+        self.edited: dict[str, int] = {}  # the epoch of the latest edit of each path
+        self.others: set[str] = set()  # paths that no delivered step edited, and somebody did
+        self.written: dict[str, bytes | None] = {}
+        self.ignored: list[bytes] = []  # what lay there by the name that git ignores, at some time
+        self._tree = FileTree(ProjectTree(workspace, TreeCache(folder, workspace.root), time.time))
         (folder / "vibe.yaml").touch()
         for path, data in files.items():
             self.write(path, data)
 
     def write(self, path: str, data: bytes | None) -> None:
         place = self._folder / path
+        self.written[path] = data
         if data is None:
+            if not place.exists():
+                return
             place.unlink()
             while not any(place.parent.iterdir()) and place.parent != self._folder:
                 place = place.parent
@@ -56,6 +66,8 @@ class Replica:
         if tool == FILE_STATE:
             digest = self.digest(arguments["path"])
             return "", outcome_digest(ToolResult(text="", data={"digest": digest}))
+        if tool == FILE_TREE:
+            return "", outcome_digest(await self._tree.run({}))
         try:
             result = await self.looks[tool].run(arguments)
         except ToolFailed as error:

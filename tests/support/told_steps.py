@@ -1,35 +1,48 @@
 """What the store says of the steps that answered a run: what each did and saw, and when."""
 
-import json
-from collections.abc import Collection, Sequence
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from msgspec.structs import replace
 
-from tests.support.editing_scripts import (
-    Agent,
-    Leaf,
-    Place,
-    leaves_of,
-)
+from tests.support.editing_scripts import COMMANDS, MEND, Agent, Merge, Place, Work, works_of
 from tests.support.editing_world import Outcome
-from vibe_workflows.engine.model import Edit, Observation, Step, StepId, StepStatus
+from vibe_workflows.engine.gates import GATE
+from vibe_workflows.engine.model import FILE_TREE, Edit, Observation, Step, StepId, StepStatus, ToolCall
 from vibe_workflows.engine.ports import DeliveredStep, StoreReader
+
+#: Of what lands: after all turns.
+LAST_TURN = 1_000_000
 
 
 class Unexplained(AssertionError):
     """No execution explains a run."""
 
 
+class Kind(StrEnum):
+    GIVEN = "given"  # a look at an attached file
+    DEED = "deed"  # a look or an edit, or the look with which a command begins
+    MADE = "made"  # a file that a command has changed
+    JUDGED = "judged"  # the look with which a gate begins
+    JUDGED_MERGED = "judged merged"  # the same, of the gate that is run on what comes of a merge
+    LANDED = "landed"  # a file that a merge has written, or found as it is to be
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One deed of a step: a look or an edit, or (`deed` None) a look at an attached file."""
+    """One look or edit of a step."""
 
     epoch: int
-    number: int  # within its step
-    deed: int | None
-    path: str | None  # of the attached file
+    order: int  # within its step
+    kind: Kind
     seen: Observation
+    turn: int = 0
+    number: int = 0  # of a call among all of its step
+    deed: int = -1
+    call: ToolCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +50,7 @@ class Told:
     """A delivered step, with what it did and saw, and the edits of earlier attempts that it owns."""
 
     place: Place
-    leaf: Leaf
+    leaf: Work
     step: Step
     moments: tuple[Moment, ...]
     inherited: tuple[Edit, ...]
@@ -53,41 +66,64 @@ class Told:
 
 def told_of(reader: StoreReader, outcome: Outcome) -> list[Told]:
     """The steps that answered a run."""
-    leaves = dict(leaves_of(outcome.tree))
+    works = dict(works_of(outcome.tree))
     told: list[Told] = []
     for each in reader.deliveries(outcome.report.run.id):
         place = outcome.script.places[each.delivery.line]
-        moments = _moments(reader, each, leaves[place])
-        own = {moment.epoch for moment in moments}
+        moments = tuple(_moments(reader, each, works[place]))
+        own = {moment.epoch for moment in moments if moment.seen.edit is not None}
         inherited = tuple(edit for edit in _inherited(reader, each.step) if edit.epoch not in own)
-        told.append(Told(place, leaves[place], each.step, moments, inherited))
+        told.append(Told(place, works[place], each.step, moments, inherited))
     return told
 
 
-def _moments(reader: StoreReader, each: DeliveredStep, leaf: Leaf) -> tuple[Moment, ...]:
+def _moments(reader: StoreReader, each: DeliveredStep, work: Work) -> Iterator[Moment]:
     step = each.step
-    if not isinstance(leaf, Agent):
-        return tuple(Moment(seen.epoch, 0, leaf.deed, None, seen) for seen in step.observations)
-    attached, rest = _attached(reader, step, len(leaf.files))
-    moments = [
-        Moment(seen.epoch, number - len(attached), None, json.loads(seen.arguments)["path"], seen)
-        for number, seen in enumerate(attached)
-    ]
-    shown: list[Observation] = []
-    for call in reader.tool_calls(step.id):
-        if not call.observations:
-            raise Unexplained(f"{step.id} made a call that is not observed: {call.name} {call.arguments}")
-        (seen,) = call.observations
-        shown.append(seen)
-    recorded = list(rest) if step.status is StepStatus.COMPLETED else []
-    at = -1
-    for number, seen in enumerate(shown):
+    if isinstance(work, Agent):
+        yield from _of_agent(reader, step, work)
+        return
+    for order, seen in enumerate(step.observations):
+        kind = Kind.LANDED if isinstance(work, Merge) else Kind.MADE if order else Kind.DEED
+        deed = -1 if isinstance(work, Merge) else work.deed
+        yield Moment(seen.epoch, order, kind, seen, deed=deed)
+
+
+def _of_agent(reader: StoreReader, step: Step, leaf: Agent) -> Iterator[Moment]:
+    given, rest = _attached(reader, step, len(leaf.files))
+    order = 0
+    for seen in given:
+        yield Moment(seen.epoch, order, Kind.GIVEN, seen, turn=-1)
+        order += 1
+    calls = list(_calls(reader, step, leaf))
+    if step.status is StepStatus.COMPLETED:
+        recorded = _Recorded(step, given, rest, [seen for seen, *_ in calls])
+    for seen, kind, call, number, deed in calls:
         if step.status is StepStatus.COMPLETED:
-            latest = max((moment.epoch for moment in moments), default=0)
-            later = {each.epoch for each in shown[number + 1 :]}
-            at, seen = _where(step, attached, recorded, at, seen, latest, later)
-        moments.append(Moment(seen.epoch, number, leaf.deeds[number], None, seen))
-    return tuple(moments)
+            seen = recorded.match(seen)
+        yield Moment(seen.epoch, order, kind, seen, turn=call.turn, number=number, deed=deed, call=call)
+        order += 1
+    for seen in recorded.left if step.status is StepStatus.COMPLETED else ():
+        kind = Kind.JUDGED_MERGED if seen.tool == FILE_TREE else Kind.LANDED
+        if seen.aside is (kind is Kind.LANDED) or leaf.worktree != "auto":
+            raise Unexplained(f"{step.id} observed what nobody was shown: {seen}")
+        yield Moment(seen.epoch, order, kind, seen, turn=LAST_TURN)
+        order += 1
+
+
+def _calls(reader: StoreReader, step: Step, leaf: Agent) -> Iterator[tuple[Observation, Kind, ToolCall, int, int]]:
+    """All that the calls of an agent, and its gate, saw: with the number and the deed of the call."""
+    number = 0
+    for call in reader.tool_calls(step.id):
+        if call.name == GATE:
+            for place, seen in enumerate(call.observations):
+                yield seen, Kind.MADE if place else Kind.JUDGED, call, number, -1
+            continue
+        deed = leaf.deeds[number] if number < len(leaf.deeds) else MEND
+        if not call.observations or (len(call.observations) > 1 and deed not in COMMANDS):
+            raise Unexplained(f"{step.id} made a call that is not observed: {call.name} {call.arguments}")
+        for place, seen in enumerate(call.observations):
+            yield seen, Kind.MADE if place else Kind.DEED, call, number, deed
+        number += 1
 
 
 def _attached(reader: StoreReader, step: Step, count: int) -> tuple[Sequence[Observation], Sequence[Observation]]:
@@ -100,37 +136,56 @@ def _attached(reader: StoreReader, step: Step, count: int) -> tuple[Sequence[Obs
     first, rest = step.observations[:count], step.observations[count:]
     looks = [[(seen.tool, seen.arguments, seen.digest) for seen in some] for some in (first, rest[:count])]
     again = step.predecessor is not None and looks[0] == looks[1]
-    if again and all(seen.change is None for seen in rest[:count]):
+    if again and all(seen.change is None and not seen.aside for seen in rest[:count]):
         return rest[:count], rest[count:]
     return first, rest
 
 
-def _where(
-    step: Step,
-    attached: Sequence[Observation],
-    recorded: Sequence[Observation],
-    at: int,
-    call: Observation,
-    latest: int,
-    later: Collection[int],
-) -> tuple[int, Observation]:
-    """What a completed step observed by one of its calls: the next, or an earlier one where it looked again.
+class _Recorded:
+    """What a completed step observed, by its calls in their order. `calls` is what each of these had seen then."""
 
-    That is recorded once where nobody has edited anything in between: then it saw the same at `latest`. `later` are the
-    epochs of the calls after it: what was recorded then is theirs.
-    """
+    def __init__(
+        self, step: Step, given: Sequence[Observation], recorded: Sequence[Observation], calls: Sequence[Observation]
+    ) -> None:
+        self._step = step
+        self._given = given
+        self._recorded = recorded
+        self._calls = calls
+        self._done = 0  # calls
+        self._at = 0
+        self._latest = max((seen.epoch for seen in given), default=0)
 
-    def same(seen: Observation) -> bool:
-        return (seen.tool, seen.arguments, seen.digest, seen.change) == (
-            call.tool, call.arguments, call.digest, call.change
-        )  # fmt: skip
+    @property
+    def left(self) -> Sequence[Observation]:
+        return self._recorded[self._at :]
 
-    if at + 1 < len(recorded) and same(recorded[at + 1]) and recorded[at + 1].epoch not in later:
-        return at + 1, recorded[at + 1]
-    for seen in reversed([*attached, *recorded[: at + 1]]):
-        if same(seen) and seen.change is None:
-            return at, replace(seen, epoch=max(seen.epoch, latest))
-    raise Unexplained(f"{step.id} did not observe what it was shown: {call}")
+    def match(self, call: Observation) -> Observation:
+        """The next one, or an earlier one where it looked again.
+
+        That is recorded once where nobody has edited anything in between: then it saw the same at the latest epoch.
+        What was recorded at the epoch of a later call is that one's.
+        """
+        self._done += 1
+        later: Collection[int] = {seen.epoch for seen in self._calls[self._done :] if not seen.aside}
+        found = self._recorded[self._at] if self._at < len(self._recorded) else None
+        if found is not None and _same(found, call) and found.epoch not in later:
+            self._at += 1
+        else:
+            found = self._again(call)
+        self._latest = max(self._latest, found.epoch)
+        return found
+
+    def _again(self, call: Observation) -> Observation:
+        for seen in reversed([*self._given, *self._recorded[: self._at]]):
+            if _same(seen, call) and seen.change is None:
+                return seen if seen.aside else replace(seen, epoch=max(seen.epoch, self._latest))
+        raise Unexplained(f"{self._step.id} did not observe what it was shown: {call}")
+
+
+def _same(one: Observation, other: Observation) -> bool:
+    return (one.tool, one.arguments, one.digest, one.change, one.aside) == (
+        other.tool, other.arguments, other.digest, other.change, other.aside
+    )  # fmt: skip
 
 
 def _inherited(reader: StoreReader, step: Step) -> list[Edit]:
@@ -143,7 +198,7 @@ def _inherited(reader: StoreReader, step: Step) -> list[Edit]:
         if link.attempt_after is None:
             continue
         earlier = _step(reader, link.attempt_after)
-        made = [each.edit for call in reader.tool_calls(earlier.id) for each in call.observations if each.edit]
+        made = [edit for call in reader.tool_calls(earlier.id) for seen in call.observations if (edit := seen.edit)]
         edits.update((edit.epoch, edit) for edit in (*made, *_inherited(reader, earlier)))
     return list(edits.values())
 

@@ -1,0 +1,74 @@
+"""Commands, worktrees, merges and gates against the oracle of edits: each run is explained, and no call is needless."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.editing_scripts import (
+    COMMANDS,
+    EDITS,
+    IGNORED,
+    LOOKS,
+    READ_IGNORED,
+    Agent,
+    Direct,
+    Leaf,
+    Several,
+    Tree,
+)
+from tests.support.editing_stories import KINDS, NAMES, RUNS, Go, Happening, Held, Story, tell
+from tests.support.editing_stories import nothing_set as nothing_set
+from tests.support.reuse_world import CONTENTS, PATHS
+from tests.support.zygotes import zygote as zygote
+from vibe_workflows.sandbox.launcher import Zygote
+
+CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500")) * 3 // 10
+
+deeds = st.one_of(
+    st.sampled_from([0, 1, 3, 4, 5, READ_IGNORED]),
+    st.sampled_from(EDITS),
+    st.sampled_from(LOOKS),
+    st.sampled_from(EDITS),
+    st.sampled_from(COMMANDS),
+    st.sampled_from(COMMANDS),
+)
+turns = st.lists(st.lists(deeds, min_size=1, max_size=2).map(tuple), max_size=3).map(tuple)
+attached = st.sampled_from([(), (), (), ("a.py",), ("b.py",)])
+worktrees = st.sampled_from(["", "auto", "auto", "manual"])
+gates = st.sampled_from([0, 0, 1, 2, 3])
+names = st.sampled_from(NAMES)
+leaves: st.SearchStrategy[Leaf] = st.one_of(
+    st.builds(Agent, names, turns, st.booleans(), attached, worktrees, gates),
+    st.builds(Agent, names, turns, st.booleans(), attached, worktrees, st.just(0)),
+    st.builds(Direct, names, st.sampled_from([*COMMANDS, *EDITS]), st.booleans()),
+)
+parts: st.SearchStrategy[Tree] = st.recursive(
+    leaves,
+    lambda part: st.builds(Several, st.booleans(), st.lists(part, min_size=1, max_size=3).map(tuple)),
+    max_leaves=4,
+)
+trees = st.builds(Several, st.booleans(), st.lists(parts, min_size=2, max_size=3).map(tuple))
+#: Those that are attached are there, to begin with: without them a workflow fails.
+files = st.fixed_dictionaries(
+    {path: st.sampled_from(CONTENTS[2 if path in ("a.py", "b.py") else 1 :]) for path in PATHS}
+    | {".gitignore": st.sampled_from(["*.log\n", "*.log\n", None]), IGNORED: st.sampled_from([None, "one\n"])}
+)
+
+happenings = st.builds(Happening, st.sampled_from(KINDS), st.integers(0, 2**16))
+runs = st.builds(Go, st.sampled_from(["run", *RUNS, "kill", "die"]), st.integers(0, 8))
+stories = st.lists(st.tuples(st.lists(happenings, max_size=2), runs), min_size=1, max_size=3)
+
+
+def test_every_run_that_changes_things_is_explained_and_no_call_is_needless(zygote: Zygote) -> None:
+    seen: Counter[tuple[str, str]] = Counter()  # what came of each kind of happening
+
+    @settings(max_examples=CASES)
+    @given(trees, files, stories, st.random_module())  # which seeds the order in which trio runs its tasks
+    def stories_hold(tree: Tree, held: Held, story: Story, _order: object) -> None:
+        tell(zygote, tree, held, story, seen)
+
+    stories_hold()
