@@ -7,6 +7,7 @@ again, so often as the step allows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NoReturn
 
@@ -109,6 +110,24 @@ def gate_end(told: ToolResult, seen: tuple[Observation, ...] = ()) -> GateEnd:
     )
 
 
+def judged_already(turn: Turn, kept: Sequence[ToolCall]) -> ToolCall | None:
+    """The run of a gate among the calls of a turn that are not to be made again."""
+    asked_for = msgspec.json.decode(turn.output, type=Message).tool_requests
+    return next((call for call in kept if call.name == GATE and call.number > len(asked_for)), None)
+
+
+def _stored_end(call: ToolCall) -> GateEnd:
+    how, _, output = call.output.partition("\n\n")
+    code = re.fullmatch(r"ended with exit code (-?\d+)", how)
+    return GateEnd(
+        exit_code=0 if call.outcome == "ok" else int(code[1]) if code else None,
+        how=how,
+        output=output,
+        result=ToolResult(text=call.output, data=None),
+        observations=call.observations,
+    )
+
+
 def gate_call(
     turn: Turn,
     argv: Sequence[str],
@@ -165,8 +184,12 @@ class GatedRun:
         left_s: Callable[[], float],
         record_tools: Callable[[Sequence[ToolCall]], Awaitable[None]],
         clock: Callable[[], float],
+        judged: ToolCall | None = None,
     ) -> None:
-        """`left_s` says how much time the step has left."""
+        """`left_s` says how much time the step has left.
+
+        `judged` is what the gate has said of the latest turn already, and not to be run again: it changed files then.
+        """
         self._run = run
         self._gate = gate
         self._retries = retries
@@ -175,6 +198,7 @@ class GatedRun:
         self._left_s = left_s
         self._record_tools = record_tools
         self._clock = clock
+        self._judged = judged
 
     @property
     def attempt(self) -> int:
@@ -205,6 +229,8 @@ class GatedRun:
             run.send_back(prompts.gate_failed(" ".join(self._gate.argv), end.how, end.output))
 
     async def _judge(self, outcome: AgentOutcome) -> GateEnd:
+        if self._judged is not None and self._judged.turn == outcome.last_turn.number:
+            return _stored_end(self._judged)
         started_at = self._clock()
 
         def row(result: ToolResult, seen: Sequence[Observation]) -> ToolCall:

@@ -10,7 +10,8 @@ from .errors import SetupError, StepFault, ToolFailed
 from .keys import canonical_json
 from .live_step import LiveStep, StepOutcome, StepServices
 from .merging import patch_text
-from .model import Observation, StepStatus, Turn
+from .model import FILE_TREE, Observation, StepStatus, Turn
+from .observe import tree_observation
 from .ports import CutOffStep, FileMade, Record, ToolResult
 from .step import StepWork
 from .worktrees.changes import Changes, stored_changes
@@ -139,12 +140,23 @@ class IsolatedWork(_LandingWork):
 
         return MergedGate(
             tool=GateTool(command, argv),
-            tree=self._opened.worktree.tree,
+            tree=self._judged_tree(turn),
             left_s=self._limit.left_s,
             moved=lambda: self._services.project.timeline.own.edited_since(self._opened.epoch),
             ran=ran,
             clock=clock,
         )
+
+    def _judged_tree(self, turn: Turn) -> str:
+        """The digest of all files of the project that the gate has seen; empty where that is not known any more.
+
+        A step that goes on behind its gate has another snapshot by now.
+        """
+        tree = self._opened.worktree.tree
+        if self._judged is None or self._judged.turn != turn.number:
+            return tree
+        looks = {seen.digest for seen in self._judged.observations if seen.tool == FILE_TREE}
+        return tree if tree_observation(tree, epoch=0).digest in looks else ""
 
 
 class MergeWork(_LandingWork):

@@ -54,6 +54,7 @@ class StepWork:
         self._looked: tuple[Observation, ...] = ()  # at these files, before the first turn
         self._attempt_after = item.attempt_after
         self._gone_on_with: StepId | None = None
+        self._judged: ToolCall | None = None  # by its gate, before it was cut off
         self._earlier = NO_USAGE  # of the step that this one goes on with
         self._stored_running = False
         self._patch: str | None = None
@@ -207,6 +208,7 @@ class StepWork:
             left_s=self._limit.left_s,
             record_tools=self._record_tools,
             clock=self._services.wall_clock,
+            judged=self._judged,
         )
 
     async def _completed(self, done: AgentOutcome) -> StepOutcome:
@@ -226,6 +228,10 @@ class StepWork:
         run.go_on(turns, cut_off.observations, cut_off.kept)
         self._services.budget.book_stored(self._item.budget, run.usage, steps=0)
         self._gone_on_with, self._earlier, self._turns = cut_off.id, run.usage, run.turns
+        if self._item.spec.gate:
+            from .gates import judged_already  # few steps have one
+
+            self._judged = judged_already(turns[-1], cut_off.kept)
 
     # ------------------------------------------------------------ records
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.editing_scripts import READ_IGNORED, Agent, Direct, Several, Tree
+from tests.support.editing_deeds import READ_IGNORED
+from tests.support.editing_model import files_in
+from tests.support.editing_scripts import Agent, Direct, Several, Tree
 from tests.support.editing_stories import Held, a_project
 from tests.support.editing_stories import nothing_set as nothing_set
-from tests.support.editing_world import files_in
 from tests.support.zygotes import zygote as zygote
 from vibe_workflows.sandbox.launcher import Zygote
 

@@ -132,6 +132,20 @@ def _a_gate_on_a_merge_sees_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MergeQueue, "_decide", without_looks)
 
 
+#: Stories that went wrong once: the workflow, what happens, and how many model calls it takes.
+TOLD_BEFORE: dict[str, tuple[Tree, Story, int]] = {
+    "a gate whose edit was not made yet": (Agent("P", (), gate=3), [([], Go("die", 0))], 1),
+    "a gate whose edit was made": (Agent("P", (), gate=3), [([], Go("die", 1))], 1),
+    "a gate in a worktree whose edits were merged": (aside("P", (EDIT_A,), gate=3), [([], Go("die", 1))], 2),
+}
+
+
+@pytest.mark.parametrize("name", TOLD_BEFORE)
+def test_stories_that_went_wrong_once(zygote: Zygote, name: str) -> None:
+    tree, story, calls = TOLD_BEFORE[name]
+    assert tell(zygote, tree, HELD, story, Counter()) == calls
+
+
 #: For each rule a story that goes wrong without it: the workflow, what happens, and how many model calls it takes,
 #: where too many of them are all that goes wrong.
 WITNESSES: list[tuple[Callable[[pytest.MonkeyPatch], None], Tree, Story, int]] = [

@@ -10,7 +10,8 @@ from itertools import product
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.editing_scripts import EDITS, LOOKS, Agent, Direct, Leaf, Several, Tree
+from tests.support.editing_deeds import EDITS, LOOKS
+from tests.support.editing_scripts import Agent, Direct, Leaf, Several, Tree
 from tests.support.editing_stories import (
     KINDS,
     NAMES,

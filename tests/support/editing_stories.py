@@ -13,8 +13,10 @@ from typing import TypeAlias
 import pytest
 
 from tests.support.commands import PlainCommands
-from tests.support.editing_scripts import EDITS, LOOKS, Agent, Leaf, Several, Tree, in_one_way, leaves_of, settles
-from tests.support.editing_world import OTHER_FLOW, Files, Outcome, World, files_in
+from tests.support.editing_deeds import EDITS, LOOKS
+from tests.support.editing_model import Files, files_in
+from tests.support.editing_scripts import Agent, Leaf, Several, Tree, in_one_way, leaves_of, settles
+from tests.support.editing_world import OTHER_FLOW, Outcome, World
 from tests.support.explained import explain
 from tests.support.explained_answers import check_nothing_needless, is_refused
 from tests.support.memory_bench import memory_benches

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 
 import trio
 
-from tests.support.editing_scripts import IGNORED, Agent, Merge, Place, comes_before, edited_by, works_of
-from tests.support.editing_world import Files, Outcome, World, files_in
+from tests.support.editing_deeds import IGNORED
+from tests.support.editing_model import Files, files_in
+from tests.support.editing_scripts import Agent, Merge, Place, comes_before, edited_by, works_of
+from tests.support.editing_world import Outcome, World
 from tests.support.explained_answers import check_answers
 from tests.support.explained_order import check_order
 from tests.support.memory_bench import counted

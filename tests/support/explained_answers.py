@@ -7,19 +7,10 @@ from typing import Any
 
 import trio
 
-from tests.support.editing_scripts import (
-    COMMANDS,
-    DEEDS,
-    Agent,
-    Merge,
-    Place,
-    Several,
-    Tree,
-    filled,
-    merge_of,
-    prompt_of,
-)
-from tests.support.editing_world import Files, Outcome, World
+from tests.support.editing_deeds import COMMANDS, DEEDS, filled
+from tests.support.editing_model import Files
+from tests.support.editing_scripts import Agent, Merge, Place, Several, Tree, merge_of, prompt_of
+from tests.support.editing_world import Outcome, World
 from tests.support.explained_order import may_see
 from tests.support.memory_bench import counted
 from tests.support.replica import replica

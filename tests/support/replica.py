@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.support.checking import PlainChecker
 from tests.support.commands import PlainCommands
-from tests.support.editing_world import Files, files_in
+from tests.support.editing_model import Files, files_in
 from tests.support.memory_folder import SHARED_MEMORY
 from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace

@@ -7,18 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.support.commands import PlainCommands
-from tests.support.editing_scripts import (
-    COMMANDS,
-    DEEDS,
-    IGNORED,
-    READ_IGNORED,
-    Agent,
-    Merge,
-    Place,
-    gate_of,
-    merge_of,
-)
-from tests.support.editing_world import Asked, Files, answer_to, arguments_of
+from tests.support.editing_deeds import COMMANDS, DEEDS, IGNORED, READ_IGNORED
+from tests.support.editing_model import Asked, Files, answer_to, arguments_of
+from tests.support.editing_scripts import Agent, Merge, Place, gate_of, merge_of
 from tests.support.memory_bench import counted, run_program
 from tests.support.memory_folder import memory_folder
 from tests.support.replica import Replica, replica

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
-from tests.support.editing_scripts import COMMANDS, MEND, Agent, Merge, Place, Work, works_of
+from tests.support.editing_deeds import COMMANDS, MEND
+from tests.support.editing_scripts import Agent, Merge, Place, Work, works_of
 from tests.support.editing_world import Outcome
 from vibe_workflows.engine.gates import GATE
 from vibe_workflows.engine.model import FILE_TREE, Edit, Observation, Step, StepId, StepStatus, ToolCall
