@@ -57,7 +57,7 @@ ENDS = {
 #: Of a native attack wall 1 is gone: only `killed` asks for one certain end.
 NATIVE_ENDS = ENDS | dict.fromkeys(("refused", "harmless"), ENDS["contained"])
 
-#: An endless loop ends soon, by its CPU time; what is expected to end by itself gets the time for it, on a busy machine.
+#: An endless loop ends soon, by its CPU time; what is expected to end by itself gets all the time that it may need.
 LIMITS = HostLimits(child=ChildLimits(cpu_s=1), stall_s=60.0, wall_s=300.0, received_bytes=64 * MIB)
 #: What a host holds for a child can be filled by a test.
 SMALL = LIMITS._replace(
