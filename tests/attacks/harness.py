@@ -359,7 +359,7 @@ async def _run_without(
 
 def _in_more_time(attack: Attack) -> HostLimits:
     """What not even a machine with others to serve reaches, if anything is to come."""
-    return _last_resort(attack)._replace(stall_s=LIMITS.stall_s / 2, wall_s=LIMITS.wall_s / 2)
+    return _last_resort(attack)._replace(stall_s=30.0, wall_s=150.0)
 
 
 def _last_resort(attack: Attack) -> HostLimits:
