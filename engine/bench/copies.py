@@ -26,7 +26,7 @@ from ..tree.records import UNSETTLED, FolderRecord, content_mark, mark_of
 from .before import NEW_FILE_MODE, NEW_FOLDER_MODE, Before, folders_above
 from .copying import RULES, Copied, copy_tree
 from .effects import Effects, sorted_out
-from .finished import Finished
+from .finished import Destination, Finished
 from .found import Found, Kind, walk
 from .laying import lay
 from .links import GIT, linked_folders, make_links, readable
@@ -64,7 +64,7 @@ class CopyingBench:
         copying = partial(copied_out, self._means, confined=self._confined)
         async with self._snapshots.taken() as snapshot, copying(snapshot) as copy:
             end, effects = await copy.run(self._runner, job, over)
-            yield Finished(end, effects, copy.root, self._means.project)
+            yield Finished(end, effects, copy.root, Destination(self._means.project, self._means.premises))
 
 
 class KeptCopyBench:
