@@ -58,6 +58,15 @@ class TrustReport(NamedTuple):
         return self.config is None and not self.workflows and not self.profiles and self.store is None
 
 
+class AgentStanding(NamedTuple):
+    """A configured agent CLI, looked at without starting it."""
+
+    name: str
+    enabled: bool
+    program: str  # its path, or what is not there
+    problem: str  # why it cannot be started; empty where nothing is known against it
+
+
 class McpStanding(NamedTuple):
     """A configured MCP server, looked at without starting it."""
 

@@ -8,7 +8,7 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -41,7 +41,7 @@ from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import RunId, RunStatus
 from vibe_workflows.engine.plan import RunPlan, RunServices
 from vibe_workflows.engine.ports import EventSink, ModelBackend, Store, Tool
-from vibe_workflows.engine.requests import Horizons, ResolveModel, StepDefaults, StepRequests
+from vibe_workflows.engine.requests import ChooseAgents, Horizons, ResolveModel, StepDefaults, StepRequests
 from vibe_workflows.engine.run import Stop, execute
 from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.origin import StoreOrigins
@@ -65,6 +65,7 @@ from .working import LazyBench, TreeLook, Trees
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
+    from vibe_workflows.engine.clis.turns import AgentPrograms
     from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.mcp.servers import RunServers
     from vibe_workflows.sandbox.confine import ConfineReport
@@ -253,7 +254,13 @@ async def _services(
         host=checked.host,
         checker=checker,
         backend=backend,
-        requests=partial(_requests, box, profiles, model_resolver(settings, checked.metadata)),
+        requests=partial(
+            _requests,
+            box,
+            profiles,
+            model_resolver(settings, checked.metadata),
+            _chosen_agents(settings, grants, box.groups),
+        ),
         replayer=looks.replayer(store.reader),
         files=WorkspaceFiles(workspace, state),
         bench=LazyBench(lambda: benches.project),
@@ -263,7 +270,31 @@ async def _services(
         wall_clock=time.time,
         jitter=random.random,
         new_run_id=lambda: RunId(secrets.token_hex(5)),
+        agents=_agent_programs(settings),
         isolation=lambda: looks.isolation(store.reader, benches.worktrees),
+    )
+
+
+def _chosen_agents(settings: Settings, grants: Sequence[str], groups: Mapping[str, str]) -> ChooseAgents | None:
+    if not settings.agents:
+        return None
+    from vibe_workflows.engine.clis.choice import AgentChoice  # most people have no such program
+
+    return AgentChoice(settings.agents, grants, groups)
+
+
+def _agent_programs(settings: Settings) -> AgentPrograms | None:
+    if not settings.agents:
+        return None
+    from vibe_workflows.engine.clis.turns import AgentPrograms
+
+    from .programs import PersonsPrograms
+
+    return AgentPrograms(
+        agents=settings.agents,
+        programs=PersonsPrograms(settings.project_root, os.environ),
+        environ=os.environ,
+        prices=settings.prices,
     )
 
 
@@ -332,9 +363,16 @@ def _host_limits(settings: Settings) -> HostLimits:
 
 
 def _requests(
-    tools: ToolBox, profiles: Profiles, resolve: ResolveModel, defaults: StepDefaults, horizons: Horizons
+    tools: ToolBox,
+    profiles: Profiles,
+    resolve: ResolveModel,
+    agents: ChooseAgents | None,
+    defaults: StepDefaults,
+    horizons: Horizons,
 ) -> StepRequests:
-    return StepRequests(tools=tools, profiles=profiles, resolve_model=resolve, defaults=defaults, horizons=horizons)
+    return StepRequests(
+        tools=tools, profiles=profiles, resolve_model=resolve, agents=agents, defaults=defaults, horizons=horizons
+    )
 
 
 # ---------------------------------------------------------------- signals

@@ -15,7 +15,6 @@ from vibe_workflows.engine.config import Settings
 
 if TYPE_CHECKING:
     from vibe_workflows.engine.bench import Benches
-    from vibe_workflows.engine.bench.programs import ProgramJobs
     from vibe_workflows.engine.ports import Workbench, Worktrees
 
     from .working import Trees
@@ -40,16 +39,6 @@ class LazyBenches:
         """For commands in worktrees."""
         return self._benches.worktrees
 
-    @property
-    def program_bench(self) -> Workbench:
-        """For programs of the person's own that work on the project, in a copy and without walls."""
-        return self._benches.copies(self._programs())
-
-    @property
-    def program_worktrees(self) -> Worktrees:
-        """For such programs in worktrees."""
-        return self._benches.copied_worktrees(self._programs())
-
     def close(self) -> None:
         """Remove all that was made. Blocking."""
         if self._made is not None:
@@ -64,9 +53,11 @@ class LazyBenches:
     def _make(self) -> Benches:
         """And hide this process from what will run on them: its environment and its memory hold keys."""
         from vibe_workflows.engine.bench import Benches
+        from vibe_workflows.engine.bench.programs import ProgramJobs
         from vibe_workflows.sandbox.confine import hide_this_process
 
         from .jobs import ConfinedJobs, ConfinedLayers, own_paths
+        from .programs import PersonsPrograms
 
         hide_this_process()
         settings = self._settings
@@ -81,17 +72,11 @@ class LazyBenches:
                 environment={name: os.environ[name] for name in settings.confine_env if name in os.environ},
             ),
             layers=ConfinedLayers(),
+            programs=ProgramJobs(PersonsPrograms(settings.project_root, os.environ)),
             link=settings.worktree_link,
             setup=settings.worktree_setup,
             protected=own_paths(self._workspace.root),
         )
-
-    def _programs(self) -> ProgramJobs:
-        from vibe_workflows.engine.bench.programs import ProgramJobs
-
-        from .programs import PersonsPrograms
-
-        return ProgramJobs(PersonsPrograms(self._settings.project_root, os.environ), os.environ)
 
 
 @asynccontextmanager

@@ -46,7 +46,7 @@ class ConfinedCommands:
         if found is None:
             return None
         found = os.path.realpath(found)  # where a link leads may lie in no folder that a command sees
-        return None if _lies_in(found, self._project) else found
+        return None if lies_in(found, self._project) else found
 
     async def run(self, command: Command) -> CommandEnd:
         from vibe_workflows.sandbox import confine  # most runs are answered from the store, and run nothing
@@ -77,7 +77,7 @@ class ConfinedCommands:
 def folders_outside(path: str, project: Path) -> str:
     """Of a PATH, without entries that are relative, or lie in the project: a repository must not bring its own git."""
     entries = [entry for entry in path.split(os.pathsep) if os.path.isabs(entry)]
-    return os.pathsep.join(entry for entry in entries if not _lies_in(os.path.realpath(entry), project))
+    return os.pathsep.join(entry for entry in entries if not lies_in(os.path.realpath(entry), project))
 
 
 def program_outside(project: Path, path: str, name: str) -> str | None:
@@ -87,8 +87,8 @@ def program_outside(project: Path, path: str, name: str) -> str | None:
     """
     project = Path(os.path.realpath(project))
     found = None if "/" in name else shutil.which(name, path=folders_outside(path, project))
-    return None if found is None or _lies_in(os.path.realpath(found), project) else found
+    return None if found is None or lies_in(os.path.realpath(found), project) else found
 
 
-def _lies_in(path: str, project: Path) -> bool:
+def lies_in(path: str, project: Path) -> bool:
     return path == str(project) or path.startswith(str(project).rstrip("/") + "/")

@@ -1,4 +1,4 @@
-"""vibe doctor: what holds scripts and commands on this machine; whether store, profiles and servers are in order."""
+"""vibe doctor: what holds scripts and commands on this machine, and whether all that is configured is in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport, Probe
 
-    from .answers import McpStanding
+    from .answers import AgentStanding, McpStanding
     from .render.tables import Cell
 
 _SCRIPTS = {
@@ -35,9 +35,9 @@ _COMMANDS = {
 def command(as_json: bool, db: str | None) -> int:
     """Attack a really locked script and a really confined command, as if all else had fallen, and show what holds.
 
-    Then look at everything in the store of this project, at the profiles of agents, and for what the configured MCP
-    servers need, without starting any. Exit code 8 where this machine is weaker than `sandbox.accept` allows, so that
-    `vibe run` refuses; 74 where the store is not sound.
+    Then look at everything in the store of this project, at the profiles of agents, and for what the configured agent
+    CLIs and MCP servers need, without starting any. Exit code 8 where this machine is weaker than `sandbox.accept`
+    allows, so that `vibe run` refuses; 74 where the store is not sound.
     """
     from vibe_workflows.engine.errors import ExitCode
 
@@ -53,6 +53,7 @@ def command(as_json: bool, db: str | None) -> int:
     scripts, commands = wiring.doctor()  # first: a system without a sandbox is told so, and has no locks either
     store = wiring.store_health(settings)
     profiles = wiring.examine_profiles(settings)
+    agents = wiring.agent_programs(settings)
     servers = wiring.mcp_servers(settings)
     runs = scripts.level.meets(accepted)
     if as_json:
@@ -64,6 +65,7 @@ def command(as_json: bool, db: str | None) -> int:
                 "commands": commands.to_json(),
                 "store": health_json(store),
                 "profiles": profiles_json(profiles),
+                "agents": [{**agent._asdict(), "problem": agent.problem or None} for agent in agents],
                 "mcp": [
                     {**server._asdict(), "problem": server.problem or None, "tools": server.tools} for server in servers
                 ],
@@ -75,8 +77,9 @@ def command(as_json: bool, db: str | None) -> int:
         text += f"\n\n{commands_text(commands, width=surface.width, colour=surface.colour)}"
         text += f"\n\n{health_text(store, colour=surface.colour)}"
         profiles_said = profiles_text(profiles, colour=surface.colour)
+        agents_said = agents_text(agents, width=surface.width, colour=surface.colour)
         servers_said = servers_text(servers, width=surface.width, colour=surface.colour).strip("\n")
-        print_text("\n\n".join(filter(None, [text, profiles_said, servers_said])))
+        print_text("\n\n".join(filter(None, [text, profiles_said, agents_said, servers_said])))
     if not runs:
         return int(ExitCode.SANDBOX_WEAK)
     return int(ExitCode.DONE if store.sound else ExitCode.STORE)
@@ -106,6 +109,17 @@ def commands_text(report: ConfineReport, *, width: int | None, colour: bool) -> 
     style = {"strong": Style.GOOD, "good": Style.WARN, "weak": Style.BAD}[report.level]
     parts = [paint(f"commands of agents: {report.level} ({_COMMANDS[report.level]})", style, colour=colour), ""]
     return "\n".join(parts + _findings("a command", report.layers, report.probes, width=width, colour=colour))
+
+
+def agents_text(agents: Sequence[AgentStanding], *, width: int | None, colour: bool) -> str:
+    """The configured agent CLIs, where there are any."""
+    if not agents:
+        return ""
+    from .render.tables import Column, table
+
+    heads = [Column(title="agent CLI"), Column(title="program"), Column(title="", shrinks=True)]
+    rows = [(each.name, each.program, (each.problem or "found") if each.enabled else "not enabled") for each in agents]
+    return table(heads, rows, width=width, colour=colour)
 
 
 def servers_text(servers: Sequence[McpStanding], *, width: int | None, colour: bool) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import trio
 
 from vibe_workflows.catalog.metadata import Metadata
+from vibe_workflows.engine.clis import AGENT_NAMES
 from vibe_workflows.engine.config import Settings
 from vibe_workflows.engine.errors import ConfigError, ModelMissing, SetupError
 from vibe_workflows.engine.island import Island
@@ -69,7 +70,15 @@ def open_backends(settings: Settings, island: Island) -> ModelBackend:
     from vibe_workflows.engine.backends.router import BackendRouter
 
     live = LitellmBackend(island, LitellmSettings(api_base=settings.api_base, api_bases=settings.api_bases))
-    return BackendRouter({OFFLINE: OfflineBackend()}, live)
+
+    def command() -> ModelBackend:
+        from vibe_workflows.engine.backends.command import CommandBackend  # most people have no such program
+
+        return CommandBackend(settings.agents)
+
+    return BackendRouter(
+        {OFFLINE: OfflineBackend()}, live, late=dict.fromkeys((*settings.agents, *AGENT_NAMES), command)
+    )
 
 
 def equipped(backend: ModelBackend, settings: Settings) -> ModelBackend:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from vibe_workflows.engine.config import Settings, load_settings
 from vibe_workflows.engine.errors import ConfigError, SandboxError, WorkflowError
 
-from .answers import CheckedFile, ListedWorkflow, McpStanding, TrustReport, WorkflowList, WorkflowOffer
+from .answers import AgentStanding, CheckedFile, ListedWorkflow, McpStanding, TrustReport, WorkflowList, WorkflowOffer
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import Trusts, WorkflowFile, WorkflowSource
@@ -102,6 +102,20 @@ def mcp_servers(settings: Settings) -> list[McpStanding]:
         listing = cache.load(server)
         tools = None if listing is None else tuple(tool.name for tool in offered(server, listing))
         found.append(McpStanding(name=name, target=target, problem=problem, tools=tools))
+    return found
+
+
+def agent_programs(settings: Settings) -> list[AgentStanding]:
+    """Each configured agent CLI, by name: whether its program is there. None is started."""
+    if not settings.agents:
+        return []
+    from .programs import PersonsPrograms
+
+    programs, found = PersonsPrograms(settings.project_root, os.environ), []
+    for name, agent in sorted(settings.agents.items()):
+        program = programs.find(agent.program)
+        problem = "" if program else "no such program in PATH (folders of the project do not count); install it"
+        found.append(AgentStanding(name, agent.enabled, program or agent.program, problem))
     return found
 
 

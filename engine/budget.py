@@ -19,7 +19,7 @@ import trio
 from msgspec import Struct
 
 from .errors import BudgetExceeded, SetupError
-from .model import NO_USAGE, Usage
+from .model import NO_USAGE, Reserve, Usage
 from .ports import Limits
 from .time_limit import Paused
 
@@ -85,17 +85,25 @@ class Scope:
 
 
 class Need(Struct, frozen=True, kw_only=True):
-    """The upper bound of one model call; prices in micro-dollars per token, None where unknown."""
+    """The upper bound of one model call; prices in micro-dollars per token, None where unknown.
+
+    That of a turn of an agent CLI is its `reserve`, whatever else stands here.
+    """
 
     prompt_tokens: int
     max_tokens: int
     input_price: float | None
     output_price: float | None
+    reserve: Reserve | None = None
 
     def tokens(self, output: int) -> int:
+        if self.reserve is not None:
+            return self.reserve.tokens or 0
         return self.prompt_tokens + output
 
     def microusd(self, output: int) -> int:
+        if self.reserve is not None:
+            return self.reserve.microusd or 0
         return math.ceil(self.prompt_tokens * (self.input_price or 0) + output * (self.output_price or 0))
 
 
@@ -214,10 +222,14 @@ class Budget:
     async def reserve(self, scope: Scope, need: Need, paused: Paused = nullcontext) -> Reservation:
         """Reserve the bound of one call in every scope; waits, `paused`, while calls in flight may give room back.
 
-        Raises BudgetExceeded when no waiting could help, and SetupError under a dollar limit with an unknown price.
+        Raises BudgetExceeded when no waiting could help, and SetupError under a dollar limit with an unknown price, or
+        under a limit for which an agent CLI has no reserve.
         The output is clamped to what is left only then, and never below `SMALLEST_OUTPUT`.
         """
-        self._require_price(scope, need)
+        if need.reserve is None:
+            self._require_price(scope, need)
+        else:
+            self._require_reserve(scope, need.reserve)
         waiter: _Waiter | None = None
         try:
             while True:
@@ -228,6 +240,7 @@ class Budget:
                 if short is None:
                     return self._take(scope, need, need.max_tokens, clamped=False)
                 if not short.busy:
+                    assert need.reserve is None, "what is reserved as a whole fits, or is hopeless"
                     return self._take(scope, need, self._affordable(scope, need), clamped=True)
                 if waiter is None:
                     waiter = _Waiter(short, trio.Event())
@@ -315,6 +328,21 @@ class Budget:
                 raise SetupError(
                     f"{each.name} has a limit in dollars, and the price of this model is not known; "
                     "give the limit in tokens, or set the model's price under `prices:` in the user's config"
+                )
+
+    @staticmethod
+    def _require_reserve(scope: Scope, reserve: Reserve) -> None:
+        for each in scope.chain():
+            unit, sample = "", ""
+            if each.limits.tokens is not None and reserve.tokens is None:
+                unit, sample = "tokens", "tokens: 200k"
+            elif each.limits.microusd is not None and each.counts_stored and reserve.microusd is None:
+                unit, sample = "dollars", "usd: 2.0"
+            if unit:
+                raise SetupError(
+                    f"{each.name} has a limit in {unit}, and nobody can say before how many an agent CLI will use. Say "
+                    f"in your own config what to keep for one turn of it, such as `agents: {{NAME: {{reserve: "
+                    f"{{{sample}}}}}}}`, or give no such limit"
                 )
 
 

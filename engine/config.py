@@ -18,6 +18,7 @@ from .nearest import did_you_mean, nearest
 from .places import PROJECT_FILE, USER_FILE, find_places
 
 if TYPE_CHECKING:
+    from .clis import AgentCli
     from .config_file import ConfigFile
     from .config_web import SearchProvider
     from .mcp.server import McpServer
@@ -49,6 +50,7 @@ class Settings(NamedTuple):
     api_bases: Mapping[str, str]  # by provider
     workflow_folders: tuple[Path, ...]
     allow: tuple[str, ...]
+    agents: Mapping[str, AgentCli]  # by name; some that are not enabled
     mcp: Mapping[str, McpServer]  # by name
     sandbox_accept: str
     sandbox_memory_mb: int
@@ -197,6 +199,7 @@ def _settings(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings
         api_bases=values["api_bases"],
         workflow_folders=tuple(_path(places.home, places.project_root, folder) for folder in values["workflows"]),
         allow=tuple(values["allow"]),
+        agents=values["agents"],
         mcp=values["mcp"],
         sandbox_accept=values["sandbox.accept"],
         sandbox_memory_mb=values["sandbox.memory_mb"],

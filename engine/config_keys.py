@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from .config_agents import agents
 from .config_amounts import budget, max_usd
 from .config_mcp import mcp
 from .config_models import aliases, api_bases, fallbacks, model, prices, routing
@@ -136,6 +137,7 @@ KEYS: Mapping[str, Key] = {
             name="workflows", parse=folders, default={}, reach=_FREE, about="further folders of workflows", merged=True
         ),
         Key(name="allow", parse=grants, default={}, reach=_PERSON, about="what agents may do unasked", merged=True),
+        Key(name="agents", parse=agents, default={}, reach=_PERSON, about="agent CLIs, by name", merged=True),
         Key(name="mcp", parse=mcp, default={}, reach=_PERSON, about="MCP servers, by name", merged=True),
         Key(
             name="sandbox.accept",

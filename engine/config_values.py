@@ -143,7 +143,7 @@ def variables(value: object, text: bool) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-_GRANTS = ("read", "write", "command", "web", "net", "mcp")
+_GRANTS = ("read", "write", "command", "agent", "web", "net", "mcp")
 
 
 def grants(value: object, text: bool = False) -> dict[str, None]:

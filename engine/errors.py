@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:  # the command line imports this module at every start
-    from .model import JSON, Fault
+    from .model import JSON, Fault, Usage
 
 
 class ExitCode(IntEnum):
@@ -46,6 +46,7 @@ class StepFault(VibeError):
     """An error that becomes a `Fault`: stored with its step, and raised in the script by the same name."""
 
     kind: ClassVar[str] = "error"
+    used: Usage | None = None  # for nothing, where somebody knows it
 
     @property
     def fields(self) -> dict[str, JSON]:

@@ -20,7 +20,7 @@ DEFAULT_GRANTS = ("read",)
 COMMAND_GRANT = "command"
 
 #: Groups of which a part can be granted (`command:pytest`), since their tools hold each call against the parts.
-PARTED_GROUPS = frozenset({COMMAND_GRANT, "mcp"})
+PARTED_GROUPS = frozenset({COMMAND_GRANT, "agent", "mcp"})
 
 
 def missing_grants(requested: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
@@ -48,6 +48,17 @@ def require_tool(tool: Tool, granted: Sequence[str]) -> None:
         raise ToolDenied(
             f"tool `{tool.spec.name}` needs the grant `{tool.group}`, which this run does not have; name it in "
             f'meta["permissions"], and grant it with --allow {tool.group}'
+        )
+
+
+def require_agent(name: str, granted: Sequence[str]) -> None:
+    """Raises ToolDenied where no grant lets a run start this agent CLI."""
+    wanted = f"agent:{name}"
+    if not _covers(granted, wanted):
+        raise ToolDenied(
+            f"{name} is a program of yours, which runs with your rights and without walls; that needs the grant "
+            f'`{wanted}`, which this run does not have; name it in meta["permissions"], and grant it with --allow '
+            f"{wanted}"
         )
 
 

@@ -68,6 +68,8 @@ def canonical_spec(spec: StepSpec) -> str:
         held["schema"] = spec.schema
     if spec.tools:
         held["tools"] = [[tool.name, tool.version] for tool in spec.tools]
+    if spec.agents:
+        held["agents"] = list(spec.agents)
     if spec.files:
         held["files"] = list(spec.files)
     if spec.grants:

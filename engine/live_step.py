@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -30,6 +30,9 @@ from .model import (
 from .ports import Checker, CommandTool, CutOffStep, Record, Tool
 from .timeline.project import Project
 from .timeline.timeline import Witness
+
+if TYPE_CHECKING:
+    from .clis.turns import AgentPrograms
 
 #: Lets a step be given files, which the last argument looks at.
 LookAtFiles: TypeAlias = Callable[[Sequence[str]], Awaitable[tuple[FilePart, ...]]]
@@ -98,5 +101,6 @@ class StepServices(Struct, frozen=True, kw_only=True):
     attachments: Attachments
     project: Project
     finished_turns: Callable[[StepId], Sequence[Turn]]  # of a step that was cut off
+    agents: AgentPrograms | None = None
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]  # uniform in [0, 1)

@@ -11,7 +11,8 @@ it is sent. What it holds it took in this order, and while it waits it holds not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import trio
 from msgspec import Struct
@@ -29,12 +30,17 @@ from .warmup import Prefix, Prefixes
 
 #: An error instead of an answer: nothing is billed. (A connection that broke in mid-answer was working for us.)
 _UNPAID = (RateLimited, SetupError, ContextTooLong, ProviderError)
+_UNPAID_BY_PROGRAMS = (RateLimited, SetupError, ContextTooLong)
 
 #: Characters a token, for output that a provider did not count.
 _CHARS_PER_TOKEN = 3.5
 
 #: Beyond this, a provider's count is no count.
 _MOST = 10**12
+
+
+#: Sends one request: as `ModelBackend.complete`.
+Complete: TypeAlias = Callable[[ModelRequest, Callable[[str], None]], Awaitable[ModelReply]]
 
 
 class _Model(Struct, frozen=True, kw_only=True):
@@ -112,6 +118,7 @@ class _Call(Struct, kw_only=True):
 
     model: _Model
     request: ModelRequest
+    complete: Complete
     counted: int
     prefix: Prefix | None
     probe: bool = False  # passes an open circuit
@@ -121,6 +128,13 @@ class _Call(Struct, kw_only=True):
         if self.prefix is not None and not self.streamed:
             self.prefix.answered()
         self.streamed += len(text)
+
+    def lost(self) -> Usage:
+        """Of a call that was sent, and that nobody knows more of."""
+        reserve = self.model.info.reserve
+        if reserve is None or reserve.tokens is None:
+            return self.estimate(self.streamed)
+        return Usage(input_tokens=reserve.tokens, cost_microusd=reserve.microusd, estimated=True)
 
     def estimate(self, characters: int) -> Usage:
         info = self.model.info
@@ -160,18 +174,20 @@ class Meter:
         lap, self._lap = self._lap, NO_USAGE
         return lap
 
-    async def call(self, request: ModelRequest) -> ModelReply:
+    async def call(self, request: ModelRequest, complete: Complete | None = None) -> ModelReply:
         """One answer. A rate limit only delays it: RateLimited is raised where it is given up, and not to be retried.
 
-        Raises BudgetExceeded too where an answer was cut off only because the budget clamped it.
+        `complete` sends the request, where the backend does not. Raises BudgetExceeded too where an answer was cut off
+        only because the budget clamped it.
         """
         backend = self._backend
         model = await backend.model(request.model)
         call = _Call(
             model=model,
             request=request,
+            complete=complete or backend.backend.complete,
             counted=await backend.backend.count_tokens(request),
-            prefix=backend.prefixes.of(request) if backend.prefixes is not None else None,
+            prefix=backend.prefixes.of(request) if backend.prefixes is not None and not model.info.reserve else None,
         )
         patience = Patience(model.name, model.window)
         while True:
@@ -251,6 +267,7 @@ class Meter:
             max_tokens=min(wanted, info.max_output_tokens or wanted),
             input_price=info.input_price,
             output_price=info.output_price,
+            reserve=info.reserve,
         )
         return await self._backend.budget.reserve(self._scope, need, self._paused)
 
@@ -267,19 +284,21 @@ class Meter:
             raise
         call.streamed = 0
         try:
-            reply = await self._backend.backend.complete(request, call.arrived)
+            reply = await call.complete(request, call.arrived)
         except StepFault as error:
             if isinstance(error, ProviderError | Timeout) and error.retryable:
                 circuit.failed(error.message, probe=call.probe)
             else:
                 circuit.answered()
-            if isinstance(error, _UNPAID) and not call.streamed:
+            if error.used is not None:
+                self._settle(call, error.used, reservation)
+            elif isinstance(error, _unpaid(call)) and not call.streamed:
                 reservation.release()
             else:
-                reservation.settle(call.estimate(call.streamed))
+                reservation.settle(call.lost())
             raise
         except BaseException:  # cancelled, timed out, or our own bug: sent, so it may be billed
-            reservation.settle(call.estimate(call.streamed))
+            reservation.settle(call.lost())
             raise
         circuit.answered()
         return self._settled(call, reply, reservation)
@@ -288,16 +307,27 @@ class Meter:
         name = call.model.name
         if reply.usage is not None and _plausible(reply.usage):
             usage = reply.usage
-            self._backend.margins.learn(name, call.counted, usage.input_tokens)
+            if call.model.info.reserve is None:
+                self._backend.margins.learn(name, call.counted, usage.input_tokens)
         else:
             written = len(reply.text) + sum(len(each.arguments) for each in reply.tool_requests)
             usage = call.estimate(written)
-        if reservation.settle(usage):
+        self._settle(call, usage, reservation)
+        return replace(reply, usage=usage)
+
+    def _settle(self, call: _Call, usage: Usage, reservation: Reservation) -> None:
+        reserve = call.model.info.reserve
+        bounded = reserve is None or reserve.tokens is not None or reserve.microusd is not None
+        if reservation.settle(usage) and bounded:
             self._backend.warn(
-                f"{name} used {usage.tokens:,} tokens where {reservation.tokens:,} were reserved: "
+                f"{call.model.name} used {usage.tokens:,} tokens where {reservation.tokens:,} were reserved: "
                 "the budget is overdrawn by the difference"
             )
-        return replace(reply, usage=usage)
+
+
+def _unpaid(call: _Call) -> tuple[type[StepFault], ...]:
+    """The errors after which nothing is billed. A program that failed had asked its model before."""
+    return _UNPAID if call.model.info.reserve is None else _UNPAID_BY_PROGRAMS
 
 
 def _plausible(usage: Usage) -> bool:

@@ -153,6 +153,7 @@ class StepSpec(Struct, frozen=True, kw_only=True):
     max_turns: int | None = None
     schema: JSON = None
     tools: tuple[ToolVersion, ...] = ()
+    agents: tuple[str, ...] = ()  # digests of how the agent CLIs among `model` and `fallbacks` are run
     files: tuple[str, ...] = ()  # paths of those that go along; what is in them, a step observes when it begins
     grants: tuple[str, ...] = ()
     salt: str = ""
@@ -211,10 +212,14 @@ FILE_STATE = "file_state"
 FILE_TREE = "file_tree"
 
 
+#: The id of the call by which a turn of an agent CLI did its work: no model asked for it.
+AGENT_CALL = "agent"
+
+
 class ToolCall(Struct, frozen=True, kw_only=True):
     step_id: StepId
     turn: int
-    number: int  # within its turn, from 1
+    number: int  # within its turn, from 1; 0 for the work of an agent CLI
     call_id: str
     name: str
     arguments: str
@@ -435,6 +440,13 @@ class ModelReply(Struct, frozen=True, kw_only=True):
     thinking: tuple[dict[str, object], ...] = ()
 
 
+class Reserve(Struct, frozen=True, kw_only=True):
+    """What one turn of an agent CLI may use, as the person says, since nobody can bound it; None: nobody said."""
+
+    tokens: int | None = None
+    microusd: int | None = None
+
+
 class ModelInfo(Struct, frozen=True, kw_only=True):
     """What a backend knows of a model; prices in micro-dollars per token, None where unknown."""
 
@@ -445,3 +457,4 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     native_schema: bool = False
     schema_beside_tools: bool = True  # whether the native mode goes together with tools
     media_types: frozenset[str] | None = None  # of files beside text that it takes; None: nobody knows
+    reserve: Reserve | None = None  # of an agent CLI

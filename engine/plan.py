@@ -16,6 +16,7 @@ from .ports import Checker, Limits, ModelBackend, ProjectFiles, ScriptHost, Stor
 from .requests import Horizons, StepDefaults, StepRequests
 
 if TYPE_CHECKING:
+    from .clis.turns import AgentPrograms
     from .worktrees.isolation import Isolation
 
 
@@ -63,4 +64,5 @@ class RunServices(Struct, frozen=True, kw_only=True):
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]
     new_run_id: Callable[[], RunId]
+    agents: AgentPrograms | None = None  # the agent CLIs that steps may have; None: there are none
     isolation: Callable[[], Isolation] | None = None  # what steps in worktrees need; made when a step first does

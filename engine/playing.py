@@ -185,6 +185,7 @@ class Playing:
             attachments=services.attachments,
             project=project,
             finished_turns=services.store.reader.turns,
+            agents=services.agents,
             wall_clock=services.wall_clock,
             jitter=services.jitter,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct, field
@@ -90,6 +90,17 @@ class ResolveModel(Protocol):
         ...
 
 
+class ChosenAgent(Struct, frozen=True):
+    """An agent CLI that may do a step."""
+
+    grant: str
+    digest: str  # of how it is run
+
+
+#: The agent CLIs that may do a step, by the choice of its model and the tools that it names. Raises SetupError and
+#: ToolDenied where they may not.
+ChooseAgents: TypeAlias = Callable[[ModelChoice, Sequence[str]], Sequence[ChosenAgent]]
+
 _NO_PROFILES = NoProfiles()
 
 
@@ -104,12 +115,15 @@ class StepRequests:
         defaults: StepDefaults,
         horizons: Horizons,
         profiles: ProfileSource = _NO_PROFILES,
+        agents: ChooseAgents | None = None,
     ) -> None:
+        """`agents` says which steps are an agent CLI's; without, none is."""
         self._tools = tools
         self._resolve_model = resolve_model
         self._defaults = defaults
         self._horizons = horizons
         self._profiles = profiles
+        self._agents = agents
         self._ttls = {
             name: tool.ttl_s for name, tool in tools.by_name.items() if isinstance(tool, ExpiringTool)
         }  # once, since such a question takes long
@@ -140,6 +154,7 @@ class StepRequests:
             profile=asked.profile or "",
             prompt_tokens=lambda: sum(map(text_tokens, (system, asked.context or "", asked.prompt))),
         )
+        agents = () if self._agents is None else self._agents(choice, asked.tools or ())
         files = tuple(dict.fromkeys(map(plain_path, asked.files or ())))
         spec = StepSpec(
             kind=StepKind.AGENT,
@@ -156,8 +171,9 @@ class StepRequests:
             max_turns=asked.max_turns,
             schema=asked.schema,
             tools=tuple(ToolVersion(name=tool.spec.name, version=tool.spec.version) for tool in tools),
+            agents=tuple(agent.digest for agent in agents),
             files=files,
-            grants=self._grants(tools, files, gate),
+            grants=tuple(sorted({*self._grants(tools, files, gate), *(agent.grant for agent in agents)})),
             salt=asked.cache if isinstance(asked.cache, str) else "",
             isolation=asked.isolation or "",
             merge=(asked.merge or "auto") if asked.isolation else "",

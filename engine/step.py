@@ -23,6 +23,8 @@ from .model import (
     NO_USAGE,
     Fault,
     FilePart,
+    ModelReply,
+    ModelRequest,
     Observation,
     Step,
     StepId,
@@ -151,7 +153,7 @@ class StepWork:
         )
         run = AgentRun(
             task,
-            call_model=self._attempts.meter.call,
+            call_model=lambda request: self._call_model(run, request),
             record_turn=self._record_turn,
             record_tools=self._record_tools,
             tell_shortened=lambda shortening: self._tell_shortened(run.turns + 1, shortening),
@@ -159,6 +161,7 @@ class StepWork:
             checker=services.checker,
             clock=services.wall_clock,
             info=info,
+            works_alone=self._works_alone,
         )
         self._agent = run
         if item.cut_off is not None:
@@ -170,6 +173,27 @@ class StepWork:
         outcome = await self._attempts.answer(self._gated(run) if spec.gate else run)
         self._turns = outcome.turns
         return await self._completed(outcome)
+
+    def _works_alone(self, model: str) -> bool:
+        agents = self._services.agents
+        return agents is not None and agents.serve(model)
+
+    async def _call_model(self, run: AgentRun, request: ModelRequest) -> ModelReply:
+        """One turn. That of an agent CLI is a job of this step's hands."""
+        agents, meter = self._services.agents, self._attempts.meter
+        if agents is None or not agents.serve(request.model):
+            return await meter.call(request)
+        from .clis.turns import AgentTurns  # most runs have none
+
+        turns = AgentTurns(
+            agents,
+            step_id=self._item.id,
+            groups=frozenset(tool.group for tool in self._item.tools),
+            hands=self._hands,
+            loop=run,
+            clock=self._services.wall_clock,
+        )
+        return await meter.call(request, turns.complete)
 
     def _gated(self, run: AgentRun) -> Answering:
         from .gates import GatedRun, GateTool  # few steps have one

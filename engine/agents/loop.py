@@ -53,6 +53,7 @@ class _Open(Struct, kw_only=True):
     finish: FinishReason
     message: Message
     submits: bool  # whether the answer comes by the submit tool, as the request asked for it or the reply has it
+    work: tuple[ToolCall, ...] = ()  # that was done with the reply
     recorded: bool = False
     over: dict[int, ToolCall] = {}  # its tool calls that are not to be made again, by number
     seen: frozenset[int] = frozenset()  # those of them whose observations are known
@@ -78,7 +79,9 @@ class AgentRun:
         checker: Checker,
         clock: Callable[[], float],
         info: ModelInfo,
+        works_alone: Callable[[str], bool] = lambda _model: False,
     ) -> None:
+        """`works_alone` says of a model whether it is an agent CLI, whose replies come with work that is done."""
         self._task = task
         self._call_model = call_model
         self._record_turn = record_turn
@@ -88,6 +91,8 @@ class AgentRun:
         self._clock = clock
         self._tools = {tool.spec.name: tool for tool in task.tools}
         self._context = AgentContext(task, info, tell_shortened)
+        self._works_alone = works_alone
+        self._work: ToolCall | None = None  # of the reply that comes
         self._open: _Open | None = None
         self.attempt = 1  # noted in the turns made from now on
         self._turns = 0
@@ -124,7 +129,8 @@ class AgentRun:
         self._repairs = sum(turn.counts and bool(turn.error) for turn in before if turn.model == self.model)
         self.sent_back = sum(was_answer(turn, in_schema=self._task.schema is not None) for turn in before)
         self._context.go_on([*before, replace(last, outcome="open")])
-        if last.counts:
+        # What the work of a program was is known with its call; without, it may be undone: then it works again.
+        if last.counts and not (self._works_alone(last.model) and not kept):
             message = msgspec.json.decode(last.output, type=Message)
             self._open = _Open(
                 turn=last,
@@ -161,6 +167,8 @@ class AgentRun:
                 self._open = await self._call()
             outcome = await self._settle(self._open)
             if outcome is not None:
+                if self._open.work:
+                    await self.record_answer()  # its work belongs to it
                 return outcome
 
     async def record_answer(self) -> None:
@@ -189,16 +197,34 @@ class AgentRun:
             raise failures.turn_limit(self._task, self._turns)
         context = self._context
         started_at = self._clock()
+        self._work = None
         reply = await self._reply()
-        self._turns += 1
+        turn = self.turn_of(reply, started_at)
+        self._turns = turn.number
         message = assistant_message(reply, self._turns)
-        turn = Turn(
+        self._usage += turn.usage
+        context.answered(reply.usage)
+        work = self._taken_work()
+        return _Open(turn=turn, finish=reply.finish, message=message, submits=self._submits(message), work=work)
+
+    def _taken_work(self) -> tuple[ToolCall, ...]:
+        """What was done with the reply that has come."""
+        work, self._work = self._work, None
+        if work is None:
+            return ()
+        self.saw(work)
+        return (work,)
+
+    def turn_of(self, reply: ModelReply, started_at: float) -> Turn:
+        """The next turn, if that is the reply."""
+        context, number = self._context, self._turns + 1
+        return Turn(
             step_id=self._task.step_id,
-            number=self._turns,
+            number=number,
             attempt=self.attempt,
             model=context.model,
             input=context.pending_input(),
-            output=message_json(message),
+            output=message_json(assistant_message(reply, number)),
             outcome=reply.finish.value,
             started_at=started_at,
             finished_at=self._clock(),
@@ -206,9 +232,10 @@ class AgentRun:
             makeup=context.makeup,
             shortened=context.shortened,
         )
-        self._usage += turn.usage
-        context.answered(reply.usage)
-        return _Open(turn=turn, finish=reply.finish, message=message, submits=self._submits(message))
+
+    def worked(self, call: ToolCall) -> None:
+        """The reply that comes next came with work that is done: it belongs to its turn."""
+        self._work = call
 
     def _submits(self, message: Message) -> bool:
         """Also a model that was not asked to submit may: its row does not tell what it was asked."""
@@ -361,6 +388,8 @@ class AgentRun:
             current.turn = replace(current.turn, error=error, outcome=outcome or current.turn.outcome)
             await self._record_turn(current.turn)
             current.recorded = True
+            if current.work:
+                await self._record_tools(current.work)
 
     def _close(self, current: _Open, following: Sequence[Message]) -> None:
         self._context.extend(current.turn.model, current.message, following)

@@ -12,16 +12,26 @@ from ..ports import ModelBackend
 class BackendRouter:
     """A backend made of backends: "offline" and "offline/x" go to `routes["offline"]`, all else to `default`."""
 
-    def __init__(self, routes: Mapping[str, ModelBackend], default: ModelBackend) -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, ModelBackend],
+        default: ModelBackend,
+        late: Mapping[str, Callable[[], ModelBackend]] | None = None,
+    ) -> None:
+        """`late` are routes to backends that are made when something first leads there."""
         self._routes = dict(routes)
         self._default = default
+        self._late = dict(late or {})
 
     @property
     def name(self) -> str:
         return "router"
 
     def backend_of(self, model: str) -> ModelBackend:
-        return self._routes.get(model.partition("/")[0], self._default)
+        name = model.partition("/")[0]
+        if name in self._late:
+            self._routes[name] = self._late.pop(name)()
+        return self._routes.get(name, self._default)
 
     async def info(self, model: str) -> ModelInfo:
         return await self.backend_of(model).info(model)

@@ -9,8 +9,8 @@ from pathlib import Path
 from ..agents.tools.workspace import Workspace
 from ..ports import JobRunner, UpperLayers, Workbench, Worktrees
 from ..tree import ProjectTree
-from .choosing import ProjectBench, Walls, copy_bench, worktree_bench
-from .copies import CopyingBench, Means
+from .choosing import Walls, project_bench, worktree_bench
+from .copies import Means
 from .premises import Premises
 from .snapshots import Snapshots
 from .worktrees import SnapshotWorktrees
@@ -28,11 +28,15 @@ class Benches:
         clock: Callable[[], float],
         runner: JobRunner,
         layers: UpperLayers,
+        programs: JobRunner,
         link: Sequence[str],
         setup: Sequence[Sequence[str]],
         protected: Sequence[str],
     ) -> None:
-        """`runner` and `layers` confine; `protected` are paths of the project that no job changes."""
+        """`runner` and `layers` confine, `programs` runs those of the person's own.
+
+        `protected` are paths of the project that no job changes.
+        """
         self._premises = Premises(cache_dir, workspace.root)
         self._snapshots = Snapshots(workspace.root, tree, self._premises)
         self._means = Means(
@@ -44,20 +48,10 @@ class Benches:
             clock=clock,
         )
         walls = Walls(runner, layers)
-        #: For confined jobs on the project.
-        self.project: Workbench = ProjectBench(self._means, self._snapshots, walls)
-        #: With benches for confined jobs.
+        self.project: Workbench = project_bench(self._means, walls, programs, self._snapshots)
         self.worktrees: Worktrees = SnapshotWorktrees(
-            self._snapshots, partial(worktree_bench, self._means, walls), setup
+            self._snapshots, partial(worktree_bench, self._means, walls, programs), setup
         )
-
-    def copies(self, runner: JobRunner) -> Workbench:
-        """For jobs on the project that another runner runs, in copies."""
-        return CopyingBench(self._means, self._snapshots, runner)
-
-    def copied_worktrees(self, runner: JobRunner) -> Worktrees:
-        """With benches for jobs that another runner runs, in copies."""
-        return SnapshotWorktrees(self._snapshots, partial(copy_bench, self._means, runner))
 
     def close(self) -> None:
         """Remove all that this process made. Blocking."""

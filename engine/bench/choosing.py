@@ -11,6 +11,7 @@ from ..errors import OverlayUnavailable
 from ..ports import Job, JobRunner, UpperLayers, Workbench, Worked
 from .copies import CopyingBench, KeptCopyBench, Means, copied_out
 from .overlays import OverlayBench, kept_layer
+from .own import EitherBench
 from .snapshots import Snapshot, Snapshots
 
 
@@ -84,15 +85,23 @@ class WorktreeBench:
         return worked
 
 
+def project_bench(means: Means, walls: Walls, programs: JobRunner, snapshots: Snapshots) -> Workbench:
+    """`programs` runs those of the person's own."""
+
+    async def for_programs() -> Workbench:
+        return CopyingBench(means, snapshots, programs, confined=False)
+
+    return EitherBench(ProjectBench(means, snapshots, walls), for_programs)
+
+
 @asynccontextmanager
-async def worktree_bench(means: Means, walls: Walls, snapshot: Snapshot) -> AsyncIterator[Workbench]:
-    """Nothing of it is left after the block."""
+async def worktree_bench(
+    means: Means, walls: Walls, programs: JobRunner, snapshot: Snapshot
+) -> AsyncIterator[Workbench]:
+    """As `project_bench`. Nothing of it is left after the block."""
     async with AsyncExitStack() as stack:
-        yield WorktreeBench(means, snapshot, walls, stack)
 
+        async def for_programs() -> Workbench:
+            return KeptCopyBench(await stack.enter_async_context(copied_out(means, snapshot, confined=False)), programs)
 
-@asynccontextmanager
-async def copy_bench(means: Means, runner: JobRunner, snapshot: Snapshot) -> AsyncIterator[Workbench]:
-    """One that always works in a copy."""
-    async with copied_out(means, snapshot) as copy:
-        yield KeptCopyBench(copy, runner)
+        yield EitherBench(WorktreeBench(means, snapshot, walls, stack), for_programs)

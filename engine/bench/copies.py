@@ -11,6 +11,7 @@ import stat
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -25,7 +26,7 @@ from ..tree.records import UNSETTLED, FolderRecord, content_mark, mark_of
 from .before import NEW_FILE_MODE, NEW_FOLDER_MODE, Before, folders_above
 from .copying import RULES, Copied, copy_tree
 from .effects import Effects, sorted_out
-from .finished import Finished
+from .finished import Destination, Finished
 from .found import Found, Kind, walk
 from .laying import lay
 from .links import GIT, linked_folders, make_links, readable
@@ -50,18 +51,20 @@ class Means(Struct, frozen=True, kw_only=True):
 
 
 class CopyingBench:
-    """Implements `ports.Workbench` for the project: each job has a copy of its own."""
+    """Implements `ports.Workbench` for the project: each job has a copy of its own. `confined`: behind walls."""
 
-    def __init__(self, means: Means, snapshots: Snapshots, runner: JobRunner) -> None:
+    def __init__(self, means: Means, snapshots: Snapshots, runner: JobRunner, *, confined: bool = True) -> None:
         self._means = means
         self._snapshots = snapshots
         self._runner = runner
+        self._confined = confined
 
     @asynccontextmanager
     async def working(self, job: Job, over: Mapping[str, bytes | None]) -> AsyncIterator[Worked]:
-        async with self._snapshots.taken() as snapshot, copied_out(self._means, snapshot) as copy:
+        copying = partial(copied_out, self._means, confined=self._confined)
+        async with self._snapshots.taken() as snapshot, copying(snapshot) as copy:
             end, effects = await copy.run(self._runner, job, over)
-            yield Finished(end, effects, copy.root, self._means.project)
+            yield Finished(end, effects, copy.root, Destination(self._means.project, self._means.premises))
 
 
 class KeptCopyBench:
@@ -146,22 +149,25 @@ def _may_differ(found: Found, old: Mapping[str, bytes], now: Mapping[str, bytes]
 
 
 @asynccontextmanager
-async def copied_out(means: Means, snapshot: Snapshot) -> AsyncIterator[Copy]:
-    """A copy of a snapshot to work in. Raises ToolFailed where there can be none; nothing of it is left afterwards."""
+async def copied_out(means: Means, snapshot: Snapshot, *, confined: bool = True) -> AsyncIterator[Copy]:
+    """A copy of a snapshot to work in. Raises ToolFailed where there can be none; nothing of it is left afterwards.
+
+    Who is not confined could write to the project's history, and so does not find it there.
+    """
     linked = await linked_folders(means.project, means.link, means.checker)
     folder = await trio.to_thread.run_sync(means.premises.new_folder)
     try:
-        copied = await trio.to_thread.run_sync(_copy, means.project, snapshot.copied, folder, linked)
+        copied = await trio.to_thread.run_sync(_copy, means.project, snapshot.copied, folder, linked, confined)
         yield Copy(means, snapshot.copied, copied, linked)
     finally:
         with trio.CancelScope(shield=True):  # bounded by what it holds
             await trio.to_thread.run_sync(means.premises.remove, folder)
 
 
-def _copy(project: str, snapshot: Copied, folder: str, linked: Sequence[str]) -> Copied:
+def _copy(project: str, snapshot: Copied, folder: str, linked: Sequence[str], history: bool) -> Copied:
     copied = copy_tree(snapshot.root, folder, snapshot.folders)
     try:
-        make_links(project, folder, linked)
+        make_links(project, folder, linked, history=history)
     except OSError as error:
         raise ToolFailed(f"{folder}: the copy cannot be made: {error.strerror}") from error
     return copied if _moves_on(folder, copied) else _unsettled(copied)

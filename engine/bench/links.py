@@ -27,9 +27,9 @@ async def linked_folders(project: str, names: Sequence[str], checker: Checker) -
     return tuple(name for name in there if name + "/" in ignored)
 
 
-def make_links(project: str, copy: str, linked: Sequence[str]) -> None:
-    """Let the linked folders, and the history, be found in a copy. Raises OSError."""
-    if look(project, GIT).kind is Kind.FOLDER:
+def make_links(project: str, copy: str, linked: Sequence[str], *, history: bool) -> None:
+    """Let the linked folders, and maybe the history, be found in a copy. Raises OSError."""
+    if history and look(project, GIT).kind is Kind.FOLDER:
         os.symlink(f"{project}/{GIT}", f"{copy}/{GIT}")
     for name in linked:
         for folder in reversed([*folders_above(name)]):

@@ -20,7 +20,7 @@ from .before import Before, folders_above, holds, read_file
 from .copies import Means
 from .copying import RULES
 from .effects import Effects, sorted_out
-from .finished import Finished
+from .finished import Destination, Finished
 from .found import PERMISSIONS, Found, Kind, look, walk
 from .links import GIT, linked_folders
 from .rules import ignored_of
@@ -45,7 +45,9 @@ class OverlayBench:
         async with _folder(self._means) as upper:
             layer = _Layer(self._means, self._layers, upper, lower=None, linked=())
             end, effects = await layer.run(self._runner, job, over)
-            yield Finished(end, effects, self._layers.files(upper), self._means.project)
+            yield Finished(
+                end, effects, self._layers.files(upper), Destination(self._means.project, self._means.premises)
+            )
 
 
 class KeptOverlayBench:

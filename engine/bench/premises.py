@@ -11,15 +11,18 @@ import os
 import secrets
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
 from ..errors import ToolFailed
+from .putting import clear_half_made
 from .removal import remove_folder
 
 _LOCK = "lock"
+#: In the folder of an owner: the project, and the folders in which it is at work, each ended by a NUL.
+_PUTTING = "putting"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -51,6 +54,17 @@ class Premises:
         with suppress(OSError):
             remove_folder(path)
 
+    @contextmanager
+    def putting(self, folders: Iterable[str]) -> Iterator[None]:
+        """While this process makes something in these folders of the project, by their paths from its root."""
+        with self._making:
+            note = f"{self._own}/{_PUTTING}-{secrets.token_hex(8)}"
+        with open(note, "wb") as file:
+            file.write(b"".join(os.fsencode(path) + b"\0" for path in (self._project, *folders)))
+        yield
+        with suppress(OSError):
+            os.unlink(note)
+
     def clear_dead(self) -> int:
         """Remove what processes left that were killed. Returns how many there were."""
         try:
@@ -61,6 +75,7 @@ class Premises:
         except OSError:
             return 0  # nobody's that could be told
         for path in dead:
+            _clear_project(path)
             self.remove(path)
         with suppress(OSError), _alone(self._base):
             for path in {os.path.dirname(path) for path in dead}:
@@ -121,6 +136,17 @@ def _owners(base: str) -> list[str]:
         with os.scandir(folder) as owners:
             found += [owner.path for owner in owners if owner.is_dir(follow_symlinks=False)]
     return found
+
+
+def _clear_project(owner: str) -> None:
+    """Remove what a dead process left half made in its project."""
+    with suppress(OSError), os.scandir(owner) as scan:
+        notes = [item.path for item in scan if item.name.startswith(_PUTTING) and item.is_file(follow_symlinks=False)]
+        for note in notes:
+            with open(note, "rb") as file:
+                project, *folders = [os.fsdecode(path) for path in file.read().split(b"\0")[:-1]] or [""]
+            if project:
+                clear_half_made(project, folders)
 
 
 def _is_held(owner: str) -> bool:

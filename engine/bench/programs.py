@@ -5,13 +5,13 @@ They work in a copy of the project, which is all that keeps them from the projec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import suppress
 
 import trio
 from msgspec import Struct
 
-from ..errors import CommandUnavailable
-from ..ports import CommandEnd, Ground, Job, Programs
+from ..errors import CommandUnavailable, SandboxError
+from ..ports import CommandEnd, Ground, Job, OwnProgram, Programs
 
 _CHUNK = 65_536
 
@@ -30,26 +30,28 @@ class ProgramEnd(Struct, frozen=True, kw_only=True):
 
 
 class ProgramJobs:
-    """Implements `ports.JobRunner`. `environ` is what the programs get; they reach the network, whatever a job says."""
+    """Implements `ports.JobRunner` for jobs that say what their program gets. They reach the network in any case."""
 
-    def __init__(self, programs: Programs, environ: Mapping[str, str]) -> None:
+    def __init__(self, programs: Programs) -> None:
         self._programs = programs
-        self._environ = environ
 
     async def run(self, job: Job, ground: Ground) -> CommandEnd:
         """A program that closes both its outputs is given a moment to end."""
         assert ground.upper is None, "a view takes mounts, which are the walls' business"
+        own = job.own or OwnProgram(environ={})
         program = self._programs.find(job.argv[0])
         if program is None:
             raise CommandUnavailable(f"{job.argv[0]}: no such program in PATH; install it, or name it by its full path")
         stdout, stderr = _Output(job.output_bytes), _Output(job.output_bytes)
-        with trio.move_on_after(job.timeout_s) as limit:
-            keeping = self._programs.keep((program, *job.argv[1:]), cwd=ground.folder, environ=self._environ)
-            async with keeping as kept:
-                await kept.stdin.aclose()
-                async with trio.open_nursery() as nursery:
+        try:
+            with trio.move_on_after(job.timeout_s) as limit:
+                keeping = self._programs.keep((program, *job.argv[1:]), cwd=ground.folder, environ=own.environ)
+                async with keeping as kept, trio.open_nursery() as nursery:
+                    nursery.start_soon(_give, own.stdin, kept.stdin)
                     nursery.start_soon(stdout.collect, kept.stdout)
                     nursery.start_soon(stderr.collect, kept.stderr)
+        except SandboxError as error:
+            raise CommandUnavailable(f"{job.argv[0]}: {error.message}") from error
         if kept.problem:
             raise CommandUnavailable(f"{job.argv[0]}: {kept.problem}")
         return ProgramEnd(
@@ -60,6 +62,13 @@ class ProgramJobs:
             stderr_dropped=stderr.dropped,
             timed_out=limit.cancelled_caught,
         )
+
+
+async def _give(data: bytes, stdin: trio.abc.SendStream) -> None:
+    """All of it, as far as the program reads it; then it sees the end."""
+    async with stdin:
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await stdin.send_all(data)
 
 
 class _Output:

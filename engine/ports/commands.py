@@ -72,6 +72,17 @@ MAX_FILES_BYTES = 64 * 1024 * 1024
 MAX_FILES = 5_000
 
 
+class OwnProgram(Struct, frozen=True, kw_only=True):
+    """What a program of the person's own gets, which runs without walls in a copy of the workspace."""
+
+    environ: Mapping[str, str]  # holds secrets
+    stdin: bytes = b""  # after it comes the end of the file
+    keeps: bool = True  # False: what it changed is thrown away
+
+    def __repr__(self) -> str:
+        return "OwnProgram(...)"
+
+
 class Job(Struct, frozen=True, kw_only=True):
     """One program to run in a workspace, of which it may write all but what is protected."""
 
@@ -79,6 +90,7 @@ class Job(Struct, frozen=True, kw_only=True):
     timeout_s: float
     network: bool = False
     output_bytes: int = 8 * 1024 * 1024  # kept of each stream; the rest is counted
+    own: OwnProgram | None = None  # None: a stranger's wish, behind walls
 
 
 class Ground(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..model import Edit, Observation, StepId, ToolCall, Turn
+from ..model import AGENT_CALL, Edit, Observation, StepId, ToolCall, Turn
 from ..ports import CutOffStep
 from . import tables, work_rows
 from .row_parts import Text
@@ -29,12 +29,18 @@ class _Made(Struct, frozen=True):
     step: StepId
     turn: int
     number: int
+    call_id: str
     looks: tuple[Observation, ...]
 
     @property
     def edits(self) -> bool:
         """Also in a worktree."""
         return any(look.change is not None for look in self.looks)
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is not made again: it edited a file, or it is the turn itself of an agent CLI."""
+        return self.edits or self.call_id == AGENT_CALL
 
 
 class Histories:
@@ -110,26 +116,26 @@ class Histories:
     def _made(self, links: list[Link]) -> list[_Made]:
         """The calls that count, in order.
 
-        When a step is gone on with, the calls of its last turn count if one of them edited a file. Else they are made
+        When a step is gone on with, the calls of its last turn count if one of them stays. Else they are made
         again, all of them; in any case a call that was made again takes the place of the earlier one.
         """
         made: dict[tuple[int, int], _Made] = {}
         last_turn = 0
         for link in links:
-            if not any(each.edits for each in made.values() if each.turn >= last_turn):
+            if not any(each.stays for each in made.values() if each.turn >= last_turn):
                 made = {place: each for place, each in made.items() if each.turn < last_turn}
             last_turn = max(last_turn, link.last_turn)
             looks: dict[tuple[int, int], list[Observation]] = {}
             for turn, number, *seen in self._execute(tables.SEEN_BY_CALLS, (link.id,)).fetchall():
                 looks.setdefault((turn, number), []).append(work_rows.observation_of(seen, self._text))
-            for turn, number in self._execute(tables.MADE, (link.id,)).fetchall():
-                made[turn, number] = _Made(link.id, turn, number, tuple(looks.get((turn, number), ())))
+            for turn, number, call_id in self._execute(tables.MADE, (link.id,)).fetchall():
+                made[turn, number] = _Made(link.id, turn, number, call_id, tuple(looks.get((turn, number), ())))
         return [made[place] for place in sorted(made)]
 
     def _kept(self, last: list[_Made]) -> list[_Made]:
         """Of the calls of a last turn, those that need not be made again: none, unless one of them edited a file."""
         done = [each for each in last if not each.edits or self._is_done(each)]
-        return done if any(each.edits for each in done) else []
+        return done if any(each.stays for each in done) else []
 
     def _is_done(self, made: _Made) -> bool:
         """Whether the edits of a call were made. Those in a worktree were once the call was stored."""

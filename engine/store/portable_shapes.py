@@ -115,6 +115,7 @@ class PortableSpec(_Strict, frozen=True, kw_only=True):
     max_turns: _Count | None = None
     schema: Any = None
     tools: tuple[tuple[_Name, _Count], ...] = ()
+    agents: tuple[_Name, ...] = ()
     files: tuple[str, ...] = ()
     grants: tuple[_Name, ...] = ()
     isolation: _Name = ""

@@ -206,7 +206,7 @@ UPDATE steps SET attempt_after = NULL WHERE id IN (SELECT id FROM links)
 LINK = "SELECT predecessor, observed, (SELECT max(number) FROM turns WHERE step_id = ?1) FROM steps WHERE id = ?1"
 
 #: The tool calls of a step, and what they saw.
-MADE = "SELECT turn, number FROM tool_calls WHERE step_id = ?"
+MADE = "SELECT turn, number, call_id FROM tool_calls WHERE step_id = ?"
 SEEN_BY_CALLS = f"SELECT turn, number, {SEEN} FROM looks WHERE step_id = ? ORDER BY turn, number, position"  # noqa: S608
 
 #: The call by which a step made an edit.

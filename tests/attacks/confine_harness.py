@@ -305,7 +305,7 @@ async def run_attack(
             interpreter(trap.arm(attack.source)),
             cwd=trap.project,
             policy=policy,
-            timeout_s=30,
+            timeout_s=120,
             at_least=Level.WEAK,
             layers=layers,
         )

@@ -25,7 +25,7 @@ import secrets
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,11 +57,10 @@ ENDS = {
 #: Of a native attack wall 1 is gone: only `killed` asks for one certain end.
 NATIVE_ENDS = ENDS | dict.fromkeys(("refused", "harmless"), ENDS["contained"])
 
-#: An endless loop ends soon; what is expected to end by itself gets the time for it.
-LIMITS = HostLimits(child=ChildLimits(cpu_s=1), stall_s=20.0, wall_s=60.0, received_bytes=64 * MIB)
-#: Silence ends soon, too; and what a host holds for a child can be filled by a test.
-HASTY = LIMITS._replace(
-    stall_s=0.6,
+#: An endless loop ends soon, by its CPU time; what is expected to end by itself gets all the time that it may need.
+LIMITS = HostLimits(child=ChildLimits(cpu_s=1), stall_s=60.0, wall_s=300.0, received_bytes=64 * MIB)
+#: What a host holds for a child can be filled by a test.
+SMALL = LIMITS._replace(
     calls=3_000,
     open_calls=1_000,
     open_bytes=4 * MIB,
@@ -72,11 +71,13 @@ HASTY = LIMITS._replace(
     received_bytes=24 * MIB,
     unread_bytes=8 * MIB,
 )
+#: And silence ends soon, where it is what is expected.
+HASTY = SMALL._replace(stall_s=0.6)
 PATIENT = LIMITS._replace(child=ChildLimits(cpu_s=20))
 #: What ends an attack whose own guard is off.
 LAST_RESORT = LIMITS._replace(stall_s=3.0, wall_s=6.0)
 #: As it, for what is silent or fills something: the guards that an attack does not name stay where they are.
-SHORT_RESORT = HASTY._replace(stall_s=1.5, wall_s=3.0)
+SHORT_RESORT = SMALL._replace(stall_s=1.5, wall_s=3.0)
 #: One for all, so that it lies in the environment before a zygote starts.
 _SECRET = f"S3CR3T_CANARY_{secrets.token_hex(8)}"
 _FORGED = re.compile("666666|FORGED")
@@ -105,8 +106,16 @@ class Attack:
         return "native" if kind == "wire" else kind if kind in ("native", "metadata") else "script"
 
     @property
-    def is_hasty(self) -> bool:
-        return self.name.startswith("wire_") or "stalled" in self.expected
+    def is_small(self) -> bool:
+        return self.name.startswith("wire_") or self.is_silent
+
+    @property
+    def is_silent(self) -> bool:
+        return "stalled" in self.expected
+
+    def gets_through(self, report: Report) -> bool:
+        """Without its guards. Where its end tells, another guard notices it, or the end alone shows the difference."""
+        return report.end == self.without_guards if self.without_guards else report.signs != []
 
     def ends_as_expected(self, ended: Ended) -> bool:
         if self.with_guards and Report(ended).end != self.with_guards:
@@ -256,7 +265,7 @@ async def run_attack(
     forker: Forker, trap: Bait, attack: Attack, switches: Switches, limits: HostLimits | None = None
 ) -> Report:
     is_patient = attack.role == "script" and (attack.expected.startswith("harmless") or "memory" in attack.with_guards)
-    limits = limits or (PATIENT if is_patient else HASTY if attack.is_hasty else LIMITS)
+    limits = limits or (PATIENT if is_patient else HASTY if attack.is_silent else SMALL if attack.is_small else LIMITS)
     limits = switches.limits(limits)
     if attack.role == "metadata":
         return await _read_metadata(forker, trap, attack, switches)
@@ -300,50 +309,67 @@ def run_all(trap: Bait, attacks: Sequence[Attack], limits: HostLimits | None = N
     return reports
 
 
-def run_without(guards: Sequence[str], attacks: Sequence[Attack]) -> dict[str, Report]:
+def run_without(
+    guards: Sequence[str], attacks: Sequence[Attack], limits: HostLimits | None = None
+) -> dict[str, Report]:
     """Each attack with `guards` switched off.
 
     Those of which the end tells run a few at a time; the others one after the other: what happens outside is theirs.
+    What did not get through in the time that usually suffices is tried again with more of it, in a zygote of its own.
     """
-    reports: dict[str, Report] = {}
     switches = switched_off(guards)
+    with switches.patched():
+        reports = trio.run(_run_without, switches, attacks, lambda attack: limits or _last_resort(attack))
+        late = [attack for attack in attacks if not attack.gets_through(reports[attack.name])]
+        if late and limits is None:
+            reports |= trio.run(_run_without, switches, late, _in_more_time)
+    return reports
+
+
+async def _run_without(
+    switches: Switches, attacks: Sequence[Attack], limits: Callable[[Attack], HostLimits]
+) -> dict[str, Report]:
+    reports: dict[str, Report] = {}
 
     async def run(forker: Forker, trap: Bait, attack: Attack) -> Report:
-        return await run_attack(forker, trap, attack, switches, _last_resort(attack))
+        return await run_attack(forker, trap, attack, switches, limits(attack))
 
     async def one(forker: Forker, trap: Bait, attack: Attack, slots: trio.CapacityLimiter) -> None:
         async with slots:
             reports[attack.name] = await run(forker, trap, attack)
 
-    async def main() -> None:
-        with bait():
-            zygote = start_weakened_zygote(switches.weaknesses)
-        try:
-            async with open_forker(zygote) as forker:
-                slots = trio.CapacityLimiter(_AT_ONCE)
-                with bait() as trap:
-                    async with trio.open_nursery() as nursery:
-                        for attack in (attack for attack in attacks if attack.without_guards):
-                            nursery.start_soon(one, forker, trap, attack, slots)
-                for attack in (attack for attack in attacks if not attack.without_guards):
-                    with bait() as trap, adopting() as orphans:
-                        report = await run(forker, trap, attack)
-                        report.signs += trap.outside_signs() + orphans.signs(zygote.process.pid)
-                    reports[attack.name] = report
-        finally:
-            zygote.close()
-
-    with switches.patched():
-        trio.run(main)
+    with bait():
+        zygote = start_weakened_zygote(switches.weaknesses)
+    try:
+        async with open_forker(zygote) as forker:
+            slots = trio.CapacityLimiter(_AT_ONCE)
+            with bait() as trap:
+                async with trio.open_nursery() as nursery:
+                    for attack in (attack for attack in attacks if attack.without_guards):
+                        nursery.start_soon(one, forker, trap, attack, slots)
+            for attack in (attack for attack in attacks if not attack.without_guards):
+                with bait() as trap, adopting() as orphans:
+                    report = await run(forker, trap, attack)
+                    report.signs += trap.outside_signs() + orphans.signs(zygote.process.pid)
+                reports[attack.name] = report
+    finally:
+        zygote.close()
     return reports
+
+
+def _in_more_time(attack: Attack) -> HostLimits:
+    """What not even a machine with others to serve reaches, if anything is to come."""
+    return _last_resort(attack)._replace(stall_s=30.0, wall_s=150.0)
 
 
 def _last_resort(attack: Attack) -> HostLimits:
     """What ends it once its guard is off."""
-    if attack.is_hasty or "stalled" in attack.without_guards:
+    if "stalled" in attack.without_guards or "timeout" in attack.without_guards:
         return SHORT_RESORT
-    if attack.without_guards == "killed cpu":
-        return LIMITS
+    if attack.without_guards and "limit.cpu" not in attack.guards:  # it ends by itself, or by its CPU time
+        return SMALL if attack.is_small else PATIENT if "memory" in attack.without_guards else LIMITS
+    if attack.is_small:
+        return SHORT_RESORT
     if attack.role == "native" or "limit.cpu" in attack.guards:
         return LAST_RESORT
     return PATIENT if "memory" in attack.without_guards else LIMITS

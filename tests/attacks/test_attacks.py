@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.attacks.harness import Attack, Bait, Report, bait, load, parse, run_all, run_without
+from tests.attacks.harness import LIMITS, Attack, Bait, Report, bait, load, parse, run_all, run_without
 
 ATTACKS = load("*.py")
 
@@ -47,5 +47,5 @@ os.mkdir("CANARY_DIR/more")
 os.kill(ENGINE_PID, 10)
 """
     attack = parse("native_all", source)
-    report = run_without(attack.guards, [attack])["native_all"]
+    report = run_without(attack.guards, [attack], LIMITS)["native_all"]
     assert len(report.signs) == 4, report

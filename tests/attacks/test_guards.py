@@ -32,12 +32,9 @@ def test_an_attack_gets_through_without_its_guards(attack: Attack) -> None:
     if attack.needs == "root" and os.geteuid() != 0:
         pytest.skip("an ordinary user has nothing to gain by it")
     report = _reports(attack.guards)[attack.name]
+    assert attack.gets_through(report), report
     if attack.without_guards:
-        # Another guard notices it, or its end alone shows the difference.
-        assert report.end == attack.without_guards, report
         assert not attack.ends_as_expected(report.ended), "it ends as it does with its guards"
-    else:
-        assert report.signs, report
 
 
 def test_every_guard_is_needed_by_an_attack() -> None:

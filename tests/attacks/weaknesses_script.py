@@ -292,6 +292,7 @@ def _steps_options() -> None:
     from vibe_workflows.sandbox import primitives
 
     _patch(primitives, "checked", lambda _primitive, _checks, given: dict(given))
+    _patch(primitives, "checked_agent", dict)
 
 
 @_switch("fanout.size")

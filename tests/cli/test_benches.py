@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from tests.support.benches import shell
 from tests.support.checking import PlainChecker
@@ -16,6 +17,7 @@ from vibe_workflows.cli.benches import LazyBenches, open_benches
 from vibe_workflows.cli.working import Trees
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.config import Settings
+from vibe_workflows.engine.ports import OwnProgram
 from vibe_workflows.sandbox import confine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are confined on Linux only")
@@ -56,11 +58,11 @@ def test_benches_have_what_the_settings_say_and_leave_nothing(
                 worktree.bench.working(shell("ls ready; cat tools/version; echo 2 > tools/version"), {}) as worked,
             ):
                 assert worked.end.stdout == b"ready\n1"
-            async with benches.program_bench.working(shell("cat tools/version"), {}) as worked:
+            own = replace(shell("cat tools/version"), own=OwnProgram(environ={}))
+            async with benches.project.working(own, {}) as worked:
                 assert worked.end.stdout == b"1"
-            trees = benches.program_worktrees
-            async with trees.open() as worktree, worktree.bench.working(shell("ls vibe.yaml"), {}) as worked:
-                assert worked.end.stdout == b"vibe.yaml\n"
+            async with benches.worktrees.open() as worktree, worktree.bench.working(own, {}) as worked:
+                assert worked.end.stdout == b"1"
             assert len(_left(settings)) == 1
 
     trio.run(main)

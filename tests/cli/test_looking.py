@@ -188,6 +188,22 @@ def test_doctor_names_each_mcp_server_and_whether_it_can_be_found_and_starts_non
     assert "there is no program" in " ".join(here("doctor").stdout.split())
 
 
+def test_doctor_lists_agent_clis_and_whether_their_programs_are_found_and_starts_none(
+    here: CommandHere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = here.project / "claude"
+    program.write_text("#!/bin/sh\ntouch started\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{here.project}:/usr/bin:/bin")
+    mine = {"argv": ["touch", "started"], "answer": "a"}
+    monkeypatch.setenv("VIBE_AGENTS", json.dumps({"claude-code": True, "mine": mine, "codex": False}))
+    found = {each["name"]: each for each in json.loads(here("doctor", "--json").stdout)["agents"]}
+    assert found["mine"] == {"name": "mine", "enabled": True, "program": "/usr/bin/touch", "problem": None}
+    assert "no such program in PATH" in found["claude-code"]["problem"]
+    assert found["codex"]["enabled"] is False
+    assert not (here.project / "started").exists()
+
+
 def test_doctor_in_words_names_a_hole_and_what_follows_from_it() -> None:
     from vibe_workflows.cli.doctor import scripts_text
     from vibe_workflows.sandbox.doctor import DoctorReport, Probe

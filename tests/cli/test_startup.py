@@ -64,3 +64,14 @@ def test_a_run_whose_mcp_tools_are_answered_from_the_store_imports_no_sdk(tmp_pa
     sdk = {"mcp", "mcp_types", "httpx2", "pydantic", "anyio"}
     assert modules_after("run", "flow.py", cwd=tmp_path, environ=environ) > sdk
     assert not modules_after("run", "flow.py", cwd=tmp_path, environ=environ) & sdk
+
+
+def test_a_run_whose_agents_are_answered_from_the_store_imports_nothing_that_runs_them(tmp_path: Path) -> None:
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": ""}
+    (tmp_path / "vibe.yaml").touch()
+    (tmp_path / "flow.py").write_text("return await tool('glob', pattern='*.py')")
+    for _ in ("live", "from the store"):
+        loaded = modules_after("run", "flow.py", cwd=tmp_path, environ=environ)
+        mine = {name for name in loaded if name.startswith("vibe_workflows.engine.clis")}
+        assert mine == {"vibe_workflows.engine.clis", "vibe_workflows.engine.clis.description"}
+        assert not loaded & {"vibe_workflows.engine.backends.command", "vibe_workflows.engine.bench.own"}

@@ -46,6 +46,7 @@ CHANGED = {
     "max_turns": 4,
     "schema": {"type": "object", "properties": {"a": {}}},
     "tools": (ToolVersion(name="grep", version=2),),
+    "agents": ("0123",),
     "files": ("b.py",),
     "grants": ("read", "web"),
     "salt": "v3",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import secrets
@@ -30,7 +31,7 @@ _KILLS = 2
 @contextmanager
 def _working(folder: Path, kind: str) -> Iterator[subprocess.Popen[str]]:
     argv = [sys.executable, "-m", "tests.support.bench_program", str(folder), kind]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
@@ -100,3 +101,20 @@ def test_a_start_leaves_alone_what_a_living_process_works_with(made: Yard) -> No
         assert steps[-2] == "closed"
     assert process.returncode == 0
     assert made.left() == []
+
+
+def test_what_a_killed_process_had_half_made_in_the_project_is_gone_after_the_next_start(made: Yard) -> None:
+    """It makes what git ignores, which no edit stands for: `.vibe-tmp-...` is there at the moment of the kill."""
+    (made.root / "logs").mkdir()
+    alive = made.root / "logs" / f".vibe-tmp-{'0' * 16}"
+    with _working(made.folder, "putting") as process, alive.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # another process, at work on another file
+        assert _read(process, 1) == ["half made"]
+        half = [path for path in made.root.rglob(".vibe-tmp-*") if path != alive]
+        assert len(half) == 1
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert half[0].exists()
+        assert _is_clear(made)
+        assert not half[0].exists()
+        assert alive.exists()

@@ -107,9 +107,14 @@ def test_a_home_can_be_read_as_a_project_but_not_written_to(
 
 
 def test_at_the_time_limit_everything_is_killed(project: Path, route: str) -> None:
-    end = shell("echo begun; sleep 301.1 & sleep 301.1", project, route=route, timeout_s=1.0)
-    assert end.timed_out
-    assert end.stdout == b"begun\n"
+    said = b""
+    for timeout_s in (1.0, 20.0):  # on a busy machine the first may be up before the command begins
+        end = shell("echo begun; sleep 301.1 & sleep 301.1", project, route=route, timeout_s=timeout_s)
+        assert end.timed_out
+        said = said or end.stdout
+        if said:
+            break
+    assert said == b"begun\n"
     assert "301.1" not in processes()
 
 

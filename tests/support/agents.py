@@ -77,6 +77,7 @@ class Bench:
     window: int | None = None  # that is known of the model
     limit: int | None = None  # the real one: longer prompts are turned away
     max_tokens: int = 100
+    works_alone: bool = False  # as agent CLIs do
     at: Callable[[str], Awaitable[None]] = _nothing  # called at every edge, for tests that cancel there
     seen: list[ModelRequest] = field(default_factory=list)
     replied: list[ModelReply | None] = field(default_factory=list)
@@ -118,6 +119,7 @@ class Bench:
             checker=self.checker,
             clock=self._clock,
             info=self.info(),
+            works_alone=lambda _model: self.works_alone,
         )
         return self.run
 

@@ -1,6 +1,6 @@
 """A process that works on benches and says at each step what it is about to do: for tests that kill it there.
 
-python -m tests.support.bench_program FOLDER view|copy
+python -m tests.support.bench_program FOLDER view|copy|putting
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from vibe_workflows.cli.jobs import ConfinedJobs
-from vibe_workflows.engine.bench import copying
+from vibe_workflows.engine.bench import copying, putting
 from vibe_workflows.engine.bench.premises import Premises
 from vibe_workflows.engine.ports import CommandEnd, Ground, Job
 
@@ -40,7 +40,22 @@ async def _work(yard: Yard) -> None:
             _say("worked")
 
 
+async def _put(yard: Yard) -> None:
+    """Stops where a file of the project is half made."""
+
+    def stop(copy: int, source: int) -> None:
+        _say("half made")
+        sys.stdin.read()
+
+    putting._fill = stop
+    async with yard.benches.project.working(shell("echo x > logs/one.log"), {}) as worked:
+        await worked.put_beside()
+
+
 def main() -> None:
+    if sys.argv[2] == "putting":
+        trio.run(_put, Yard(Path(sys.argv[1]), ConfinedJobs(accepted="weak")))
+        return
     copy, new_folder = copying._Copier.copy_folder, Premises.new_folder
 
     def telling_copy(*arguments: object) -> object:

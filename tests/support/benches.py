@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vibe_workflows.cli.jobs import ConfinedJobs, ConfinedLayers
+from vibe_workflows.cli.programs import PersonsPrograms
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
 from vibe_workflows.engine.bench import Benches
-from vibe_workflows.engine.bench.programs import ProgramEnd
+from vibe_workflows.engine.bench.programs import ProgramEnd, ProgramJobs
 from vibe_workflows.engine.errors import OverlayUnavailable
 from vibe_workflows.engine.ports import CommandEnd, FileMade, Ground, Job, JobRunner
 from vibe_workflows.sandbox.confine import FLOOR_LAYERS, Confinement, Level, run_confined
@@ -89,6 +90,7 @@ class Yard:
             clock=time.time,
             runner=self.runner,
             layers=ConfinedLayers(),
+            programs=ProgramJobs(PersonsPrograms(self.root, os.environ)),
             link=(".venv", "node_modules"),
             setup=setup,
             protected=protected,

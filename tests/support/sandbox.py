@@ -14,7 +14,7 @@ from vibe_workflows.sandbox.launcher import start_zygote
 from vibe_workflows.sandbox.limits import ALL_LAYERS, ChildLimits, HostLimits
 
 #: For scripts that are expected to be killed: the same limits, sooner.
-QUICK = HostLimits(child=ChildLimits(cpu_s=1), stall_s=1.5)
+QUICK = HostLimits(child=ChildLimits(cpu_s=1), stall_s=20.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

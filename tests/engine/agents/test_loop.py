@@ -15,6 +15,7 @@ from tests.support.agents import USAGE, Bench, asks, read_messages, says
 from tests.support.projects import Project
 from vibe_workflows.engine.agents.calls import CALLS_AT_ONCE
 from vibe_workflows.engine.agents.prompts import SUBMIT_TOOL, default_system_text
+from vibe_workflows.engine.agents.task import AgentOutcome
 from vibe_workflows.engine.errors import (
     AgentError,
     BudgetExceeded,
@@ -28,7 +29,18 @@ from vibe_workflows.engine.errors import (
     Truncated,
     TurnLimit,
 )
-from vibe_workflows.engine.model import JSON, FinishReason, ModelReply, Role, ToolRequest, ToolSpec
+from vibe_workflows.engine.model import (
+    AGENT_CALL,
+    JSON,
+    FinishReason,
+    ModelReply,
+    Observation,
+    Role,
+    StepId,
+    ToolCall,
+    ToolRequest,
+    ToolSpec,
+)
 from vibe_workflows.engine.ports import ToolResult
 
 OBJECT: JSON = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -467,3 +479,41 @@ def test_a_tool_named_like_the_submit_tool_is_unknown_in_a_text_task() -> None:
 def test_usage_that_a_caller_left_out_counts_as_none() -> None:
     bench = Bench([ModelReply(text="x", finish=FinishReason.STOP, usage=None)])
     assert _run(bench).usage.tokens == 0
+
+
+def test_a_turn_of_a_program_counts_with_the_call_of_its_work_and_without_it_is_made_again() -> None:
+    first = Bench([says("one")], works_alone=True)
+    work = ToolCall(
+        step_id=StepId("s1"),
+        turn=1,
+        number=0,
+        call_id=AGENT_CALL,
+        name="codex",
+        arguments="{}",
+        output="",
+        outcome="ok",
+        started_at=1,
+        finished_at=2,
+        observations=(Observation(tool="file_tree", arguments="{}", digest="all", epoch=1),),
+    )
+
+    async def with_work(event: str) -> None:
+        if event == "call":
+            assert first.run is not None
+            first.run.worked(work)
+
+    first.at = with_work
+
+    async def go_on(bench: Bench, *kept: ToolCall) -> AgentOutcome:
+        run = await bench.start()
+        run.go_on([first.turns[1]], [seen for call in kept for seen in call.observations], kept)
+        return await run.advance()
+
+    whole = _run(first)
+    assert first.log == ["reply 1", "turn 1", "tools 1"], "its work belongs to the turn, and is recorded with it"
+    assert (first.calls, whole.observations) == ({(1, 0): work}, work.observations)
+    done, undone = Bench([], works_alone=True), Bench([says("two")], works_alone=True)
+    assert trio.run(go_on, done, work).answer == "one"
+    outcome = trio.run(go_on, undone)
+    assert (outcome.answer, outcome.turns) == ("two", 2)
+    assert undone.seen[0].messages == first.seen[0].messages

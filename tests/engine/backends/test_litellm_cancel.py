@@ -67,13 +67,17 @@ def test_a_cancelled_call_has_closed_its_connection_when_it_returns(
 def test_the_time_limit_of_a_request_closes_its_connection_too(model_server: ModelServer, model: str) -> None:
     @trio_test
     async def scenario() -> None:
-        model_server.behave(Hang(text="partial"))
+        limits = (0.2, 2.0, 20.0)
+        model_server.behave(*[Hang(text="partial")] * len(limits))
         async with open_litellm(model_server.url) as backend:
-            with pytest.raises(Timeout, match="no answer within"):
-                await backend.complete(ask(model=model, timeout_s=0.2))
+            for timeout_s in limits:
+                with pytest.raises(Timeout, match="no answer within"):
+                    await backend.complete(ask(model=model, timeout_s=timeout_s))
+                if model_server.requests:  # else the time was up before the request arrived, on a busy machine
+                    break
             assert _connections_to(model_server) == 0
-            [closed] = await model_server.until_closed(1)
-        assert closed.by == "client"
+            closes = await model_server.until_closed(1)
+        assert {closed.by for closed in closes} == {"client"}
 
     scenario()
 

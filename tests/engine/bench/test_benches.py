@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from tests.support.benches import InCopies, Performing, Yard, shell, yard
 from tests.support.memory_folder import memory_folder
 from tests.support.repositories import git
 from vibe_workflows.cli.jobs import ConfinedJobs
-from vibe_workflows.cli.programs import PersonsPrograms
 from vibe_workflows.engine.agents.tools import descent
 from vibe_workflows.engine.agents.tools.descent import Place
 from vibe_workflows.engine.bench import effects, found
-from vibe_workflows.engine.bench.programs import ProgramJobs
 from vibe_workflows.engine.errors import CommandUnavailable, ToolFailed
-from vibe_workflows.engine.ports import CommandEnd, FileMade, Ground, Job, JobRunner
+from vibe_workflows.engine.ports import CommandEnd, FileMade, Ground, Job, JobRunner, OwnProgram
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are confined on Linux only")
 BENCHES = ("view", "copy")
@@ -317,23 +316,25 @@ def test_a_program_of_the_persons_own_works_in_a_copy_without_walls() -> None:
         made.tree.write("a.py", "a\n")
         outside = folder / "outside"
         outside.write_text("in the person's home\n")
-        environ = {"PATH": os.environ["PATH"], "MINE": "yes"}
-        runner = ProgramJobs(PersonsPrograms(made.root, environ), environ)
+        own = OwnProgram(environ={"MINE": "yes"}, stdin=b"given\n")
+
+        def program(script: str, timeout_s: float = 60) -> Job:
+            return replace(shell(script, timeout_s=timeout_s), own=own)
 
         async def main() -> None:
-            job = shell(f"cat {outside}; echo $MINE >> a.py; echo no >&2; exit 7")
-            async with made.benches.copies(runner).working(job, {}) as worked:
-                assert (worked.end.exit_code, worked.end.stdout) == (7, outside.read_bytes())
+            job = program(f"cat {outside} -; echo $MINE >> a.py; echo no >&2; exit 7")
+            async with made.benches.project.working(job, {}) as worked:
+                assert (worked.end.exit_code, worked.end.stdout) == (7, outside.read_bytes() + b"given\n")
                 assert worked.end.stderr == b"no\n"
                 assert _made(worked.files) == {"a.py": (b"a\n", b"a\nyes\n")}
-            async with made.benches.copied_worktrees(runner).open() as worktree:
-                async with worktree.bench.working(shell("cat a.py; rm a.py"), {"a.py": b"told"}) as worked:
+            async with made.benches.worktrees.open() as worktree:
+                async with worktree.bench.working(program("cat a.py; rm a.py"), {"a.py": b"told"}) as worked:
                     assert worked.end.stdout == b"told"
                     assert _made(worked.files) == {"a.py": (b"told", None)}
-                async with worktree.bench.working(shell("sleep 60", timeout_s=0.2), {}) as worked:
+                async with worktree.bench.working(program("sleep 60", timeout_s=0.2), {}) as worked:
                     assert (worked.end.timed_out, worked.end.exit_code) == (True, None)
             with pytest.raises(CommandUnavailable, match="no such program"):
-                async with made.benches.copies(runner).working(Job(argv=("no-such",), timeout_s=1), {}):
+                async with made.benches.project.working(Job(argv=("no-such",), timeout_s=1, own=own), {}):
                     pass
 
         trio.run(main)

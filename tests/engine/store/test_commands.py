@@ -12,7 +12,7 @@ from tests.engine.store.editing import KEY, a_call, a_look, a_turn, an_edit, con
 from tests.engine.store.making import a_delivery, a_run, a_step
 from tests.support.stores import assert_whole, rows, write_store
 from vibe_workflows.engine.keys import content_digest
-from vibe_workflows.engine.model import Observation, StepId, StepStatus, ToolCall
+from vibe_workflows.engine.model import AGENT_CALL, Observation, StepId, StepStatus, ToolCall
 from vibe_workflows.engine.ports import Record, Withdrawn
 from vibe_workflows.engine.store.export import export
 from vibe_workflows.engine.store.gc import collect
@@ -175,3 +175,12 @@ def test_what_was_seen_in_a_worktree_does_not_travel(path: Path, tmp_path: Path)
     write_store(path, [a_step("s", observations=(ASIDE[0],))])
     done = export(path, [], tmp_path / "steps.gz", {})
     assert (done.steps, done.edited) == (0, 1)
+
+
+def test_the_work_of_an_agent_cli_is_kept_also_where_it_edited_nothing(path: Path) -> None:
+    """It is its turn: nobody asked for it, so that nobody could make it again."""
+    work = replace(command_call("s", 2, 0, (TREE,)), name="codex", call_id=AGENT_CALL)
+    reader = of(path, cut_off("s", turns=2), a_turn("s", 1), a_turn("s", 2), work)
+    (step,) = reader.cut_off(KEY)
+    assert (step.kept, step.observations) == ((work,), (TREE,))
+    reader.close()

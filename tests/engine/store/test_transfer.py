@@ -60,6 +60,7 @@ FULL_SPEC = StepSpec(
     max_turns=3,
     schema={"type": "string"},
     tools=(ToolVersion(name="read_file", version=1),),
+    agents=("0123456789abcdef",),
     files=("a.png",),
     grants=("read",),
     isolation="worktree",

@@ -1,0 +1,74 @@
+"""What a person's configuration says of one agent CLI. Light: every start of the command imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple, TypeAlias
+
+#: Those that Vibe describes. `gemini` alone is a provider of models.
+AGENT_NAMES: Final = ("claude-code", "codex", "gemini-cli", "opencode", "paseo")
+#: What a program may do, weakest first: each is a group of tools that a step asks for.
+MODES: Final = ("read", "write", "command")
+
+PROMPT: Final = "{prompt}"
+SYSTEM: Final = "{system}"
+MODEL: Final = "{model}"
+#: An argument that stands for those of the mode.
+FLAGS: Final = "{flags}"
+PLACES: Final = (PROMPT, SYSTEM, MODEL)
+
+#: Of every sentence that prompting.py says, and of how it puts a prompt together.
+PROMPTING_VERSION: Final = 1
+
+#: One argument, or several that are left out together where a placeholder in them stands for nothing.
+Word: TypeAlias = "str | tuple[str, ...]"
+
+
+class AgentMode(NamedTuple):
+    flags: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()  # fixed ones of its environment; no secrets
+
+
+class AgentCli(NamedTuple):
+    """How a program is started, and where its answer stands. What texts like `answer` mean, readings.py says."""
+
+    name: str
+    argv: tuple[Word, ...]
+    answer: str
+    modes: Mapping[str, AgentMode] = {}
+    lines: bool = False  # it prints a JSON document a line, and not one
+    usage: Mapping[str, tuple[str, ...]] = {}
+    failed: tuple[str, ...] = ()  # it failed where one of them finds something
+    errors: tuple[str, ...] = ()  # what it says of that
+    exits: Mapping[int, str] = {}  # what an exit code means: a kind of failures.py
+    login: str = ""  # what a person does who is not logged in
+    env: tuple[str, ...] = ()  # variables that it gets beside the few that every program gets
+    timeout_s: float = 3_600.0
+    reserve_tokens: int | None = None  # what one turn may use at most
+    reserve_usd: float | None = None
+    enabled: bool = True
+
+    @property
+    def grant(self) -> str:
+        return f"agent:{self.name}"
+
+    @property
+    def program(self) -> str:
+        word = self.argv[0]
+        return word if isinstance(word, str) else word[0]
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What shapes its answers; of whose version nothing is known."""
+        return {
+            "prompting": PROMPTING_VERSION,
+            "argv": self.argv,
+            "modes": {name: [mode.flags, mode.variables] for name, mode in self.modes.items()},
+            "lines": self.lines,
+            "answer": self.answer,
+        }
+
+
+def agent_name(model: str) -> str:
+    """Of `claude-code` and `claude-code/opus`, the first part."""
+    return model.partition("/")[0]

@@ -1,0 +1,65 @@
+"""The config key `agents`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vibe_workflows.engine.clis.shipped import SHIPPED
+from vibe_workflows.engine.config_agents import agents
+
+
+def test_a_name_is_enough_and_what_is_given_takes_the_place_of_what_is_described() -> None:
+    claude = SHIPPED["claude-code"]
+    assert agents({"claude-code": True}, False) == {"claude-code": claude}
+    assert agents('{"claude-code": false}', True)["claude-code"].enabled is False
+    given = {
+        "env": ["MY_KEY"],
+        "timeout_s": 60,
+        "reserve": {"tokens": "200k", "usd": 2.0},
+        "modes": {"write": ["--go"]},
+    }
+    found = agents({"claude-code": given}, False)["claude-code"]
+    assert (found.env, found.timeout_s, found.reserve_tokens, found.reserve_usd) == (("MY_KEY",), 60.0, 200_000, 2.0)
+    assert found.argv == claude.argv
+    assert found.modes["write"].flags == ("--go",)
+    assert found.modes["read"] == claude.modes["read"]
+
+
+OWN: dict[str, Any] = {"argv": ["mine"], "answer": "text"}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "`key: value` lines are needed"),
+        ({"Claude": True}, "no name of an agent"),
+        ({"offline": OWN}, "no name of an agent"),
+        ({"a/b": OWN}, "no name of an agent"),
+        ({"claude-code": "yes"}, "agent `claude-code`: `true`, or what is otherwise"),
+        ({"mine": True}, "`argv` is missing, and Vibe describes no agent of that name"),
+        ({"mine": {"argv": ["mine"]}}, "`answer` is missing"),
+        ({"mine": {**OWN, "evn": ["A"]}}, "unknown key `evn`; did you mean `env`"),
+        ({"mine": {**OWN, "argv": "mine -p"}}, "a list of program and arguments"),
+        ({"mine": {**OWN, "argv": ["./mine"]}}, "another program in each project"),
+        ({"mine": {**OWN, "argv": ["~x/mine"]}}, "another program in each project"),
+        ({"mine": {**OWN, "argv": ["{model}"]}}, "no placeholder"),
+        ({"mine": {**OWN, "argv": ["mine", "{promt}"]}}, "placeholders are {prompt}"),
+        ({"mine": {**OWN, "argv": ["mine", "x{flags}"]}}, "placeholders are {prompt}"),
+        ({"mine": {**OWN, "argv": ["mine", "{prompt}", "{prompt}"]}}, "there twice"),
+        ({"mine": {**OWN, "answer": "a b"}}, "`answer`: 'a b' says no place in JSON"),
+        ({"mine": {**OWN, "output": "xml"}}, "`json` (one document) or `lines`"),
+        ({"mine": {**OWN, "usage": {"tokens": "a"}}}, "unknown count `tokens`"),
+        ({"mine": {**OWN, "exits": {41: "auth"}}}, "an exit code and one of"),
+        ({"mine": {**OWN, "modes": {"admin": []}}}, "unknown mode `admin`"),
+        ({"mine": {**OWN, "env": ["KEY=1"]}}, "no name of a variable"),
+        ({"mine": {**OWN, "reserve": {"tokens": 0}}}, "an amount above 0"),
+        ({"mine": {**OWN, "reserve": {"steps": 5}}}, "unknown unit `steps`"),
+        ({"mine": {**OWN, "timeout_s": -1}}, "a number of seconds"),
+    ],
+)
+def test_what_is_wrong_is_named(value: object, message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        agents(value, False)
+    assert message in str(caught.value)
