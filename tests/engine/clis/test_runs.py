@@ -7,12 +7,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.cli_machine import Machine
 from tests.support.fake_clis import PROGRAMS, deeds, install
 from tests.support.repositories import git
 from vibe_workflows.engine.errors import ExitCode, GrantNeeded
 from vibe_workflows.engine.events import Warned
 
-from .conftest import Machine
 
 AGENTS = tuple(PROGRAMS)
 
