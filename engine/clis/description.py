@@ -20,8 +20,8 @@ PLACES: Final = (PROMPT, SYSTEM, MODEL)
 #: Of every sentence that prompting.py says, and of how it puts a prompt together.
 PROMPTING_VERSION: Final = 1
 
-#: All that a project may hold and programs of this kind run unasked, or are configured by: names in any folder, of which
-#: those that end in `*` begin so. What is only text for a model (CLAUDE.md, AGENTS.md, GEMINI.md) is none of it.
+#: All that a project may hold and programs of this kind run unasked, or are configured by: names in any folder, of
+#: which those that end in `*` begin so. What is only text for a model (CLAUDE.md, AGENTS.md, GEMINI.md) is none of it.
 SETTINGS: Final = (
     ".agents",
     ".claude",

@@ -16,8 +16,8 @@ _OF_RUNTIMES: Final = (".env*", "bunfig.toml")
 #: "CLI reference" and "Run Claude Code programmatically": -p reads the prompt from standard input; what was not
 #: allowed beforehand is denied, as nobody can be asked. A result has type, subtype, is_error, result, usage (input
 #: without what a cache took and gave) and total_cost_usd. `.claude` holds settings (hooks, helpers, variables), agents,
-#: commands, skills and rules; its nested ones are read, too. `--setting-sources user` would leave CLAUDE.md out as well,
-#: and `--strict-mcp-config` the person's own servers, so that neither is given.
+#: commands, skills and rules, and nested ones are read, too. `--setting-sources user` would leave CLAUDE.md out as
+#: well, and `--strict-mcp-config` the person's own servers, so that neither is given.
 _CLAUDE_CODE: Final = AgentCli(
     name="claude-code",
     argv=(
@@ -119,8 +119,8 @@ def _opencode_mode(permission: str, agent: str) -> AgentMode:
 
 
 #: "CLI", "Permissions", "Config": a message on standard input; OPENCODE_CONFIG_CONTENT stands above every other
-#: configuration. Events: text, tool_use, step_finish (with the tokens and cost of one model call), error. Plugins and tools
-#: of `.opencode` are code. Formatters and language servers are looked for in the project's own packages, so they are off.
+#: configuration. Events: text, tool_use, step_finish (with the tokens and cost of one model call), error. Plugins and
+#: tools of `.opencode` are code. Formatters and language servers may be the project's own packages, so they are off.
 _OPENCODE: Final = AgentCli(
     name="opencode",
     argv=("opencode", "run", "--format", "json", ("--model", MODEL), FLAGS),

@@ -37,8 +37,8 @@ from .replies import Came, came_of
 #: Of each stream. Programs that print a line an event quote what their commands print.
 OUTPUT_BYTES = 16 * 1024 * 1024
 _SHOWN = 20  # files that were thrown away
-#: There is no `.git` in a copy, so that git would take a project that looks like a bare repository for one, and run what
-#: its `config` names.
+#: There is no `.git` in a copy, so that git would take a project that looks like a bare repository for one, and run
+#: what its `config` names.
 _NO_HISTORY = {
     "GIT_CONFIG_COUNT": "1",
     "GIT_CONFIG_KEY_0": "safe.bareRepository",

@@ -1,14 +1,15 @@
 """A program that stands for an agent CLI, by the name that it is started by.
 
 It does what the lines of JSON in its prompt say (see `deed`), and prints what the real one prints. What the folder
-configures, it does before, as the real ones do (see `configured`). It is copied to where it is started, and runs without
-the project's packages.
+configures, it does before, as the real ones do (see `configured`). It is copied to where it is started, and runs
+without the project's packages.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -137,10 +138,9 @@ def configured() -> None:
         case "gemini":
             for path in settings(".gemini", "settings.json"):
                 run(json.loads(path.read_text())["tools"]["discoveryCommand"])
-            for path in (*settings(".gemini", ".env"), *settings(".env")):
+            for path in settings(".env"):
                 os.environ.update(line.split("=", 1) for line in path.read_text().splitlines())
-            if "GOOGLE_GEMINI_BASE_URL" in os.environ:
-                (HOME / "escaped").write_text("the key goes to " + os.environ["GOOGLE_GEMINI_BASE_URL"])
+                (HOME / os.environ["GOOGLE_GEMINI_BASE_URL"]).write_text("gets the key")
         case "opencode":
             for path in (*settings(".opencode", "plugins", "p.js"), *settings("preload.js")):
                 if path.name != "preload.js" or any(settings("bunfig.toml")):
@@ -167,6 +167,10 @@ def deed(said: Said, prompt: str, what: str, how: Any) -> None:
         case "append":
             for name, text in how.items():
                 write(name, text, "a")
+        case "remove":
+            shutil.rmtree(how)
+        case "list":
+            said.text = " ".join(sorted(str(path) for path in Path(".").rglob("*") if path.is_file()))
         case "say":
             said.text = how
         case "read":
