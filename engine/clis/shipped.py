@@ -10,7 +10,7 @@ from .description import FLAGS, MODEL, PROMPT, SETTINGS, SYSTEM, AgentCli, Agent
 
 _LOOKS: Final = "Read,Glob,Grep"
 _EDITS: Final = "Edit,Write,NotebookEdit"
-#: Programs built with Bun read these where they are started; `preload` of the latter is code.
+#: Programs built with Bun may read these where they are started; what the latter preloads is code.
 _OF_RUNTIMES: Final = (".env*", "bunfig.toml")
 
 #: "CLI reference" and "Run Claude Code programmatically": -p reads the prompt from standard input; what was not

@@ -21,6 +21,7 @@ from tests.support.fake_clis import deeds
 from tests.support.repositories import git
 from vibe_workflows.engine.bench import copies, left_out
 from vibe_workflows.engine.bench.copies import Copy
+from vibe_workflows.engine.bench.effects import sorted_out
 from vibe_workflows.engine.clis import turns
 from vibe_workflows.engine.clis.description import AgentCli
 from vibe_workflows.engine.config_keys import KEYS, Reach
@@ -40,7 +41,6 @@ def _once() -> AbstractContextManager[object]:
 
 
 def _landing() -> AbstractContextManager[object]:
-    sorted_out = copies.sorted_out
     return mock.patch.object(copies, "sorted_out", lambda *given: sorted_out(*given[:-1]))
 
 

@@ -139,7 +139,9 @@ def configured() -> None:
             for path in settings(".gemini", "settings.json"):
                 run(json.loads(path.read_text())["tools"]["discoveryCommand"])
             for path in settings(".env"):
-                os.environ.update(line.split("=", 1) for line in path.read_text().splitlines())
+                for line in path.read_text().splitlines():
+                    name, _, value = line.partition("=")
+                    os.environ[name] = value
                 (HOME / os.environ["GOOGLE_GEMINI_BASE_URL"]).write_text("gets the key")
         case "opencode":
             for path in (*settings(".opencode", "plugins", "p.js"), *settings("preload.js")):
