@@ -161,10 +161,21 @@ def _reserve(value: object) -> dict[str, Any]:
     return found
 
 
-def _switch(value: object) -> dict[str, Any]:
+def _truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"true or false is needed, not {shown(value)}")
-    return {"enabled": value}
+    return value
+
+
+def _left_out(value: object) -> tuple[str, ...]:
+    found = names(value, False)
+    for name in found:
+        if "/" in name or name in (".", "..") or not name.rstrip("*") or "*" in name[:-1] or not name.isprintable():
+            raise ValueError(
+                f"{shown(name)} is no name of a file or folder, such as `.my-agent`, or `.env*` for all that begin so; "
+                "it counts in any folder"
+            )
+    return tuple(found)
 
 
 def _timeout(value: object) -> dict[str, Any]:
@@ -189,7 +200,7 @@ def _readings(value: object) -> tuple[str, ...]:
 
 
 _FIELDS: Final[Mapping[str, Callable[[object], dict[str, Any]]]] = {
-    "enabled": _switch,
+    "enabled": lambda value: {"enabled": _truth(value)},
     "argv": _argv,
     "modes": _modes,
     "output": _output,
@@ -199,6 +210,8 @@ _FIELDS: Final[Mapping[str, Callable[[object], dict[str, Any]]]] = {
     "errors": lambda value: {"errors": _readings(value)},
     "exits": _exits,
     "login": _login,
+    "leaves_out": lambda value: {"leaves_out": _left_out(value)},
+    "project_settings": lambda value: {"project_settings": _truth(value)},
     "env": _env,
     "timeout_s": _timeout,
     "reserve": _reserve,

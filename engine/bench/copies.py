@@ -29,6 +29,7 @@ from .effects import Effects, sorted_out
 from .finished import Destination, Finished
 from .found import Found, Kind, walk
 from .laying import lay
+from .left_out import HISTORY, LeftOut
 from .links import GIT, linked_folders, make_links, readable
 from .premises import Premises
 from .snapshots import Snapshot, Snapshots
@@ -93,10 +94,14 @@ class Copy:
         self._linked = linked
         self._tree = ProjectTree(Workspace(Path(copied.root), means.checker), None, means.clock, copied.folders)
         self._touched: set[str] = set()  # files that may be otherwise than in the snapshot
+        self._names: frozenset[str] = frozenset()  # of what no job finds here any more
+        self._left_out = LeftOut()
 
     async def run(self, runner: JobRunner, job: Job, over: Mapping[str, bytes | None]) -> tuple[CommandEnd, Effects]:
         before = Before(self._snapshot.root, over)
         await trio.to_thread.run_sync(self._lay, before, over)
+        if job.own is not None:
+            await trio.to_thread.run_sync(self._leave_out, job.own.leaves_out)
         ground = Ground(folder=self.root, readable=readable(self._means.project, self._linked))
         end = await runner.run(job, ground)
         after = await self._tree.files()
@@ -117,6 +122,15 @@ class Copy:
             raise ToolFailed(f"{self.root}: the copy cannot be brought up to date: {error.strerror}") from error
         self._touched.update(over)
 
+    def _leave_out(self, names: Sequence[str]) -> None:
+        """Also what an earlier job left under such a name, and what is laid for this one."""
+        self._names |= {*names, HISTORY}
+        self._left_out = LeftOut(self._names)
+        try:
+            self._left_out.remove_from(self.root)
+        except OSError as error:
+            raise ToolFailed(f"{self.root}: the copy keeps what has to be left out: {error.strerror}") from error
+
     def _compare(self, before: Before, over: Mapping[str, bytes | None], after: TreeFiles) -> Effects:
         unlisted: set[str] = set()
         walked = {found.path: found for found in walk(self.root, leave_out=self._own, unlisted=unlisted)}
@@ -129,10 +143,10 @@ class Copy:
         folders = {prefix[:-1] for prefix in self._snapshot.folders} - {""}
         changes = [found for found in walked.values() if _may_differ(found, old, now, folders)]
         rules = {prefix + RULES for prefix, folder in self._snapshot.folders.items() if RULES in folder.ignored}
-        gone = {*old, *folders, *rules} - walked.keys()
+        gone = {path for path in {*old, *folders, *rules} - walked.keys() if not self._left_out.holds(path)}
         changes += [Found(path=path, kind=Kind.GONE) for path in gone if unlisted.isdisjoint(folders_above(path))]
         counted = {*old, *now, *folders, *(prefix[:-1] for prefix in after.folders)}
-        return sorted_out(before, self.root, changes, counted, self._means.protected)
+        return sorted_out(before, self.root, changes, counted, self._means.protected, self._left_out)
 
 
 def _marks(folders: Mapping[str, FolderRecord]) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from ..ports import FileMade
 from ..ports.commands import MAX_FILES, MAX_FILES_BYTES
 from .before import NEW_FILE_MODE, Before, folders_above, read_file
 from .found import Found, Kind
+from .left_out import LeftOut
 from .rules import is_utf8
 
 
@@ -28,24 +29,32 @@ class Effects(Struct, frozen=True, kw_only=True):
 
 
 def sorted_out(
-    before: Before, top: str, after: Iterable[Found], counted: Collection[str], protected: Sequence[str] = ()
+    before: Before,
+    top: str,
+    after: Iterable[Found],
+    counted: Collection[str],
+    protected: Sequence[str] = (),
+    left_out: LeftOut | None = None,
 ) -> Effects:
     """`after` are names that may be otherwise, of which contents lie below `top`; `counted` those that git shows.
 
-    What lies at or below a path of `protected` is refused, as secrets are. Blocking, for a thread.
+    What lies at or below a path of `protected`, or is `left_out`, is refused, as secrets are. Blocking, for a thread.
     """
-    sorting = _Sorting(before, top, counted, protected)
+    sorting = _Sorting(before, top, counted, protected, left_out or LeftOut())
     for found in sorted(after, key=lambda each: each.path):
         sorting.take(found)
     return sorting.effects()
 
 
 class _Sorting:
-    def __init__(self, before: Before, top: str, counted: Collection[str], protected: Sequence[str]) -> None:
+    def __init__(
+        self, before: Before, top: str, counted: Collection[str], protected: Sequence[str], left_out: LeftOut
+    ) -> None:
         self._before = before
         self._top = top
         self._counted = counted
         self._protected = tuple(path + "/" for path in protected)
+        self._left_out = left_out
         self._bytes = 0
         self._files: list[FileMade] = []
         self._beside: set[str] = set()
@@ -86,7 +95,9 @@ class _Sorting:
 
     def _is_protected(self, path: str) -> bool:
         parts = path.split("/")
-        return bool(refusal(parts) or write_refusal(parts)) or (path + "/").startswith(self._protected)
+        if refusal(parts) or write_refusal(parts) or self._left_out.holds(path):
+            return True
+        return (path + "/").startswith(self._protected)
 
     def _refuse(self, found: Found) -> None:
         """A new folder once, and not what is in it."""

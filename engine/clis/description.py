@@ -20,6 +20,27 @@ PLACES: Final = (PROMPT, SYSTEM, MODEL)
 #: Of every sentence that prompting.py says, and of how it puts a prompt together.
 PROMPTING_VERSION: Final = 1
 
+#: All that a project may hold and programs of this kind run unasked, or are configured by: names in any folder, of
+#: which those that end in `*` begin so. What is only text for a model (CLAUDE.md, AGENTS.md, GEMINI.md) is none of it.
+SETTINGS: Final = (
+    ".agents",
+    ".claude",
+    ".codex",
+    ".copilot",
+    ".cursor",
+    ".env*",
+    ".gemini",
+    ".github",
+    ".mcp.json",
+    ".opencode",
+    ".pi",
+    ".vscode",
+    "bunfig.toml",
+    "opencode.json",
+    "opencode.jsonc",
+    "paseo.json",
+)
+
 #: One argument, or several that are left out together where a placeholder in them stands for nothing.
 Word: TypeAlias = "str | tuple[str, ...]"
 
@@ -42,6 +63,8 @@ class AgentCli(NamedTuple):
     errors: tuple[str, ...] = ()  # what it says of that
     exits: Mapping[int, str] = {}  # what an exit code means: a kind of failures.py
     login: str = ""  # what a person does who is not logged in
+    leaves_out: tuple[str, ...] = SETTINGS  # of the project: what it does not find in its copy
+    project_settings: bool = False  # True: it finds them all the same
     env: tuple[str, ...] = ()  # variables that it gets beside the few that every program gets
     timeout_s: float = 3_600.0
     reserve_tokens: int | None = None  # what one turn may use at most
@@ -58,6 +81,10 @@ class AgentCli(NamedTuple):
         return word if isinstance(word, str) else word[0]
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        return () if self.project_settings else self.leaves_out
+
+    @property
     def identity(self) -> dict[str, object]:
         """What shapes its answers; of whose version nothing is known."""
         return {
@@ -66,6 +93,7 @@ class AgentCli(NamedTuple):
             "modes": {name: [mode.flags, mode.variables] for name, mode in self.modes.items()},
             "lines": self.lines,
             "answer": self.answer,
+            "left_out": sorted(self.left_out),
         }
 
 

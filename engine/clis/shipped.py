@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from .description import FLAGS, MODEL, PROMPT, SYSTEM, AgentCli, AgentMode
+from .description import FLAGS, MODEL, PROMPT, SETTINGS, SYSTEM, AgentCli, AgentMode
 
 _LOOKS: Final = "Read,Glob,Grep"
 _EDITS: Final = "Edit,Write,NotebookEdit"
+#: Programs built with Bun may read these where they are started; what the latter preloads is code.
+_OF_RUNTIMES: Final = (".env*", "bunfig.toml")
 
 #: "CLI reference" and "Run Claude Code programmatically": -p reads the prompt from standard input; what was not
 #: allowed beforehand is denied, as nobody can be asked. A result has type, subtype, is_error, result, usage (input
-#: without what a cache took and gave) and total_cost_usd.
+#: without what a cache took and gave) and total_cost_usd. `.claude` holds settings (hooks, helpers, variables), agents,
+#: commands, skills and rules, and nested ones are read, too. `--setting-sources user` would leave CLAUDE.md out as
+#: well, and `--strict-mcp-config` the person's own servers, so that neither is given.
 _CLAUDE_CODE: Final = AgentCli(
     name="claude-code",
     argv=(
@@ -44,12 +48,14 @@ _CLAUDE_CODE: Final = AgentCli(
     },
     failed=("is_error",),
     errors=("subtype", "result", "errors.*"),
+    leaves_out=(".claude", ".mcp.json", *_OF_RUNTIMES),
     login="run `claude` once by hand and log in with /login, or set ANTHROPIC_API_KEY",
     env=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "CLAUDE_CODE_OAUTH_TOKEN"),
 )
 
 #: "Non-interactive mode": `-` reads the prompt from standard input. It edits by commands, in a sandbox of its own, so
 #: that writing and commands are one. Events: item.completed, turn.completed, turn.failed, error.
+#: `.codex` (configuration, hooks, rules, agents) counts in folders that the person trusts, `.agents` (skills) in all.
 _CODEX: Final = AgentCli(
     name="codex",
     argv=("codex", "exec", "--json", "--color", "never", "--skip-git-repo-check", ("--model", MODEL), FLAGS, "-"),
@@ -67,12 +73,15 @@ _CODEX: Final = AgentCli(
     },
     failed=("turn.failed > error.message",),
     errors=("turn.failed > error.message", "error > message"),
+    leaves_out=(".agents", ".codex"),
     login="run `codex login`, or set CODEX_API_KEY",
     env=("CODEX_API_KEY", "CODEX_HOME", "OPENAI_API_KEY"),
 )
 
 #: "Headless mode reference": without a terminal it reads the prompt from standard input. The document has response,
 #: stats (by model) and error; an error may stand on standard error. Tools that ask are denied in the mode `default`.
+#: `.gemini` holds settings (servers, hooks, tool discovery), extensions, policies, commands and a `.env`; it looks for
+#: `.env` itself from where it stands upwards.
 _GEMINI_CLI: Final = AgentCli(
     name="gemini-cli",
     argv=("gemini", "--output-format", "json", ("--model", MODEL), FLAGS),
@@ -91,6 +100,7 @@ _GEMINI_CLI: Final = AgentCli(
     failed=("error.message",),
     errors=("error.type", "error.message"),
     exits={41: "login", 53: "turns"},
+    leaves_out=(".agents", ".gemini", ".env*"),
     login="run `gemini` once by hand and log in, or set GEMINI_API_KEY",
     env=(
         "GEMINI_API_KEY",
@@ -104,11 +114,13 @@ _GEMINI_CLI: Final = AgentCli(
 
 
 def _opencode_mode(permission: str, agent: str) -> AgentMode:
-    return AgentMode(("--agent", agent), (("OPENCODE_CONFIG_CONTENT", f'{{"permission":{permission}}}'),))
+    content = f'{{"permission":{permission},"formatter":false,"lsp":false}}'
+    return AgentMode(("--agent", agent), (("OPENCODE_CONFIG_CONTENT", content),))
 
 
 #: "CLI", "Permissions", "Config": a message on standard input; OPENCODE_CONFIG_CONTENT stands above every other
-#: configuration. Events: text, tool_use, step_finish (with the tokens and cost of one model call), error.
+#: configuration. Events: text, tool_use, step_finish (with the tokens and cost of one model call), error. Plugins and
+#: tools of `.opencode` are code. Formatters and language servers may be the project's own packages, so they are off.
 _OPENCODE: Final = AgentCli(
     name="opencode",
     argv=("opencode", "run", "--format", "json", ("--model", MODEL), FLAGS),
@@ -133,11 +145,13 @@ _OPENCODE: Final = AgentCli(
     },
     failed=("error > error.name",),
     errors=("error > error.name", "error > error.data.message"),
+    leaves_out=(".agents", ".claude", ".opencode", "opencode.json", "opencode.jsonc", *_OF_RUNTIMES),
     login="run `opencode auth login`",
 )
 
 #: Its `run` prints what became of the agent and no answer, unless a schema is asked for. The prompt is an argument.
 #: Modes are those of the provider behind it, so that none is given here; it says nothing of tokens.
+#: `paseo.json` holds commands that it runs, and the agents that it starts read settings of their own.
 _PASEO: Final = AgentCli(
     name="paseo",
     argv=(
@@ -155,6 +169,7 @@ _PASEO: Final = AgentCli(
     answer="answer",
     failed=("error.message",),
     errors=("error.code", "error.message"),
+    leaves_out=SETTINGS,
     login="start its daemon with `paseo`, and log the provider's own CLI in",
 )
 

@@ -37,6 +37,13 @@ from .replies import Came, came_of
 #: Of each stream. Programs that print a line an event quote what their commands print.
 OUTPUT_BYTES = 16 * 1024 * 1024
 _SHOWN = 20  # files that were thrown away
+#: There is no `.git` in a copy, so that git would take a project that looks like a bare repository for one, and run
+#: what its `config` names.
+_NO_HISTORY = {
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "safe.bareRepository",
+    "GIT_CONFIG_VALUE_0": "explicit",
+}
 
 
 class AgentPrograms(Struct, frozen=True, kw_only=True):
@@ -164,7 +171,10 @@ class AgentTool:
             network=True,
             output_bytes=OUTPUT_BYTES,
             own=OwnProgram(
-                environ={**given, **dict(self._mode.variables)}, stdin=self._invocation.stdin, keeps=self._keeps
+                environ={**given, **_NO_HISTORY, **dict(self._mode.variables)},
+                stdin=self._invocation.stdin,
+                keeps=self._keeps,
+                leaves_out=agent.left_out,
             ),
         )
 

@@ -78,6 +78,7 @@ class OwnProgram(Struct, frozen=True, kw_only=True):
     environ: Mapping[str, str]  # holds secrets
     stdin: bytes = b""  # after it comes the end of the file
     keeps: bool = True  # False: what it changed is thrown away
+    leaves_out: tuple[str, ...] = ()  # names, in any folder: see `bench.left_out`. It finds none, and changes none
 
     def __repr__(self) -> str:
         return "OwnProgram(...)"

@@ -1,16 +1,19 @@
 """A program that stands for an agent CLI, by the name that it is started by.
 
-It does what the lines of JSON in its prompt say (see `deed`), and prints what the real one prints. It is copied to
-where it is started, and runs without the project's packages.
+It does what the lines of JSON in its prompt say (see `deed`), and prints what the real one prints. What the folder
+configures, it does before, as the real ones do (see `configured`). It is copied to where it is started, and runs
+without the project's packages.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +97,64 @@ def paseo(said: Said) -> None:
         show({"answer": said.text})
 
 
+def settings(*tail: str) -> Iterator[Path]:
+    """Files of such a name in the folder and those below it, as on a disk that does not tell cases of letters apart."""
+    for folder, _, names in os.walk(".", followlinks=True):
+        for name in names:
+            path = Path(folder, name)
+            if tuple(part.lower() for part in path.parts[-len(tail) :]) == tail:
+                yield path
+
+
+def run(*commands: str) -> None:
+    for command in commands:
+        subprocess.run(["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=30)
+
+
+def hooks(path: Path) -> None:
+    for group in json.loads(path.read_text()).get("hooks", {}).get("SessionStart", ()):
+        run(*(hook["command"] for hook in group["hooks"]))
+
+
+def servers(path: Path, key: str) -> None:
+    for server in json.loads(path.read_text()).get(key, {}).values():
+        run(server["command"] if isinstance(server["command"], str) else server["command"][0])
+
+
+def configured() -> None:
+    """What its configuration has it do, which is all in the folder that it stands in."""
+    match KIND:
+        case "claude":
+            for name in ("settings.json", "settings.local.json"):
+                for path in settings(".claude", name):
+                    hooks(path)
+            for path in settings(".mcp.json"):
+                servers(path, "mcpServers")
+            if os.path.exists("HEAD") or os.path.exists(".git"):
+                run("git status >/dev/null 2>&1")
+        case "codex":
+            for path in settings(".codex", "hooks.json"):
+                hooks(path)
+        case "gemini":
+            for path in settings(".gemini", "settings.json"):
+                run(json.loads(path.read_text())["tools"]["discoveryCommand"])
+            for path in settings(".env"):
+                for line in path.read_text().splitlines():
+                    name, _, value = line.partition("=")
+                    os.environ[name] = value
+                (HOME / os.environ["GOOGLE_GEMINI_BASE_URL"]).write_text("gets the key")
+        case "opencode":
+            for path in (*settings(".opencode", "plugins", "p.js"), *settings("preload.js")):
+                if path.name != "preload.js" or any(settings("bunfig.toml")):
+                    run(path.read_text())
+            for name in ("opencode.json", "opencode.jsonc"):
+                for path in settings(name):
+                    servers(path, "mcp")
+        case "paseo":
+            for path in settings("paseo.json"):
+                run(*json.loads(path.read_text())["worktree"]["setup"])
+
+
 def write(name: str, text: str, mode: str = "w") -> None:
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     with open(name, mode) as file:
@@ -108,6 +169,10 @@ def deed(said: Said, prompt: str, what: str, how: Any) -> None:
         case "append":
             for name, text in how.items():
                 write(name, text, "a")
+        case "remove":
+            shutil.rmtree(how)
+        case "list":
+            said.text = " ".join(sorted(str(path) for path in Path(".").rglob("*") if path.is_file()))
         case "say":
             said.text = how
         case "read":
@@ -160,6 +225,7 @@ def main() -> None:
     with open(HOME / "started", "a") as file:
         file.write(json.dumps(now) + "\n")
     said = Said()
+    configured()
     lines = [line for line in prompt.splitlines() if line.startswith('{"do": ')]
     deeds_of(said, prompt, [json.loads(line)["do"] for line in lines])
     {"claude": claude, "codex": codex, "gemini": gemini, "opencode": opencode, "paseo": paseo}[KIND](said)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from vibe_workflows.engine.clis.choice import digest_of
+from vibe_workflows.engine.clis.description import SETTINGS
 from vibe_workflows.engine.clis.shipped import SHIPPED
 from vibe_workflows.engine.config_agents import agents
 
@@ -25,6 +27,20 @@ def test_a_name_is_enough_and_what_is_given_takes_the_place_of_what_is_described
     assert found.argv == claude.argv
     assert found.modes["write"].flags == ("--go",)
     assert found.modes["read"] == claude.modes["read"]
+
+
+def test_what_is_left_out_of_the_project_is_part_of_how_it_is_run() -> None:
+    found = agents({"claude-code": True, "mine": {**OWN, "leaves_out": [".mine"]}, "other": OWN}, False)
+    assert ".claude" in found["claude-code"].left_out
+    assert (found["mine"].left_out, found["other"].left_out) == ((".mine",), SETTINGS)
+    trusting = agents({"claude-code": {"project_settings": True}}, False)["claude-code"]
+    assert trusting.left_out == ()
+    assert digest_of(trusting) != digest_of(found["claude-code"])
+
+
+def test_each_that_is_described_leaves_out_some_of_all_that_is_known() -> None:
+    for agent in SHIPPED.values():
+        assert {*agent.leaves_out} <= {*SETTINGS}
 
 
 OWN: dict[str, Any] = {"argv": ["mine"], "answer": "text"}
@@ -57,6 +73,10 @@ OWN: dict[str, Any] = {"argv": ["mine"], "answer": "text"}
         ({"mine": {**OWN, "reserve": {"tokens": 0}}}, "an amount above 0"),
         ({"mine": {**OWN, "reserve": {"steps": 5}}}, "unknown unit `steps`"),
         ({"mine": {**OWN, "timeout_s": -1}}, "a number of seconds"),
+        ({"mine": {**OWN, "project_settings": "yes"}}, "`project_settings`: true or false is needed"),
+        ({"mine": {**OWN, "leaves_out": [".mine/settings"]}}, "no name of a file or folder"),
+        ({"mine": {**OWN, "leaves_out": ["*.json"]}}, "no name of a file or folder"),
+        ({"mine": {**OWN, "leaves_out": ["*"]}}, "no name of a file or folder"),
     ],
 )
 def test_what_is_wrong_is_named(value: object, message: str) -> None:

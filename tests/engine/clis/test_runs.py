@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.support.cli_machine import Machine
 from tests.support.fake_clis import PROGRAMS, deeds, install
 from tests.support.repositories import git
 from vibe_workflows.engine.errors import ExitCode, GrantNeeded
 from vibe_workflows.engine.events import Warned
-
-from .conftest import Machine
 
 AGENTS = tuple(PROGRAMS)
 
@@ -152,6 +152,49 @@ def test_it_cannot_reach_the_repository_by_the_folder_that_it_stands_in(machine:
     assert report.result == b'"done"'
     assert (folder / ".git/HEAD").read_text() == head
     assert (folder / "a.py").read_text() == "mine\n"
+
+
+# ---------------------------------------------------------------- the project's settings
+
+
+SETTINGS = {
+    ".claude/settings.json": "{}",
+    "one/.claude/skills/a.md": "a skill",
+    "one/main.py": "pass\n",
+    ".env": "A=1\n",
+    "two/.mcp.json": "{}",
+}
+
+
+@pytest.mark.parametrize("more", ["", ", isolation='worktree'"])
+def test_the_projects_settings_are_not_in_its_copy_and_do_not_count_as_deleted(machine: Machine, more: str) -> None:
+    folder = machine.project.folder
+    for path, text in {**SETTINGS, "CLAUDE.md": "Be kind.\n", ".codex/config.toml": "another's"}.items():
+        machine.project.write(path, text)
+    prompt = deeds(remove="one", write={"a.py": "new\n"}, list=True)
+    report = machine.run(step(prompt, "claude-code", f"tools=['write']{more}"))
+    assert report.result is not None, report.error
+    found = json.loads(report.result).split()
+    assert {"CLAUDE.md", ".codex/config.toml", "a.py"} <= {*found}
+    assert not SETTINGS.keys() & {*found}
+    assert (folder / "a.py").exists()
+    assert [path for path in SETTINGS if not (folder / path).exists()] == ["one/main.py"]
+    (call,) = machine.project.tool_calls(report.run.id)
+    assert "not kept" not in call.output
+
+
+def test_a_person_may_let_the_projects_settings_count_which_is_another_step(machine: Machine) -> None:
+    hook = {"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": 'echo ran > "$HOME/mark"'}]}]}}
+    machine.project.write(".claude/settings.json", json.dumps(hook))
+    flow = step(deeds(list=True), "claude-code")
+    assert "settings.json" not in machine.result(flow)
+    assert not (machine.home / "mark").exists()
+    machine.configure(claude_code={"project_settings": True})
+    assert ".claude/settings.json" in machine.result(flow)
+    assert (machine.home / "mark").exists()
+    machine.configure(claude_code={"leaves_out": ["sett*"]})
+    assert "settings.json" not in machine.result(flow)
+    assert len(machine.started) == 3
 
 
 # ---------------------------------------------------------------- grants, names and tools
