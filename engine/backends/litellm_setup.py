@@ -34,7 +34,7 @@ def _import_litellm() -> Any:
         module: Any = importlib.import_module("litellm")
     module.suppress_debug_info = True  # it prints help to stdout
     # A call that is cancelled at its very beginning leaves one of litellm's coroutines behind: of no use to a person.
-    warnings.filterwarnings("ignore", r"coroutine '\w+\.async_\w+' was never awaited", RuntimeWarning)
+    warnings.filterwarnings("ignore", r"coroutine '\w+\.(async|acompletion)_\w+' was never awaited", RuntimeWarning)
     module.telemetry = False
     module.drop_params = False  # a parameter that a model does not take is an error, never silently gone
     module.disable_hf_tokenizer_download = True

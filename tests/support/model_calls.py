@@ -19,7 +19,7 @@ TEST_MODEL = "openai/test-model"
 #: and for a coroutine that litellm leaves behind where a call is cancelled at its very beginning.
 LITELLM_WARNINGS = [
     pytest.mark.filterwarnings("ignore:.*(`ReadOnly` qualifier|attribute on the instance is deprecated)"),
-    pytest.mark.filterwarnings(r"ignore:coroutine '\w+\.async_\w+' was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings(r"ignore:coroutine '\w+\.(async|acompletion)_\w+' was never awaited:RuntimeWarning"),
 ]
 
 

@@ -8,12 +8,11 @@ import trio
 from trio.testing import trio_test
 
 from tests.support.behaviours import Behaviour, Hang
-from tests.support.model_calls import ask, open_litellm
+from tests.support.model_calls import LITELLM_WARNINGS, ask, open_litellm
 from tests.support.model_server import ModelServer
 from vibe_workflows.engine.errors import ProviderError, Timeout
 
-# pytest undoes the filters that litellm sets for what pydantic says of its types.
-pytestmark = pytest.mark.filterwarnings("ignore:.*(`ReadOnly` qualifier|attribute on the instance is deprecated)")
+pytestmark = LITELLM_WARNINGS
 
 
 MODELS = ["openai/test-model", "deepseek/test", "anthropic/claude-sonnet-4-5"]
