@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from ..agents.tools.descent import open_parent
 from ..agents.tools.secrets import folded
+from ..agents.tools.workspace import visible
+from ..errors import ToolFailed
 from .copying import place_of
 from .found import Kind, walk
 from .removal import remove_folder
@@ -28,12 +30,23 @@ class LeftOut:
         return any(name in self._names or name.startswith(self._prefixes) for name in folded(path).split("/"))
 
     def remove_from(self, top: str) -> None:
-        """Whatever they are below `top`: no link is followed. Raises OSError. Blocking, for a thread."""
-        for found in walk(top):
-            if not self.holds(found.path):
-                continue
+        """Whatever they are below `top`: no link is followed. Blocking, for a thread.
+
+        Raises OSError, and ToolFailed for a folder that cannot be looked through: its files might still be opened.
+        """
+        unlisted: set[str] = set()
+        uppermost = [each for each in walk(top, unlisted=unlisted) if self._is_uppermost(each.path)]
+        if unlisted:
+            raise ToolFailed(
+                f"{top}: the folder `{visible(min(unlisted)) or '.'}` cannot be listed, so that it may hold what "
+                "has to be left out; have its rights left as they are"
+            )
+        for found in uppermost:
             if found.kind is Kind.FOLDER:
                 remove_folder(f"{top}/{found.path}")
                 continue
             with open_parent(top, place_of(found.path + "/")) as (folder, name):
                 os.unlink(name, dir_fd=folder)
+
+    def _is_uppermost(self, path: str) -> bool:
+        return self.holds(path) and not self.holds(path.rpartition("/")[0])
