@@ -168,8 +168,8 @@ class Timeline:
         """None where all that it saw holds on the files as they lie, in order, over its own edits.
 
         What it saw in a worktree may as well hold without the own edits that were made since what the script had asked
-        before: steps that landed beside each other began beside each other. Then `witness.apart` says so. Not those that
-        saw all files: their gate has to hold for what they are merged into.
+        before: steps that landed beside each other began beside each other. Then `witness.apart` says so. Not those
+        that saw all files: their gate has to hold for what they are merged into.
         """
         if witness.inherited:
             return Doubt(cause=Cause.EDITED_SINCE, path=witness.inherited[0].change.path)
