@@ -168,12 +168,13 @@ class Timeline:
         """None where all that it saw holds on the files as they lie, in order, over its own edits.
 
         What it saw in a worktree may as well hold without the own edits that were made since what the script had asked
-        before: steps that landed beside each other began beside each other. Then `witness.apart` says so.
+        before: steps that landed beside each other began beside each other. Then `witness.apart` says so. Not those
+        that saw all files: their gate has to hold for what they are merged into.
         """
         if witness.inherited:
             return Doubt(cause=Cause.EDITED_SINCE, path=witness.inherited[0].change.path)
         doubt = await self._true_now(witness, pending, apart=False)
-        if doubt is not None and not self.plain and any(seen.aside for seen in witness.observations):
+        if doubt is not None and not self.plain and _may_be_apart(witness):
             # Pending ones could be adopted, and then they were there all the time.
             witness.apart = await self._true_now(witness, self.pending, apart=True) is None
             return None if witness.apart else doubt
@@ -290,6 +291,11 @@ class Timeline:
         self._held.difference_update(edit.epoch for edit in witness.inherited)
         witness.inherited = ()
         witness.placed = None
+
+
+def _may_be_apart(witness: Witness) -> bool:
+    aside = [seen for seen in witness.observations if seen.aside]
+    return bool(aside) and not any(seen.tool == FILE_TREE for seen in aside)
 
 
 def _is_over_changes(seen: Observation) -> bool:

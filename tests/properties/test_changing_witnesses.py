@@ -132,6 +132,10 @@ def _a_gate_on_a_merge_sees_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MergeQueue, "_decide", without_looks)
 
 
+def _what_a_gate_saw_may_be_of_before(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(timeline_module, "_may_be_apart", lambda witness: any(seen.aside for seen in witness.observations))
+
+
 #: Stories that went wrong once: the workflow, what happens, and how many model calls it takes.
 TOLD_BEFORE: dict[str, tuple[Tree, Story, int]] = {
     "a gate whose edit was not made yet": (Agent("P", (), gate=3), [([], Go("die", 0))], 1),
@@ -163,6 +167,12 @@ WITNESSES: list[tuple[Callable[[pytest.MonkeyPatch], None], Tree, Story, int]] =
     (_a_new_snapshot_is_all_that_there_is, aside("P", (EDIT_A,), (READ_A,)), [([], Go("kill", 2)), ([], RUN)], 3),
     (_what_others_did_meanwhile_is_overwritten, BOTH_MERGE, [([], RUN)], 5),
     (_a_merge_is_made_before_its_answer_is_stored, aside("P", (EDIT_A,)), [([], DIE), ([], RUN)], 2),
+    (
+        _what_a_gate_saw_may_be_of_before,
+        Several(True, (aside("P", gate=3), aside("Q", (READ_A,), (WRITE_B, READ_A), (READ_A,), merge="manual"))),
+        [([], RUN), ([Write("n.md", TEXT)], RUN)],
+        6,
+    ),
     (_a_gate_is_run_once, BOTH_GATED, [([], RUN)], 8),
     (_a_gate_on_a_merge_sees_nothing, BOTH_GATED, [([], RUN)], 8),
 ]

@@ -109,13 +109,16 @@ def check_nothing_needless(world: World, outcome: Outcome) -> None:
         return
     samples = world.samples_before(run.id)
     with world.store() as reader:
-        used = {each.step.id for each in reader.deliveries(run.id)}
+        deliveries = reader.deliveries(run.id)
+        used = {each.step.id for each in deliveries}
+        asked = {each.step.spec for each in deliveries if each.step.run_id == run.id}
         after = {seen.change.after for sample in samples for seen in sample.observations if seen.change}
         contents = {digest: None if digest is None else reader.contents(digest) for digest in after}
     for began in outcome.model.began:
         edited = {path for path in {*began.files, *outcome.before} if began.files.get(path) != outcome.before.get(path)}
+        specs = [spec for spec in asked if began.is_asked_by(spec)]  # of several nobody knows which one it was
         for sample in samples:
-            if sample.id in used or sample.inherited or not began.is_asked_by(sample.spec):
+            if sample.id in used or sample.inherited or specs != [sample.spec]:
                 continue
             if run.horizon is not None and sample.finished_at < run.horizon:
                 continue
