@@ -105,13 +105,39 @@ class Histories:
         looks = [each for link in links for each in self.observations(link.id, link.observed)]
         before = [each for each in made if each.turn < last_turn]
         looks += [look for each in (*before, *kept) for look in each.looks]
-        observations = _each_once(looks)
+        observations = self._each_once(looks)
         return replace(
             step,
             observations=observations,
             kept=tuple(map(self._call, kept)),
             inherited=self.inherited(step.id, observations),
         )
+
+    def _each_once(self, looks: Iterable[Observation]) -> tuple[Observation, ...]:
+        """Without repeated looks. After an edit of any step the same look is another one; an edit is one by its epoch.
+
+        What was seen in a worktree has the epoch of that; each change there is one of its own.
+        """
+        found: list[Observation] = []
+        edits: set[int] = set()
+        since: set[tuple[str, str, str, int]] = set()
+        for look in looks:
+            if look.change is not None:
+                if look.aside or look.epoch not in edits:
+                    edits.update(() if look.aside else (look.epoch,))
+                    since.clear()
+                    found.append(look)
+                continue
+            name = (look.tool, look.arguments, look.digest, look.epoch if look.aside else self._edit_before(look.epoch))
+            if name not in since:
+                since.add(name)
+                found.append(look)
+        return tuple(found)
+
+    def _edit_before(self, epoch: int) -> int:
+        """The epoch of the latest edit before it, of any step."""
+        (found,) = self._execute(tables.EDIT_BEFORE, (epoch,)).fetchone()
+        return int(found or 0)
 
     def _made(self, links: list[Link]) -> list[_Made]:
         """The calls that count, in order.
@@ -145,24 +171,3 @@ class Histories:
     def _call(self, made: _Made) -> ToolCall:
         row = self._execute(tables.CALL, (made.step, made.turn, made.number)).fetchone()
         return work_rows.tool_call_of(row, self._text, made.looks)
-
-
-def _each_once(looks: Iterable[Observation]) -> tuple[Observation, ...]:
-    """Without repeated looks. After an edit the same look is another one; an edit itself is one by its epoch.
-
-    What was seen in a worktree has the epoch of that; each change there is one of its own.
-    """
-    found: list[Observation] = []
-    edits: set[int] = set()
-    since: set[tuple[str, str, str, int]] = set()
-    for look in looks:
-        name = (look.tool, look.arguments, look.digest, look.epoch if look.aside else -1)
-        if look.change is not None and (look.aside or look.epoch not in edits):
-            if not look.aside:
-                edits.add(look.epoch)
-            since.clear()
-            found.append(look)
-        elif look.change is None and name not in since:
-            since.add(name)
-            found.append(look)
-    return tuple(found)

@@ -214,6 +214,8 @@ CALL_OF_EDIT = f"SELECT turn, number FROM looks WHERE step_id = ? AND epoch = ? 
 
 CALL = f"SELECT {TOOL_CALLS.names} FROM tool_calls WHERE step_id = ? AND turn = ? AND number = ?"  # noqa: S608
 
+EDIT_BEFORE = "SELECT max(epoch) FROM changes WHERE epoch < ?"
+
 IS_DONE = "SELECT 1 FROM changes WHERE epoch = ? AND done = 1"
 
 #: Edits of the steps that a step stands after, and of all that they go on with or stand after in their turn. CROSS JOIN

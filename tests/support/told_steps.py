@@ -135,11 +135,14 @@ def _attached(reader: StoreReader, step: Step, count: int) -> tuple[Sequence[Obs
     if step.status is not StepStatus.COMPLETED and step.predecessor is not None:
         return _attached(reader, _step(reader, step.predecessor), count)
     first, rest = step.observations[:count], step.observations[count:]
-    looks = [[(seen.tool, seen.arguments, seen.digest) for seen in some] for some in (first, rest[:count])]
-    again = step.predecessor is not None and looks[0] == looks[1]
-    if again and all(seen.change is None and not seen.aside for seen in rest[:count]):
-        return rest[:count], rest[count:]
+    while step.predecessor is not None and count and _all_same(first, rest[:count]):  # once each time that it went on
+        first, rest = rest[:count], rest[count:]
     return first, rest
+
+
+def _all_same(looks: Sequence[Observation], again: Sequence[Observation]) -> bool:
+    plain = all(seen.change is None and not seen.aside for seen in again)
+    return plain and len(looks) == len(again) and all(map(_same, looks, again))
 
 
 class _Recorded:
