@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.zygote_template import template_to_share
 
 settings.register_profile(
-    "default", max_examples=100, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "default", max_examples=60, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile(
     "long", max_examples=5_000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]

@@ -67,7 +67,9 @@ GUARDS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "answer depth": _without_limit(replies, "MAX_DEPTH"),
     "answer size": _without_limit(replies, "MAX_DATA_BYTES"),
     "clean environment": lambda: mock.patch.object(launching, "PLAIN_VARIABLES", tuple(os.environ)),
-    "programs outside of the project": lambda: mock.patch.object(programs, "folders_outside", lambda path, _: path),
+    "programs outside of the project": lambda: mock.patch.multiple(
+        programs, folders_outside=lambda path, _: path, lies_in=lambda *_: False
+    ),
     "not in the project": lambda: mock.patch.object(launching, "_folder", lambda _, __, project: str(project)),
     "not of a project": lambda: mock.patch.dict(KEYS, {"mcp": KEYS["mcp"]._replace(reach=Reach.FREE)}),
     "granted tools": lambda: mock.patch.object(registry, "require_tool", return_value=None),

@@ -45,24 +45,29 @@ def test_profiles_of_project_and_person_arrive_at_the_model_and_a_change_runs_on
     project.write(".claude/agents/code-reviewer.md", CLAUDE)
     project.write("../home/.config/vibe/agents/tester.md", MINE)
     project.write("flow.py", SCRIPT)
-    first = project.run("flow.py", "--model", "openai/usual", "--model", "sonnet=openai/strong")
+    first = project.run("flow.py", "--allow", "command", "--model", "openai/usual", "--model", "sonnet=openai/strong")
     asked = by_prompt(first.requests)
     review, test, rest = asked["Review a.py"], asked["Test a.py"], asked["Sum up"]
     assert (review.body["model"], test.body["model"], rest.body["model"]) == ("strong", "mine", "usual")
     assert review.conversation().system == "You are a senior reviewer.\nNever praise."
     assert test.conversation().system == "You are my tester."
     assert "one step of a larger workflow" in rest.conversation().system
-    assert tools_of(review) == ["glob", "grep", "read_file"]
+    assert tools_of(review) == ["glob", "grep", "read_file", "run_command"]
     assert tools_of(test) == []
-    told = first.err.count("`tools`: not available here, and left out: Bash, TodoWrite")
+    told = first.err.count("`tools`: not available here, and left out: TodoWrite")
     assert told == 1, first.err
-    assert project.run("flow.py", "--model", "openai/usual", "--model", "sonnet=openai/strong").requests == ()
+    assert (
+        project.run(
+            "flow.py", "--allow", "command", "--model", "openai/usual", "--model", "sonnet=openai/strong"
+        ).requests
+        == ()
+    )
 
     project.write(".claude/agents/code-reviewer.md", CLAUDE.replace("Never", "Seldom"))
-    again = project.run("flow.py", "--model", "openai/usual", "--model", "sonnet=openai/strong")
+    again = project.run("flow.py", "--allow", "command", "--model", "openai/usual", "--model", "sonnet=openai/strong")
     assert again.prompts == ["Review a.py"]
 
-    no_alias = project.run("flow.py", "--model", "openai/usual")
+    no_alias = project.run("flow.py", "--allow", "command", "--model", "openai/usual")
     assert [request.body["model"] for request in no_alias.requests] == ["usual"]
     assert "`model: sonnet` is ignored: no alias says which model that is here" in no_alias.err
     why = project.vibe("why", "1")

@@ -28,7 +28,7 @@ from tests.support.zygotes import zygote as zygote
 from vibe_workflows.sandbox.launcher import Zygote
 
 #: The other half are of steps that only look: test_reuse_oracle.py.
-CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500")) // 2
+CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500")) // 4
 
 deeds = st.one_of(
     st.sampled_from([0, 1, 3, 4, 5]), st.sampled_from(EDITS), st.sampled_from(LOOKS), st.sampled_from(EDITS)

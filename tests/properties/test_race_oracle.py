@@ -41,7 +41,7 @@ from vibe_workflows.engine.launch import RunReport, RunRequest
 from vibe_workflows.engine.model import ModelRequest, RunStatus
 from vibe_workflows.sandbox.launcher import Zygote
 
-CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500")) // 25
+CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500")) // 50
 
 #: Reads of files: they need no locked worker, which takes 20 ms to start.
 LOOKS = [number for number, (tool, _) in enumerate(OPS) if tool == "read_file"]

@@ -36,7 +36,7 @@ from vibe_workflows.sandbox.launcher import Zygote
 NAMES = "PQRS"
 EDITS = ("content", "create", "delete", "unread", "ignore", "prompt", "order", "more", "fewer", "dress")
 #: The other half are of steps that edit: test_editing_oracle.py.
-CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500")) // 2
+CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500")) // 4
 
 #: Files mostly: globs and searches are judged in a locked worker, which takes 20 ms to start.
 looks = st.sampled_from([*[look for look, (tool, _) in enumerate(OPS) if tool == "read_file"] * 3, *range(len(OPS))])

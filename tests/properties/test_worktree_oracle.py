@@ -33,7 +33,7 @@ from vibe_workflows.engine.model import FinishReason, ModelReply, ModelRequest, 
 from vibe_workflows.engine.store.reader import open_reader
 from vibe_workflows.sandbox.launcher import Zygote
 
-CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500")) // 60
+CASES = int(os.environ.get("VIBE_ORACLE_CASES", "500")) // 125
 
 FLOW = ".vibe/workflows/flow.py"
 LINES = "".join(f"line {number}\n" for number in range(8))
