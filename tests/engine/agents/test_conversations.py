@@ -318,12 +318,16 @@ def test_a_run_cancelled_at_any_edge_goes_on_without_asking_again(
 def test_a_conversation_taken_up_from_its_rows_asks_what_the_uninterrupted_one_would_have_asked(
     project: Project, replies: list[ModelReply | Exception], settings: Settings, at: int
 ) -> None:
-    """Killed when turn `at` was durable, before its tools ran; the successor knows nothing but the rows.
+    """Killed when a turn (`at`, counted round) was durable, before its tools ran; the successor knows only the rows.
 
     What was turned away as too long is in no row: it would ask that once more.
     """
     settings = {**settings, "limit": None, "switches": []}
-    assume(not any(isinstance(reply, ContextTooLong) for reply in replies))
+    replies = [reply for reply in replies if not isinstance(reply, ContextTooLong)]
+    whole = _bench(project, replies, settings)
+    expected = trio.run(_to_the_end, whole, settings)
+    assume(whole.turns)
+    at = 1 + (at - 1) % len(whole.turns)
     killed = _bench(project, replies, settings)
 
     async def die(event: str) -> None:
@@ -336,8 +340,6 @@ def test_a_conversation_taken_up_from_its_rows_asks_what_the_uninterrupted_one_w
     # With one of these the step would have failed by its model, and begun anew.
     assume(killed.turns[at].outcome not in ("length", "content_filter", "schema_mismatch"))
 
-    whole = _bench(project, replies, settings)
-    expected = trio.run(_to_the_end, whole, settings)
     successor = _bench(project, [*replies, OutOfReplies()][len(killed.seen) :], settings)
 
     async def go_on() -> AgentOutcome | None:
