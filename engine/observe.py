@@ -87,6 +87,14 @@ def tree_observation(digest: str, *, epoch: int, aside: bool = False) -> Observa
     )
 
 
+async def outcome_of(tool: Tool, arguments: Mapping[str, JSON]) -> ToolResult | ToolFailed | ToolDenied:
+    """What a tool gives, or its error as a value."""
+    try:
+        return await tool.run(arguments)
+    except (ToolFailed, ToolDenied) as error:
+        return error
+
+
 def outcome_digest(outcome: ToolResult | ToolFailed | ToolDenied) -> str:
     """BLAKE2b-128 in hex of the data, or of an error's type and message. The two never meet."""
     if isinstance(outcome, ToolResult):
@@ -214,10 +222,7 @@ class Replayer:
         values = _decoded(arguments)
         if tool is None or not tool.observes or values is None:
             return None
-        try:
-            return outcome_digest(await tool.run(values))
-        except (ToolFailed, ToolDenied) as error:
-            return outcome_digest(error)
+        return outcome_digest(await outcome_of(tool, values))
 
     def _tool_over(
         self,

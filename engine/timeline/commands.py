@@ -8,18 +8,15 @@ from contextlib import AsyncExitStack
 import trio
 from msgspec import Struct
 
-from ..agents.tools.file_state import digest_of
 from ..errors import CommandsRefused, CommandUnavailable, SetupError, ToolDenied, ToolFailed
-from ..model import JSON, Change, Observation
-from ..observe import file_observation, observation_of
+from ..model import JSON, Observation
+from ..observe import observation_of
 from ..ports import (
     Along,
     CommandTool,
-    FileMade,
     Footprint,
     Job,
     Outcome,
-    PlannedEdit,
     ProjectFiles,
     Tool,
     ToolResult,
@@ -29,6 +26,7 @@ from ..ports import (
 from .disk import Disk
 from .epochs import Epochs
 from .lock import ProjectLock
+from .made import Made, in_order, made_of
 from .timeline import Timeline, Witness
 
 #: How often a command runs whose files were changed by another step meanwhile.
@@ -42,18 +40,6 @@ class Running(Struct, frozen=True):
     number: int
     tool: CommandTool
     along: Along
-
-
-class _Made(Struct, frozen=True, kw_only=True):
-    """What a command made of one file, with the digests of both sides."""
-
-    file: FileMade
-    before: str | None
-    after: str | None
-
-    @property
-    def path(self) -> str:
-        return self.file.path
 
 
 class Commands:
@@ -133,7 +119,7 @@ class Commands:
         self, running: Running, job: Job, worked: Worked, tree: Observation
     ) -> tuple[Outcome | None, tuple[Observation, ...]]:
         """Make what a command changed; None where it did not see all that it would replace. Nobody may edit."""
-        made = await _made_of(worked.files)
+        made = in_order([each for file in worked.files if (each := await made_of(file)).changes])
         try:
             for each in made:
                 self._files.require_writable(each.path)
@@ -157,14 +143,14 @@ class Commands:
         return refused or result, seen
 
     async def _make(
-        self, running: Running, made: Sequence[_Made], result: ToolResult, tree: Observation
+        self, running: Running, made: Sequence[Made], result: ToolResult, tree: Observation
     ) -> tuple[ToolFailed | ToolDenied | None, tuple[Observation, ...]]:
-        seen = (tree, *[_seen(each, self._epochs.next()) for each in made])
+        seen = (tree, *[each.seen(self._epochs.next()) for each in made])
         refused = None
         if made:
             for each in made:
                 self._notice(each.path, each.before)
-            plans = [_planned(each, result) for each in made]
+            plans = [each.planned(result) for each in made]
             step, along = running.witness.id, running.along(result, seen)
             refused = await self._disk.make_all(step, running.number, plans, seen, along)
         if refused is not None:
@@ -174,16 +160,7 @@ class Commands:
         return refused, seen
 
 
-async def _made_of(files: Iterable[FileMade]) -> list[_Made]:
-    """In the order in which they can be made: a file may come where a folder was, and the reverse."""
-    made = [
-        _Made(file=file, before=await _digest(file.before), after=await _digest(file.after))
-        for file in sorted(files, key=lambda file: (file.after is not None, file.path))
-    ]
-    return [each for each in made if each.before != each.after]
-
-
-def _gives_way(new: _Made, made: Iterable[_Made]) -> bool:
+def _gives_way(new: Made, made: Iterable[Made]) -> bool:
     """Whether a new file comes where a folder was that the command emptied, or below a file that it removed.
 
     What lies there is then no file yet; that nothing else does shows when it is written.
@@ -191,16 +168,3 @@ def _gives_way(new: _Made, made: Iterable[_Made]) -> bool:
     folder = f"{new.path}/"
     gone = [f"{each.path}/" for each in made if each.after is None]
     return new.before is None and any(path.startswith(folder) or folder.startswith(path) for path in gone)
-
-
-def _planned(made: _Made, result: ToolResult) -> PlannedEdit:
-    return PlannedEdit(path=made.path, before=made.file.before, after=made.file.after, result=result)
-
-
-def _seen(made: _Made, epoch: int) -> Observation:
-    change = Change(path=made.path, before=made.before, after=made.after)
-    return file_observation(made.path, made.before, epoch=epoch, change=change)
-
-
-async def _digest(contents: bytes | None) -> str | None:
-    return None if contents is None else await digest_of(contents)

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from msgspec import Struct
-
-from ..agents.tools.file_state import digest_of
-from ..model import Change, Observation
-from ..observe import file_observation
-from ..ports import FileMade, Footprint, PlannedEdit, ProjectFiles, Record, ToolResult
+from ..model import Observation
+from ..ports import FileMade, Footprint, ProjectFiles, Record
 from .disk import Disk
 from .epochs import Epochs
+from .made import Made, in_order, made_of
 from .timeline import Timeline, Witness
 
 #: What is stored with the edits, which are observed so.
 Along = Callable[[Sequence[Observation]], Sequence[Record]]
-
-
-class _Landing(Struct, frozen=True, kw_only=True):
-    """What is to become of one file, with the digests of both sides."""
-
-    file: FileMade
-    before: str | None
-    after: str | None
-
-    @property
-    def changes(self) -> bool:
-        return self.before != self.after
 
 
 class Landings:
@@ -59,14 +44,13 @@ class Landings:
         from then on a cancellation waits for the end. Raises ToolFailed or ToolDenied where a file cannot be written,
         and then none is. Nobody may edit meanwhile.
         """
-        landing = [await _landing(made) for made in files]
-        landing.sort(key=lambda each: (each.after is not None, each.file.path))  # a file may come where a folder was
+        landing = in_order([await made_of(file) for file in files])
         for each in landing:
-            await self._claim(witness, self._files.state.footprint({"path": each.file.path}))
+            await self._claim(witness, self._files.state.footprint({"path": each.path}))
         if not await self._are_as_found(landing):
             return False
-        seen = (*looks, *[self._seen(each) for each in landing])
-        plans = [_planned(each) for each in landing if each.changes]
+        seen = (*looks, *[each.seen(self._epochs.next()) for each in landing])
+        plans = [each.planned() for each in landing if each.changes]
         refused = await self._disk.make_all(witness.id, number, plans, seen, along(seen))
         if refused is not None:
             if not await self._are_as_found(landing):
@@ -76,28 +60,10 @@ class Landings:
             self._timeline.saw(witness, look)
         return True
 
-    async def _are_as_found(self, landing: Sequence[_Landing]) -> bool:
+    async def _are_as_found(self, landing: Sequence[Made]) -> bool:
         for each in landing:
-            digest = await self._files.digest(each.file.path)
-            self._notice(each.file.path, digest)
+            digest = await self._files.digest(each.path)
+            self._notice(each.path, digest)
             if digest != each.before:
                 return False
         return True
-
-    def _seen(self, landing: _Landing) -> Observation:
-        path, before = landing.file.path, landing.before
-        change = Change(path=path, before=before, after=landing.after) if landing.changes else None
-        return file_observation(path, before, epoch=self._epochs.next(), change=change)
-
-
-async def _landing(made: FileMade) -> _Landing:
-    return _Landing(file=made, before=await _digest(made.before), after=await _digest(made.after))
-
-
-async def _digest(contents: bytes | None) -> str | None:
-    return None if contents is None else await digest_of(contents)
-
-
-def _planned(landing: _Landing) -> PlannedEdit:
-    made = landing.file
-    return PlannedEdit(path=made.path, before=made.before, after=made.after, result=ToolResult(text="", data=None))

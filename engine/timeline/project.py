@@ -14,14 +14,14 @@ from ..agents.tools.arguments import BadArguments
 from ..errors import InternalError, ToolDenied, ToolFailed
 from ..events import AdoptionCause, ScriptRestarted
 from ..journal import Journal
-from ..keys import content_digest
-from ..model import JSON, Change, FilePart, Observation, RunId
-from ..observe import file_observation, observation_of
+from ..model import JSON, FilePart, Observation, RunId
+from ..observe import file_observation, observation_of, outcome_of
 from ..ports import (
     Along,
     CommandTool,
     EditingTool,
     FileChange,
+    FileMade,
     Footprint,
     Outcome,
     OwnStep,
@@ -36,6 +36,7 @@ from .disk import Disk
 from .epochs import Epochs, NewEpochs
 from .landings import Landings
 from .lock import ProjectLock
+from .made import made_of
 from .timeline import Timeline, Witness
 
 if TYPE_CHECKING:
@@ -130,10 +131,10 @@ class Project:
         """
         footprint = tool.footprint(arguments)
         if not tool.observes and footprint is None:
-            return await _outcome(tool, arguments), None
+            return await outcome_of(tool, arguments), None
         await self.touch(witness, footprint)
         async with self.lock.shared():
-            outcome = await _outcome(tool, arguments)
+            outcome = await outcome_of(tool, arguments)
             epoch = self._epochs.next()
         if not tool.observes or isinstance(outcome, BadArguments):  # then it has looked at nothing
             return outcome, None
@@ -210,14 +211,12 @@ class Project:
                 return error, None
             except (ToolFailed, ToolDenied) as error:
                 return error, await self._look_at_refused(witness, tool.file(arguments))
-            before, after = _digest(plan.before), _digest(plan.after)
-            if before == after:
-                observation = file_observation(plan.path, before, epoch=self._epochs.next())
+            made = await made_of(FileMade(path=plan.path, before=plan.before, after=plan.after))
+            observation = made.seen(self._epochs.next())
+            if not made.changes:
                 self.timeline.saw(witness, observation)
                 return plan.result, observation
-            self._notice(plan.path, before)
-            change = Change(path=plan.path, before=before, after=after)
-            observation = file_observation(plan.path, before, epoch=self._epochs.next(), change=change)
+            self._notice(plan.path, made.before)
             stored = along(plan.result, [observation])
             refused = await self._disk.make(witness.id, number, plan, observation, stored)
             if refused is not None:
@@ -231,7 +230,7 @@ class Project:
         if path is None:
             return None
         await self.claim(witness, self._files.state.footprint({"path": path}))
-        outcome = await _outcome(self._files.state, {"path": path})
+        outcome = await outcome_of(self._files.state, {"path": path})
         observation = observation_of(self._files.state, {"path": path}, outcome, epoch=self._epochs.next())
         self.timeline.saw(witness, observation)
         return observation
@@ -292,14 +291,3 @@ class Project:
         async with self.lock.alone():
             if pending := self.timeline.pending:
                 await self.adoptions.adopt(pending, AdoptionCause.LEFT)
-
-
-async def _outcome(tool: Tool, arguments: Mapping[str, JSON]) -> Outcome:
-    try:
-        return await tool.run(arguments)
-    except (ToolFailed, ToolDenied) as error:
-        return error
-
-
-def _digest(data: bytes | None) -> str | None:
-    return None if data is None else content_digest(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from ..errors import ToolFailed
@@ -50,7 +50,3 @@ def stored_changes(observations: Iterable[Observation], contents: Callable[[str]
         except ToolFailed as error:
             raise ToolFailed(f"{change.path}: {error.message}") from error
     return changes
-
-
-def paths_of(files: Sequence[FileMade]) -> list[str]:
-    return [file.path for file in files]

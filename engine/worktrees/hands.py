@@ -12,20 +12,19 @@ from ..agents.tools.file_state import MAX_FILE_BYTES
 from ..agents.tools.workspace import Place, Workspace
 from ..errors import CommandsRefused, CommandUnavailable, SetupError, ToolDenied, ToolFailed
 from ..journal import Journal
-from ..keys import content_digest
-from ..model import FILE_STATE, JSON, Change, Observation
-from ..observe import file_observation, observation_of, tree_observation
+from ..model import FILE_STATE, JSON, Observation
+from ..observe import observation_of, outcome_of, tree_observation
 from ..ports import (
     Along,
     CommandTool,
     EditingTool,
-    FileContents,
     FileMade,
     Footprint,
     Outcome,
     Record,
     Tool,
 )
+from ..timeline.made import Made, made_of
 from ..timeline.project import Project
 from ..timeline.timeline import Witness
 from .changes import Changes
@@ -76,7 +75,7 @@ class WorktreeHands:
         here = self._tools.get(tool.spec.name)
         if here is not None:
             await self._project.touch(self._witness, here.footprint(arguments))
-            outcome = await _outcome(here, arguments)
+            outcome = await outcome_of(here, arguments)
         elif tool.observes:
             await self._project.touch(self._witness, tool.footprint(arguments))
             here, outcome = await self._look_at_repository(tool.spec.name, arguments)
@@ -96,7 +95,7 @@ class WorktreeHands:
             }
             over = {**since, **self._changes.files}
             tool = next(tool for tool in self._isolation.of_repository(over) if tool.spec.name == name)
-            return tool, await _outcome(tool, arguments)
+            return tool, await outcome_of(tool, arguments)
 
     async def _in_snapshot(self, path: str) -> bytes | None:
         try:
@@ -123,9 +122,9 @@ class WorktreeHands:
             return error, None
         except (ToolFailed, ToolDenied) as error:
             return error, await self._look_at_refused(here.file(arguments))
-        made = FileMade(path=plan.path, before=plan.before, after=plan.after)
-        seen = self._seen_of(made)
-        if seen.change is not None:
+        made = await made_of(FileMade(path=plan.path, before=plan.before, after=plan.after))
+        seen = made.seen(self._epoch, aside=True)
+        if made.changes:
             await self._make([made], along(plan.result, [seen]))
         return plan.result, self._saw(seen)
 
@@ -149,9 +148,10 @@ class WorktreeHands:
         except ToolFailed as error:  # it could not be set up
             return error, ()
         result = tool.told(job, end, [made.path for made in files], lost)  # a worktree keeps contents of files alone
-        seen = (tree, *map(self._seen_of, files))
-        if files:
-            await self._make(files, along(result, seen))
+        made = [await made_of(file) for file in files]
+        seen = (tree, *[each.seen(self._epoch, aside=True) for each in made])
+        if made:
+            await self._make(made, along(result, seen))
         return result, tuple(map(self._saw, seen))
 
     async def _look_at_refused(self, path: str | None) -> Observation | None:
@@ -159,35 +159,18 @@ class WorktreeHands:
         if path is None:
             return None
         state = self._tools[FILE_STATE]
-        outcome = await _outcome(state, {"path": path})
+        outcome = await outcome_of(state, {"path": path})
         return self._saw(observation_of(state, {"path": path}, outcome, epoch=self._epoch, aside=True))
 
-    def _seen_of(self, made: FileMade) -> Observation:
-        before, after = _digest(made.before), _digest(made.after)
-        change = None if before == after else Change(path=made.path, before=before, after=after)
-        return file_observation(made.path, before, epoch=self._epoch, change=change, aside=True)
-
-    async def _make(self, files: Sequence[FileMade], along: Sequence[Record]) -> None:
-        sides = {side for made in files for side in (made.before, made.after) if side is not None}
-        contents = [FileContents(digest=content_digest(side), data=side) for side in sides]
+    async def _make(self, made: Sequence[Made], along: Sequence[Record]) -> None:
+        contents = [side for each in made for side in each.contents]
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True):  # bounded by the store's own limits: what is durable has happened
             await self._journal.commit([*contents, *self._begun(), *along], [])
-        for made in files:
-            self._changes.make(made.path, made.before, made.after)
+        for each in made:
+            self._changes.make(each.path, each.file.before, each.file.after)
         self._bind()
 
     def _bind(self) -> None:
         tools = self._isolation.tools(self._worktree.root, self._changes.files)
         self._tools = {tool.spec.name: tool for tool in tools}
-
-
-async def _outcome(tool: Tool, arguments: Mapping[str, JSON]) -> Outcome:
-    try:
-        return await tool.run(arguments)
-    except (ToolFailed, ToolDenied) as error:
-        return error
-
-
-def _digest(data: bytes | None) -> str | None:
-    return None if data is None else content_digest(data)
