@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from .agents import prompts
 from .agents.loop import AgentRun
 from .agents.task import AgentOutcome
+from .agents.tools.command_text import not_kept
 from .errors import GateFailed, ToolDenied, ToolFailed
 from .keys import canonical_json
 from .model import JSON, Message, ModelInfo, Observation, StepId, ToolCall, ToolSpec, Turn
@@ -58,7 +59,7 @@ class GateTool:
         said = _tails(end.stdout, end.stderr)
         whole = _tails(end.stdout, end.stderr, _KEPT_BYTES)
         return ToolResult(
-            text=f"{how}{_not_kept(refused)}\n\n{said}".rstrip(),
+            text="\n".join([how, *not_kept(refused), "", said]).rstrip(),
             data={"exit_code": end.exit_code, "how": how, "output": said, "changed": list(changed)},
             whole=whole if len(whole) > len(said) else "",
         )
@@ -256,10 +257,6 @@ def _how_it_ended(job: Job, end: CommandEnd) -> str:
     if end.exit_code is None:
         return "was killed by a signal"
     return f"ended with exit code {end.exit_code}"
-
-
-def _not_kept(refused: Sequence[str]) -> str:
-    return f"\nnot kept, since no tool changes it: {', '.join(refused[:20])}" if refused else ""
 
 
 def _tails(stdout: bytes, stderr: bytes, most: int = _SAID_BYTES) -> str:

@@ -16,8 +16,9 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
+from ..agents.tools.descent import Place
+from ..agents.tools.writing import clear_leftovers
 from ..errors import ToolFailed
-from .putting import clear_half_made
 from .removal import remove_folder
 
 _LOCK = "lock"
@@ -146,7 +147,8 @@ def _clear_project(owner: str) -> None:
             with open(note, "rb") as file:
                 project, *folders = [os.fsdecode(path) for path in file.read().split(b"\0")[:-1]] or [""]
             if project:
-                clear_half_made(project, folders)
+                for folder in folders:
+                    clear_leftovers(project, Place.at(f"{folder}/any" if folder else "any"))
 
 
 def _is_held(owner: str) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from ..agents.tools.descent import FOLDER_FLAGS, Place, open_file, open_parent
-from ..agents.tools.secrets import is_temporary, refusal, write_refusal
+from ..agents.tools.secrets import refusal, write_refusal
 from ..errors import ToolDenied, ToolFailed
 from .before import link_target
 from .found import PERMISSIONS, Found, Kind, kind_of
@@ -40,37 +40,8 @@ def put(project: str, top: str, to_put: Iterable[Found], modes: Iterable[Found])
 
 
 def folders_of(to_put: Iterable[Found]) -> list[str]:
-    """Where `put` may leave something half made, should this process be killed meanwhile: for `clear_half_made`."""
+    """Where `put` may leave something half made, should this process be killed meanwhile: for `clear_leftovers`."""
     return sorted({found.path.rpartition("/")[0] for found in to_put if found.kind is not Kind.GONE})
-
-
-def clear_half_made(project: str, folders: Iterable[str]) -> None:
-    """Remove what a process that was killed left of its `put`. What a living one holds stays. Blocking."""
-    for folder in folders:
-        with suppress(OSError), open_parent(project, Place.at(f"{folder}/any" if folder else "any")) as (opened, _):
-            for name in _half_made(opened):
-                with suppress(OSError):
-                    _clear(opened, name)
-
-
-def _half_made(folder: int) -> list[str]:
-    listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        return list(filter(is_temporary, os.listdir(listed)))
-    finally:
-        os.close(listed)
-
-
-def _clear(folder: int, name: str) -> None:
-    if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-        os.unlink(name, dir_fd=folder)  # nobody can hold one, nor is it there for longer than it takes to rename it
-        return
-    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(name, dir_fd=folder)
-    finally:
-        os.close(file)
 
 
 def _may_be_written(path: str) -> bool:
@@ -103,7 +74,7 @@ def _put(project: str, top: str, found: Found) -> None:
                 temporary = _temporary()
                 copy = os.open(temporary, _NEW_FLAGS, 0o600, dir_fd=folder)
                 try:
-                    with suppress(OSError):  # says that its process lives: see `clear_half_made`
+                    with suppress(OSError):  # says that its process lives: see `clear_leftovers`
                         fcntl.flock(copy, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     _fill(copy, source)
                     os.fchmod(copy, found.mode)  # without setuid and setgid

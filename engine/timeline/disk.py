@@ -16,8 +16,9 @@ from ..errors import ToolDenied, ToolFailed
 from ..events import FileEdited
 from ..journal import Journal
 from ..model import Change, Observation, RunId, StepId
-from ..ports import FileChange, FileContents, PlannedEdit, ProjectFiles, Record, SeenAgain, Withdrawn
+from ..ports import FileChange, PlannedEdit, ProjectFiles, Record, SeenAgain, Withdrawn
 from .kept import kept_contents
+from .made import contents_of
 
 
 class Disk:
@@ -59,7 +60,11 @@ class Disk:
         entries = self.entries(step, seen)
         pairs = list(zip(plans, entries, strict=True))
         with trio.CancelScope(shield=True):  # bounded by the store's own limits, and by the disk
-            contents = [record for plan, entry in pairs for record in _contents(plan, entry.change)]
+            contents = [
+                side
+                for plan, entry in pairs
+                for side in contents_of((entry.change.before, plan.before), (entry.change.after, plan.after))
+            ]
             await self._journal.commit([*contents, *entries, *along], [])
             made: list[PlannedEdit] = []
             try:
@@ -143,8 +148,3 @@ def _told_stuck(error: ToolFailed | ToolDenied, stuck: Sequence[str]) -> ToolFai
     """Others have changed these files meanwhile, or the disk is full: a person has to look."""
     left = ", ".join(visible(path) for path in stuck[:20])
     return ToolFailed(f"{error.message}; these files could not be put back as they were: {left}")
-
-
-def _contents(plan: PlannedEdit, change: Change) -> list[Record]:
-    sides = ((change.before, plan.before), (change.after, plan.after))
-    return [FileContents(digest=digest, data=data) for digest, data in sides if digest is not None and data is not None]

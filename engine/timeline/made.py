@@ -32,10 +32,7 @@ class Made(Struct, frozen=True, kw_only=True):
     @property
     def contents(self) -> list[FileContents]:
         """Of both sides, for the store."""
-        sides = ((self.before, self.file.before), (self.after, self.file.after))
-        return [
-            FileContents(digest=digest, data=data) for digest, data in sides if digest is not None and data is not None
-        ]
+        return contents_of((self.before, self.file.before), (self.after, self.file.after))
 
     def seen(self, epoch: int, *, aside: bool = False) -> Observation:
         """How it is observed: as a look at the file, which says what came of it if that is anything."""
@@ -44,6 +41,11 @@ class Made(Struct, frozen=True, kw_only=True):
 
     def planned(self, result: ToolResult = _NOTHING_SAID) -> PlannedEdit:
         return PlannedEdit(path=self.path, before=self.file.before, after=self.file.after, result=result)
+
+
+def contents_of(*sides: tuple[str | None, bytes | None]) -> list[FileContents]:
+    """For the store: contents by their digests, of the sides on which there is a file."""
+    return [FileContents(digest=digest, data=data) for digest, data in sides if digest is not None and data is not None]
 
 
 async def made_of(file: FileMade) -> Made:

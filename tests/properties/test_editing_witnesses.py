@@ -25,10 +25,10 @@ from vibe_workflows.engine.model import Cause, Edit, Observation, StepId
 from vibe_workflows.engine.ports import PlannedEdit, Record
 from vibe_workflows.engine.retracing import Retracing
 from vibe_workflows.engine.store.histories import Histories
-from vibe_workflows.engine.timeline import disk as disk_module
 from vibe_workflows.engine.timeline import opening as opening_module
 from vibe_workflows.engine.timeline import project as project_module
 from vibe_workflows.engine.timeline.disk import Disk
+from vibe_workflows.engine.timeline.made import contents_of
 from vibe_workflows.engine.timeline.own_edits import OwnEdits
 from vibe_workflows.engine.timeline.project import Project
 from vibe_workflows.engine.timeline.timeline import Doubt, Timeline, Witness
@@ -134,7 +134,9 @@ def _files_are_written_before_it_is_said(patch: pytest.MonkeyPatch) -> None:
         await self._files.write(plan.path, plan.before, plan.after)
         (entry,) = self.entries(step, [seen])
         done = msgspec.structs.replace(entry, done=True)
-        await self._journal.commit([*disk_module._contents(plan, entry.change), done, *along], [])
+        change = entry.change
+        contents = contents_of((change.before, plan.before), (change.after, plan.after))
+        await self._journal.commit([*contents, done, *along], [])
 
     patch.setattr(Disk, "make", make)
 

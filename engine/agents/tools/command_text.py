@@ -17,7 +17,7 @@ _ROOM = MAX_TEXT_BYTES - 1_024  # for what stands between the streams and the no
 
 def text_of(job: Job, end: CommandEnd, changed: Sequence[str], refused: Sequence[str]) -> tuple[str, str]:
     """What a model reads, and all that there is where that is more; else empty."""
-    head = [_ending(job, end), *_named("changed", changed), *_named("not kept, since no tool changes it", refused)]
+    head = [_ending(job, end), *_named("changed", changed), *not_kept(refused)]
     streams = [("stdout", _lossy(end.stdout), end.stdout_dropped), ("stderr", _lossy(end.stderr), end.stderr_dropped)]
     said = [stream for stream in streams if stream[1].strip() or stream[2]]
     if not said:
@@ -50,6 +50,11 @@ def middle_cut(text: str, most: int) -> str:
     head = data[: room // 2].decode("utf-8", "ignore")
     tail = data[len(data) - (room - room // 2) :].decode("utf-8", "ignore") if room else ""
     return head + note.format(len(data) - len(head.encode()) - len(tail.encode())) + tail
+
+
+def not_kept(refused: Sequence[str]) -> list[str]:
+    """A line for the changes of a command that nobody makes, where there are any."""
+    return _named("not kept, since no tool changes it", refused)
 
 
 def _rooms(sizes: Sequence[int], room: int) -> list[int]:

@@ -74,6 +74,9 @@ def clear_leftovers(root: str, place: Place) -> int:
 
 def _clear(folder: int, name: str) -> bool:
     with suppress(OSError):
+        if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=folder)  # nobody can hold one, nor is it there for longer than a rename takes
+            return True
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
