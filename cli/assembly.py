@@ -21,6 +21,7 @@ from vibe_workflows.catalog.index import Index
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
 from vibe_workflows.engine.agents.profiles import Profiles, vocabulary
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
+from vibe_workflows.engine.agents.tools.file_tree import FileTree
 from vibe_workflows.engine.agents.tools.ignore_memory import IgnoreMemory
 from vibe_workflows.engine.agents.tools.project_files import WorkspaceFiles
 from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools, web_tools
@@ -61,7 +62,7 @@ from .looks import ProjectLooks
 from .models import close_backend, equipped, model_resolver, open_backends
 from .planning import continued, granted, run_plan, shown
 from .profiles import folders_of_profiles, trust_in_profiles
-from .working import LazyBench, TreeLook, Trees
+from .working import LazyBench, Trees
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -264,7 +265,7 @@ async def _services(
         replayer=looks.replayer(store.reader),
         files=WorkspaceFiles(workspace, state),
         bench=LazyBench(lambda: benches.project),
-        tree=TreeLook(trees),
+        tree=FileTree(trees.digest),
         attachments=Attachments(workspace, digests, store.reader.contents),
         own=RunLocks(settings.db_path).hold,
         wall_clock=time.time,

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
+from vibe_workflows.engine.agents.tools.file_tree import FileTree
 from vibe_workflows.engine.agents.tools.registry import read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.observe import Replayer
 from vibe_workflows.engine.ports import StoreReader, Tool, Worktrees
 
 from .commands import ConfinedCommands
-from .working import TreeLook, Trees
+from .working import Trees
 
 if TYPE_CHECKING:
     from vibe_workflows.engine.worktrees.isolation import Isolation
@@ -31,7 +32,7 @@ class ProjectLooks(Struct, frozen=True, kw_only=True):
     def of(self, workspace: Workspace) -> tuple[Tool, ...]:
         """Of the project, or a view of it."""
         looks = read_tools(workspace, self.commands)
-        return (*looks, FileState(workspace, self.digests), TreeLook(self.trees, workspace.overlaid))
+        return (*looks, FileState(workspace, self.digests), FileTree(self.trees.digest, workspace.overlaid))
 
     def over(self, files: Mapping[str, bytes | None]) -> Iterable[Tool]:
         """With these files otherwise."""

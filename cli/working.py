@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vibe_workflows.engine.agents.tools.workspace import Workspace
-from vibe_workflows.engine.model import FILE_TREE, JSON, ToolSpec
-from vibe_workflows.engine.ports import Footprint, Job, ToolResult, Workbench, Worked
+from vibe_workflows.engine.ports import Job, Workbench, Worked
 
 if TYPE_CHECKING:
     from vibe_workflows.engine.tree import ProjectTree
@@ -32,30 +31,9 @@ class Trees:
             self._project = ProjectTree(self._workspace, TreeCache(self._cache_dir, self._workspace.root), time.time)
         return self._project
 
-
-class TreeLook:
-    """`engine.tree.FileTree` of a project, or of a view of it, loaded when it is first run."""
-
-    spec = ToolSpec(
-        name=FILE_TREE,
-        description="The digest of all files of the project that git does not ignore.",
-        parameters={"type": "object", "properties": {}, "required": []},
-    )
-    group = "read"
-    observes = True
-
-    def __init__(self, trees: Trees, over: Mapping[str, bytes | None] | None = None) -> None:
-        self._trees = trees
-        self._over = over
-
-    def footprint(self, arguments: Mapping[str, JSON]) -> Footprint:
-        """All of the project."""
-        return Footprint(path="", deep=True)
-
-    async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
-        from vibe_workflows.engine.tree import FileTree
-
-        return await FileTree(self._trees.project, self._over).run(arguments)
+    async def digest(self, over: Mapping[str, bytes | None]) -> str:
+        """As that of the project's tree."""
+        return await self.project.digest(over)
 
 
 class LazyBench:

@@ -11,7 +11,8 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from .inbound import MAX_MESSAGE_BYTES, Inbound, OutOfBounds
+from .inbound import MAX_MESSAGE_BYTES, Inbound
+from .messages import AdmittedMessages
 
 _CHUNK = 65_536
 
@@ -30,37 +31,18 @@ class _Closing:
         return None
 
 
-class LineReader(_Closing):
-    """Messages from a program. Ends, and sets `ended`, where its output ends, and where it leaves its bounds."""
+class LineReader(AdmittedMessages, _Closing):
+    """Messages from a program."""
 
     def __init__(self, stream: trio.abc.ReceiveStream, inbound: Inbound, ended: trio.Event) -> None:
+        super().__init__(inbound, ended)
         self._stream = stream
-        self._inbound = inbound
-        self._ended = ended
         self._held = bytearray()
         self._seen = 0  # so much of what is held has no line end
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            while True:
-                line = await self._line()
-                if line.strip() and (message := self._message(line)) is not None:
-                    return message
-        except OutOfBounds as error:
-            self._ended.set()
-            raise StopAsyncIteration from error
-        except StopAsyncIteration:
-            self._ended.set()
-            raise
-
-    async def receive(self) -> SessionMessage | Exception:
-        try:
-            return await self.__anext__()
-        except StopAsyncIteration as error:
-            raise anyio.EndOfStream from error
+    async def _next(self) -> SessionMessage | None:
+        line = await self._line()
+        return self._message(line) if line.strip() else None
 
     def _message(self, line: bytes) -> SessionMessage | None:
         try:

@@ -7,58 +7,37 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
-import anyio
 import httpx2
 import trio
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 
 from .inbound import MAX_MESSAGE_BYTES, Inbound, OutOfBounds
+from .messages import AdmittedMessages
 
 _CONNECT_S = 10.0
 #: A stream that a server keeps open may be silent; each call has a time limit of its own.
 _SILENCE_S = 660.0
 
 
-class GuardedReader:
-    """What the SDK's transport read, as far as `inbound` admits it.
-
-    Ends, and sets `ended`, where that ends, and where the server leaves its bounds.
-    """
+class GuardedReader(AdmittedMessages):
+    """What the SDK's transport read."""
 
     def __init__(self, stream: Any, inbound: Inbound, ended: trio.Event) -> None:
+        super().__init__(inbound, ended)
         self._stream = stream
-        self._inbound = inbound
-        self._ended = ended
 
     @property
     def last_context(self) -> Any:
         """The SDK's: of whoever sent the message that this one answers."""
         return getattr(self._stream, "last_context", None)
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            while True:
-                item: SessionMessage | Exception = await self._stream.__anext__()
-                if isinstance(item, Exception):
-                    self._inbound.stray()
-                elif self._inbound.admits(item.message):
-                    return item
-        except OutOfBounds as error:
-            self._ended.set()
-            raise StopAsyncIteration from error
-        except StopAsyncIteration:
-            self._ended.set()
-            raise
-
-    async def receive(self) -> SessionMessage | Exception:
-        try:
-            return await self.__anext__()
-        except StopAsyncIteration as error:
-            raise anyio.EndOfStream from error
+    async def _next(self) -> SessionMessage | None:
+        item: SessionMessage | Exception = await self._stream.__anext__()
+        if isinstance(item, Exception):
+            self._inbound.stray()
+            return None
+        return item if self._inbound.admits(item.message) else None
 
     async def aclose(self) -> None:
         await self._stream.aclose()

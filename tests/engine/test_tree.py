@@ -17,9 +17,10 @@ import trio.testing
 
 from tests.support.memory_folder import memory_folder
 from tests.support.trees import Tree
+from vibe_workflows.engine.agents.tools.file_tree import FileTree
 from vibe_workflows.engine.errors import ToolFailed
 from vibe_workflows.engine.keys import DIGEST_BYTES
-from vibe_workflows.engine.tree import FileTree, scan
+from vibe_workflows.engine.tree import scan
 
 
 @pytest.fixture
@@ -395,9 +396,9 @@ def test_the_caches_of_the_projects_that_were_used_last_are_kept(tree: Tree, mon
 
 
 def test_the_look_gives_the_digest(tree: Tree) -> None:
-    look = FileTree(tree.tree)
+    look = FileTree(tree.tree.digest)
     assert trio.run(look.run, {}).data == {"digest": tree.digest()}
-    assert trio.run(FileTree(tree.tree, {"a.py": b"z"}).run, {}).data == {"digest": tree.digest({"a.py": b"z"})}
+    assert trio.run(FileTree(tree.tree.digest, {"a.py": b"z"}).run, {}).data == {"digest": tree.digest({"a.py": b"z"})}
     assert look.footprint({}).covers("src/b.py")
 
 
@@ -405,6 +406,6 @@ def test_a_tree_that_cannot_be_told_never_looks_the_same(tree: Tree, monkeypatch
     monkeypatch.setattr(scan, "MAX_ENTRIES", 3)
     with pytest.raises(ToolFailed, match="more than 3 files and folders"):
         tree.digest()
-    looks = [trio.run(FileTree(tree.tree).run, {}) for _ in range(2)]
+    looks = [trio.run(FileTree(tree.tree.digest).run, {}) for _ in range(2)]
     assert looks[0].data != looks[1].data
     assert "more than 3" in looks[0].text

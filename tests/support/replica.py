@@ -12,6 +12,7 @@ from tests.support.checking import PlainChecker
 from tests.support.commands import PlainCommands
 from tests.support.editing_model import Files, files_in
 from tests.support.memory_folder import SHARED_MEMORY
+from vibe_workflows.engine.agents.tools.file_tree import FileTree
 from vibe_workflows.engine.agents.tools.registry import ToolBox, edit_tools, read_tools
 from vibe_workflows.engine.agents.tools.workspace import Workspace
 from vibe_workflows.engine.errors import ToolDenied, ToolFailed
@@ -19,7 +20,7 @@ from vibe_workflows.engine.keys import content_digest
 from vibe_workflows.engine.model import FILE_STATE, FILE_TREE, Change
 from vibe_workflows.engine.observe import outcome_digest
 from vibe_workflows.engine.ports import EditingTool, ToolResult
-from vibe_workflows.engine.tree import FileTree, ProjectTree, TreeCache
+from vibe_workflows.engine.tree import ProjectTree, TreeCache
 
 
 class Replica:
@@ -34,7 +35,7 @@ class Replica:
         self.others: set[str] = set()  # paths that no delivered step edited, and somebody did
         self.written: dict[str, bytes | None] = {}
         self.ignored: list[bytes] = []  # what lay there by the name that git ignores, at some time
-        self._tree = FileTree(ProjectTree(workspace, TreeCache(folder, workspace.root), time.time))
+        self._tree = FileTree(ProjectTree(workspace, TreeCache(folder, workspace.root), time.time).digest)
         (folder / "vibe.yaml").touch()
         for path, data in files.items():
             self.write(path, data)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-from ..errors import ToolFailed
-from ..model import FILE_TREE, JSON, ToolSpec
-from ..ports import Footprint, ToolResult
-from .project import ProjectTree
+from ...errors import ToolFailed
+from ...model import FILE_TREE, JSON, ToolSpec
+from ...ports import Footprint, ToolResult
 
 
 class FileTree:
@@ -21,9 +20,13 @@ class FileTree:
     group = "read"
     observes = True
 
-    def __init__(self, tree: ProjectTree, over: Mapping[str, bytes | None] | None = None) -> None:
-        """`over` makes it a look at a view: see ProjectTree."""
-        self._tree = tree
+    def __init__(
+        self,
+        digest: Callable[[Mapping[str, bytes | None]], Awaitable[str]],
+        over: Mapping[str, bytes | None] | None = None,
+    ) -> None:
+        """`digest` is that of a `ProjectTree`; `over` makes it a look at a view."""
+        self._digest = digest
         self._over = over or {}
 
     def footprint(self, arguments: Mapping[str, JSON]) -> Footprint:
@@ -33,7 +36,7 @@ class FileTree:
     async def run(self, arguments: Mapping[str, JSON]) -> ToolResult:
         """Data: {digest}. Where the tree cannot be told, one that never comes again, so that nothing holds by it."""
         try:
-            digest = await self._tree.digest(self._over)
+            digest = await self._digest(self._over)
         except ToolFailed as error:
             return ToolResult(text=error.message, data={"digest": f"unknown-{secrets.token_hex(16)}"})
         return ToolResult(text=digest, data={"digest": digest})
