@@ -13,28 +13,14 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import trio
 
+from .attendant import MAX_REQUEST, hear, start_attendant
 from .errors import SandboxUnavailable
-from .launcher import interpreter_flags
 
-#: The package under its name, but without its own imports: the keeper needs no event loop.
-_BOOTSTRAP: Final = """\
-import sys, types
-folder, *fds = sys.argv[1:]
-for name, path in (
-    ("vibe_workflows", ""), ("vibe_workflows.sandbox", folder), ("vibe_workflows.sandbox.confine", folder + "/confine")
-):
-    module = sys.modules[name] = types.ModuleType(name)
-    module.__path__ = [path]
-from vibe_workflows.sandbox.keeper import main
-main(*map(int, fds))
-"""
 _PACKET: Final = 4_096
-_MAX_REQUEST: Final = 128 << 10
 #: For how long a program may go on after its input was closed.
 GRACE_S: Final = 2.0
 #: Killing takes milliseconds, but a busy machine takes its time.
@@ -60,7 +46,7 @@ async def kept(argv: Sequence[str], *, cwd: str, environ: Mapping[str, str]) -> 
     nothing of it is left afterwards. That takes bounded time, also when cancelled. Raises SandboxUnavailable.
     """
     request = json.dumps({"argv": list(argv), "cwd": cwd, "environment": dict(environ)}).encode()
-    if len(request) > _MAX_REQUEST:
+    if len(request) > MAX_REQUEST:
         raise SandboxUnavailable(f"the program's arguments and environment take {len(request):,} bytes")
     process, control, program = _start(request)
     watched = trio.socket.from_stdlib_socket(control)
@@ -93,21 +79,12 @@ async def _hear(
 ) -> None:
     """Take in what the keeper tells, until it is gone."""
     with listening:
-        while message := await _receive(control):
+        while message := await hear(control, _PACKET):
             if message["t"] == "ended":
                 program.status = message["status"]
             else:
                 program.problem = os.strerror(message["number"])
         heard.set()
-
-
-async def _receive(control: trio.socket.SocketType) -> dict[str, Any]:
-    try:
-        data = await control.recv(_PACKET)
-    except ConnectionError:
-        data = b""
-    found: dict[str, Any] = json.loads(data) if data else {}
-    return found
 
 
 def _start(request: bytes) -> tuple[subprocess.Popen[bytes], socket.socket, KeptProgram]:
@@ -117,39 +94,8 @@ def _start(request: bytes) -> tuple[subprocess.Popen[bytes], socket.socket, Kept
             f"programs are kept on Linux only, and this is {sys.platform}; on Windows run vibe inside WSL 2, on macOS "
             "inside a Linux container"
         )
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.send(request)
-    far_stdin, stdin = os.pipe()
-    stdout, far_stdout = os.pipe()
-    stderr, far_stderr = os.pipe()
-    far = (theirs.fileno(), far_stdin, far_stdout, far_stderr)
-    try:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                *interpreter_flags(),
-                "-c",
-                _BOOTSTRAP,
-                str(Path(__file__).resolve().parent),
-                *map(str, far),
-            ],
-            pass_fds=far,
-            env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PYTHON_JIT": "0"},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C at the terminal is the engine's to handle
-        )
-    except OSError as error:
-        ours.close()
-        for fd in (stdin, stdout, stderr):
-            os.close(fd)
-        raise SandboxUnavailable(f"the keeper of the program did not start: {error}") from error
-    finally:
-        theirs.close()
-        for fd in far[1:]:
-            os.close(fd)
-    ours.setblocking(False)
+    started = start_attendant("vibe_workflows.sandbox.keeper", request, what="the keeper of the program")
+    assert started.stdin is not None
     stream = trio.lowlevel.FdStream
-    return process, ours, KeptProgram(stream(stdin), stream(stdout), stream(stderr))
+    program = KeptProgram(stream(started.stdin), stream(started.stdout), stream(started.stderr))
+    return started.process, started.control, program

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import trio
 
+from ..attendant import Attendant, hear
 from ..errors import SandboxUnavailable
 from ..level import Level
 from ..limits import MIB
@@ -45,7 +46,7 @@ class _Output:
 class _Running:
     """One command, from its start to its end."""
 
-    started: starting.Started
+    started: Attendant
     control: trio.socket.SocketType
     stdout: _Output
     stderr: _Output
@@ -82,7 +83,6 @@ async def run_confined(
         raise ConfinementRefused(f"a time limit of {timeout_s:g} s; it is at most {MAX_TIMEOUT_S:g} s")
     request = starting.make_request(list(argv), cwd=cwd, policy=policy, ours=os.environ, layers=layers)
     started = starting.start(request, with_stdin=bool(stdin))
-    started.control.setblocking(False)
     running = _Running(
         started, trio.socket.from_stdlib_socket(started.control), _Output(output_bytes), _Output(output_bytes)
     )
@@ -136,7 +136,7 @@ async def _converse(running: _Running, stdin: bytes, *, network: bool, at_least:
 
 async def _hear(running: _Running, *, network: bool, at_least: Level) -> None:
     """Take in what the supervisor tells, until it is gone."""
-    while message := await _receive(running.control):
+    while message := await hear(running.control, _PACKET):
         match message.get("t"):
             case "ready":
                 running.layers = message["layers"]
@@ -167,15 +167,6 @@ def _too_weak(running: _Running, at_least: Level) -> str:
         f"commands are confined to level {running.level} here, and {at_least} is asked for "
         f"({why or 'see vibe doctor'}); accept {running.level} in your own config to run them all the same"
     )
-
-
-async def _receive(control: trio.socket.SocketType) -> dict[str, Any]:
-    try:
-        data = await control.recv(_PACKET)
-    except ConnectionError:
-        data = b""
-    found: dict[str, Any] = json.loads(data) if data else {}
-    return found
 
 
 async def _send(control: trio.socket.SocketType, message: dict[str, Any]) -> None:
@@ -210,6 +201,6 @@ async def _end(running: _Running) -> None:
 
 
 async def _hear_last(running: _Running) -> None:
-    while message := await _receive(running.control):
+    while message := await hear(running.control, _PACKET):
         if message.get("t") == "ended" and running.status is None:
             running.status, running.over_limit = message["status"], message["over_limit"]
