@@ -12,6 +12,7 @@ import trio
 
 from tests.support.agents import asks, says
 from tests.support.copying_bench import CopyingBench
+from tests.support.copying_bench import bench as bench
 from tests.support.whole_runs import RunProject, body, new_project
 from vibe_workflows.cli import wiring
 from vibe_workflows.cli.benches import LazyBenches
@@ -42,13 +43,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hidden: list[bool])
     made = new_project(tmp_path, monkeypatch)
     made.write(".gitignore", "build/\n")
     made.write("a.txt", "one\n")
-    return made
-
-
-@pytest.fixture
-def bench(project: RunProject, monkeypatch: pytest.MonkeyPatch) -> CopyingBench:
-    made = CopyingBench(project.folder)
-    monkeypatch.setattr(LazyBenches, "project", made)
     return made
 
 

@@ -13,8 +13,8 @@ import trio
 
 from tests.support.agents import asks, says
 from tests.support.copying_bench import CopyingBench
+from tests.support.copying_bench import bench as bench
 from tests.support.whole_runs import RunProject, body, new_project, prompt_of
-from vibe_workflows.cli.benches import LazyBenches
 from vibe_workflows.engine.errors import ExitCode
 from vibe_workflows.engine.events import TurnFinished
 from vibe_workflows.engine.model import FILE_TREE, ModelReply, ModelRequest, Role, RunStatus
@@ -33,13 +33,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunProject:
     monkeypatch.setattr(confine, "hide_this_process", lambda: None)  # hiding that of the tests would last
     made = new_project(tmp_path, monkeypatch)
     made.write("a.txt", "broken\n")
-    return made
-
-
-@pytest.fixture
-def bench(project: RunProject, monkeypatch: pytest.MonkeyPatch) -> CopyingBench:
-    made = CopyingBench(project.folder)
-    monkeypatch.setattr(LazyBenches, "project", made)
     return made
 
 

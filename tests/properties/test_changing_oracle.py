@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterator
-from itertools import product
 
-from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.editing_deeds import COMMANDS, EDITS, GATES, IGNORED, LOOKS, READ_IGNORED
-from tests.support.editing_scripts import Agent, Direct, Leaf, Several, Tree
-from tests.support.editing_stories import KINDS, NAMES, RUNS, Go, Happening, Held, Story, tell
+from tests.support.editing_oracle import stories_hold, trees_of
+from tests.support.editing_scripts import Agent, Direct, Leaf, Several
+from tests.support.editing_stories import NAMES, Held
 from tests.support.editing_stories import nothing_set as nothing_set
 from tests.support.reuse_world import CONTENTS, PATHS
 from tests.support.zygotes import zygote as zygote
@@ -39,21 +36,12 @@ leaves: st.SearchStrategy[Leaf] = st.one_of(
     st.builds(Agent, names, turns, st.booleans(), st.just(()), st.just("auto"), st.sampled_from(range(1, len(GATES)))),
     st.builds(Direct, names, st.sampled_from([*COMMANDS, *EDITS]), st.booleans()),
 )
-parts: st.SearchStrategy[Tree] = st.recursive(
-    leaves,
-    lambda part: st.builds(Several, st.booleans(), st.lists(part, min_size=1, max_size=3).map(tuple)),
-    max_leaves=4,
-)
-trees = st.builds(Several, st.booleans(), st.lists(parts, min_size=2, max_size=3).map(tuple))
+trees = trees_of(leaves)
 #: Those that are attached are there, to begin with: without them a workflow fails.
 files = st.fixed_dictionaries(
     {path: st.sampled_from(CONTENTS[2 if path in ("a.py", "b.py") else 1 :]) for path in PATHS}
     | {".gitignore": st.sampled_from(["*.log\n", "*.log\n", None]), IGNORED: st.sampled_from([None, "one\n"])}
 )
-
-happenings = st.builds(Happening, st.sampled_from(KINDS), st.integers(0, 2**16))
-runs = st.builds(Go, st.sampled_from(["run", *RUNS, "kill", "die"]), st.integers(0, 8))
-stories = st.lists(st.tuples(st.lists(happenings, max_size=2), runs), min_size=1, max_size=3)
 
 
 #: Commands, worktrees, merges and a gate at the same time, and a step that only looks at a file.
@@ -70,24 +58,5 @@ SIDE_BY_SIDE = Several(
 HELD: Held = {**dict.fromkeys(PATHS, "one\ntwo\nthree\n"), ".gitignore": "*.log\n", IGNORED: None}
 
 
-def each_kind() -> Iterator[Story]:
-    """For each kind of happening, and of run, a story that leads to a hit and to a miss."""
-    for kind in KINDS:
-        yield [([Happening(kind, 1)], Go()), ([Happening(kind, 1)], Go())]
-    for kind in RUNS:
-        yield [([], Go(kind, 2)), ([], Go()), ([], Go(kind, 2))]
-
-
 def test_every_run_that_changes_things_is_explained_and_no_call_is_needless(zygote: Zygote) -> None:
-    seen: Counter[tuple[str, str]] = Counter()  # what came of each kind of happening
-
-    @settings(max_examples=CASES)
-    @given(trees, files, stories, st.random_module())  # which seeds the order in which trio runs its tasks
-    def stories_hold(tree: Tree, held: Held, story: Story, _order: object) -> None:
-        tell(zygote, tree, held, story, seen)
-
-    for story in each_kind():
-        stories_hold = example(SIDE_BY_SIDE, HELD, story, None)(stories_hold)
-    stories_hold()
-    pairs = {*product((*KINDS, *RUNS), ("hit", "miss"))} - {("fresh", "hit")}
-    assert {pair for pair in pairs if not seen[pair]} == set()
+    stories_hold(zygote, CASES, trees, files, always=SIDE_BY_SIDE, held=HELD)

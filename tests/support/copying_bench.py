@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 import trio
 
 from tests.support.commands import PlainCommands, PlainEnd
+from tests.support.whole_runs import RunProject
+from vibe_workflows.cli.benches import LazyBenches
 from vibe_workflows.engine.errors import CommandUnavailable
 from vibe_workflows.engine.ports import Command, FileMade, Job
 
@@ -93,6 +96,14 @@ class CopyingBench:
                 if not Path(place, name).is_symlink():
                     found[Path(place, name).relative_to(folder).as_posix()] = Path(place, name).read_bytes()
         return found
+
+
+@pytest.fixture
+def bench(project: RunProject, monkeypatch: pytest.MonkeyPatch) -> CopyingBench:
+    """The one that commands of `project` work on."""
+    made = CopyingBench(project.folder)
+    monkeypatch.setattr(LazyBenches, "project", made)
+    return made
 
 
 def _protected_of(project: Path) -> Callable[[str, list[str]], set[str]]:
