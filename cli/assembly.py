@@ -54,7 +54,7 @@ from vibe_workflows.sandbox.launcher import Zygote
 from vibe_workflows.sandbox.level import Level
 from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
-from . import wiring
+from . import workflow_files
 from .benches import open_benches
 from .binding import given_arguments
 from .commands import ConfinedCommands, program_outside
@@ -205,8 +205,8 @@ async def _check(
     island = await stack.enter_async_context(open_island())
     host = await stack.enter_async_context(open_host(zygote, _host_limits(settings)))
     _require_level(host, settings)
-    index = stack.enter_context(wiring.open_index(settings))
-    source = wiring.find_source(settings, request.target, request.source_text)
+    index = stack.enter_context(workflow_files.open_index(settings))
+    source = workflow_files.find_source(settings, request.target, request.source_text)
     (metadata,) = await read_metadata([source], host.checker, index)
     _require_sound(metadata, shown(source.file.path))
     if require_grants:

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 @options.as_json
 def command(target: str, as_json: bool) -> None:
     """What a workflow does, its phases, arguments, permissions and budget; then its source."""
-    from . import wiring
+    from . import workflow_files
     from .environment import screen
     from .printing import print_json, print_text
     from .settings import load
 
-    file, metadata, source = wiring.describe(load({}), target)
+    file, metadata, source = workflow_files.describe(load({}), target)
     if as_json:
         print_json(_as_json(file, metadata, source))
         return
@@ -80,11 +80,11 @@ def write_help(target: str, formatter: click.HelpFormatter) -> None:
     """The part of `vibe NAME --help` that is the workflow's own. Raises WorkflowError."""
     from vibe_workflows.catalog.arguments import argument_options
 
-    from . import wiring
+    from . import workflow_files
     from .render.sanitize import one_line
     from .settings import load
 
-    file, metadata, _source = wiring.describe(load({}), target)
+    file, metadata, _source = workflow_files.describe(load({}), target)
     formatter.write_paragraph()
     with formatter.indentation():
         for text in (metadata.description, metadata.when_to_use):
