@@ -19,7 +19,7 @@ from vibe_workflows.engine.config import load_settings
 PATIENCE_S = 60.0
 GRANTS = "write,command,web"
 #: Shown, not done: what a terminal or another program prints, or the reader's own words.
-PROSE = frozenset({"text", "markdown", "diff"})
+PROSE = frozenset({"text", "markdown", "diff", "{toctree}"})
 
 
 class Wrong(AssertionError):
