@@ -5,7 +5,8 @@ How a page shows what runs (see test_examples_of_pages.py):
 * a fence ```console holds commands, each after `$ `, and what they print; `...` stands for anything in a line, and
   alone on a line for any lines;
 * a fence ```python NAME.py (or ```yaml NAME.yaml, any language with a path) is a file that the page makes;
-* a fence ```python without a path is a workflow that runs by itself, and ```yaml a configuration;
+* a fence ```python without a path is a workflow that runs by itself, ```yaml a configuration, and ```pycon a dialogue
+  with Python that has the patterns at hand;
 * an HTML comment right before a fence, which no reader sees, says more: `<!-- before: CODE -->` is put before a
   fragment, and `<!-- not run: REASON -->` leaves it alone.
 """

@@ -30,6 +30,7 @@ PAGE = Page(ROOT / "README.md", (), (), frozenset())
         (Block(7, "python", "", "return await agnt('x')\n"), "it does not run"),
         (Block(7, "python", "../../out.py", "1\n"), "lies outside"),
         (Block(7, "json", "", "{'a': 1}\n"), "it is no JSON"),
+        (Block(7, "pycon", "", ">>> dry([0, 0])\nFalse\n"), "Expected"),
         (Block(7, "ruby", "", "puts 1\n"), "nothing checks a block of 'ruby'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from tests.documentation.pages import Block, Page
+from vibe_workflows import patterns
 from vibe_workflows.engine.config import load_settings
 
 PATIENCE_S = 60.0
@@ -65,8 +67,12 @@ class Reader:
                 self._configure(block)
             case "json":
                 self._parse(block)
+            case "pycon":
+                self._ask(block)
             case other:
-                raise self._wrong(block, f"nothing checks a block of {other!r}; use console, python, yaml, json, text")
+                raise self._wrong(
+                    block, f"nothing checks a block of {other!r}; use console, python, pycon, yaml, json, text"
+                )
 
     def _make(self, block: Block) -> None:
         target = (self.project / block.about).resolve()
@@ -101,6 +107,13 @@ class Reader:
             json.loads(block.text)
         except ValueError as error:
             raise self._wrong(block, f"it is no JSON: {error}") from error
+
+    def _ask(self, block: Block) -> None:
+        """A dialogue with Python that has the patterns at hand."""
+        said: list[str] = []
+        found = doctest.DocTestParser().get_doctest(block.text, dict(vars(patterns)), self.page.name, None, block.line)
+        if doctest.DocTestRunner(verbose=False).run(found, out=said.append).failed:
+            raise self._wrong(block, "".join(said))
 
     def _shell(self, command: str) -> str:
         return self._process(["bash", "-c", command]).stdout
