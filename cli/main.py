@@ -40,6 +40,7 @@ COMMANDS = {
     "diff": _Entry(_PAST, "diff", "What one run did otherwise than another."),
     "undo": _Entry(_PAST, "undo", "Take the edits of a run back."),
     "cache": _Entry(_PAST, "cache", "What the store holds: look at it, clear it, export and import steps."),
+    "config": _Entry(_SETUP, "config", "Every setting, where it came from, and what was ignored."),
     "trust": _Entry(_SETUP, "trust", "Let this project's own settings and store count."),
     "doctor": _Entry(_SETUP, "doctor", "Probe the sandbox, check the store, and look for MCP servers."),
 }
