@@ -62,7 +62,7 @@ def examine_config(*, cwd: Path, environ: Mapping[str, str]) -> ConfigReport:
 
     Raises ConfigError where the user has no home.
     """
-    places, secrets = find_places(cwd, environ), secret_values(environ)
+    places, secrets = find_places(cwd, environ), _secrets(environ)
     layers, problems, files = Layers(places), list[str](), list[ReadFile]()
     for layer, path in (
         (Layer.USER, places.user_config_dir / USER_FILE),
@@ -92,6 +92,11 @@ def examine_config(*, cwd: Path, environ: Mapping[str, str]) -> ConfigReport:
         problems=tuple(without_secrets(problem, secrets) for problem in problems),
         warnings=tuple(warning for warning in layers.warnings if warning not in told),
     )
+
+
+def _secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Of variables that are none of ours: VIBE_MAX_TOKENS is no secret."""
+    return secret_values({name: value for name, value in environ.items() if not name.startswith("VIBE_")})
 
 
 @contextmanager

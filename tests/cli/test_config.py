@@ -133,7 +133,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest_one(here: CommandHere) -> 
 
 def test_what_is_wrong_is_told_and_the_rest_is_shown(person: CommandHere, monkeypatch: pytest.MonkeyPatch) -> None:
     person.command.write("vibe.yaml", "model: smart\nmodle: x\nconcurrency: many\nprefix_warmup: false\n")
-    monkeypatch.setenv("VIBE_MAX_TURNS", "lots")
+    monkeypatch.setenv("VIBE_MAX_TOKENS", "very-many")
     monkeypatch.setenv("VIBE_CONCURENCY", "3")
     done = person("config")
     assert done.returncode == 2
@@ -142,7 +142,7 @@ def test_what_is_wrong_is_told_and_the_rest_is_shown(person: CommandHere, monkey
         "warning: the environment variable VIBE_CONCURENCY is not known; did you mean VIBE_CONCURRENCY?",
         f"error: {file}:2: unknown key `modle`; did you mean `model`?",
         f"error: {file}:3: `concurrency`: a whole number is needed, not `many`",
-        "error: VIBE_MAX_TURNS: `max_turns`: a whole number is needed, not `lots`",
+        "error: VIBE_MAX_TOKENS: `max_tokens`: a whole number is needed, not `very-many`",
     ]
     assert {"model smart vibe.yaml:1", "prefix_warmup false vibe.yaml:4"} <= set(lines(done.stdout))
     assert person("list").returncode == 2, "any other command refuses it"
