@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--from", "template", metavar="TEMPLATE", help="What to begin with (fan-out by default).")
+@click.option(
+    "--from", "template", metavar="TEMPLATE", help="What to begin with: fan-out (the default), loop, pipeline or vote."
+)
 @click.option("--user", "own", is_flag=True, help="For all your projects, in place of this one.")
 @click.option("--list", "listed", is_flag=True, help="The templates.")
 @options.as_json

@@ -59,8 +59,8 @@ def start_project(named: str | None) -> Started:
             from shlex import quote  # only on the way to this message
 
             raise ConfigError(
-                f"this folder lies in the project {above}; `vibe init {quote(str(above))}` is about that one, and `vibe init .` "
-                "makes this folder a project of its own"
+                f"this folder lies in the project {above}; `vibe init {quote(str(above))}` is about that one, and "
+                "`vibe init .` makes this folder a project of its own"
             )
         notes.append(f"note: it lies in the project {above}, whose settings and workflows do not count in here")
     make_folder(folder)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import NamedTuple
 
 from .config_agents import agents
 from .config_amounts import budget, max_usd
+from .config_key import Key, Reach
 from .config_mcp import mcp
 from .config_models import aliases, api_bases, fallbacks, model, prices, routing
 from .config_values import (
-    Parser,
     address,
     choice,
     folders,
@@ -26,40 +24,7 @@ from .config_values import (
 from .config_web import allow_hosts, proxy, search
 from .config_worktree import commands, inner_folders
 
-
-class Reach(StrEnum):
-    """What a project's own file may do with a key before the person trusts that file."""
-
-    FREE = "free"  # set it
-    LOWER = "lower"  # lower it, below what the person's own config says
-    PERSON = "person"  # nothing: it counts from user config, environment and flags
-
-
-class Key(NamedTuple):
-    """`parse(value, text)` raises ValueError; `text` says that it comes as text (environment, flags).
-
-    `merged`: the value is a mapping whose entries merge across layers, one by one, instead of replacing each other.
-    `sample`: what a file may say, in YAML, where the default shows nothing of that.
-    """
-
-    name: str
-    parse: Parser
-    default: object
-    reach: Reach
-    about: str
-    merged: bool = False
-    sample: str = ""
-
-    @property
-    def variable(self) -> str:
-        return "VIBE_" + self.name.replace(".", "_").upper()
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.name.replace(".", "-").replace("_", "-")
-
-
-# ---------------------------------------------------------------- the table
+__all__ = ["KEYS", "SECTIONS", "Key", "Reach"]
 
 _FREE, _LOWER, _PERSON = Reach.FREE, Reach.LOWER, Reach.PERSON
 

@@ -1,6 +1,6 @@
-"""Search in rounds until two in a row bring nothing new, or the budget runs low.
+"""Search in rounds until nothing new comes, or the budget runs low.
 
-What was found is kept whatever ends the search; `complete` says whether it ran dry.
+Two rounds in a row without anything new end it. What was found is kept whatever ends it; `complete` says which.
 
     vibe loop --goal "race conditions" --path src --budget 400k
 """

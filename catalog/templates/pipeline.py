@@ -1,6 +1,6 @@
-"""Take each file through stages, none waiting for the others: suggest a test, check it, keep what holds.
+"""Take each file through stages: suggest a test, then check it.
 
-A file that fails in a stage, or that the budget does not reach, is named in the result.
+No file waits for another. One that fails, or that the budget does not reach, is named in the result.
 
     vibe pipeline --pattern "src/**/*.py" --max-files 5
 """

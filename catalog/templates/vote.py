@@ -1,4 +1,4 @@
-"""Let several judges look into a claim, and decide by the majority of those who could tell.
+"""Let several judges look into a claim, and count who could tell.
 
 A judge who fails or cannot tell abstains: that is never counted as a "no".
 

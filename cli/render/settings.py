@@ -80,7 +80,7 @@ def setting_text(setting: Setting, option: str, *, near: Near, colour: bool) -> 
     facts += [
         ("default", value_text(setting.default)),
         ("in a file", f"{key.name}: {key.sample or value_text(setting.default)}"),
-        ("variable", key.variable),
+        ("variable", f"{key.variable} (as JSON)" if key.json_variable else key.variable),
     ]
     if option:
         facts.append(("option", f"{option} (of `vibe run` and `vibe resume`)"))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.command import CommandHere
-from vibe_workflows.engine.config_keys import KEYS
+from vibe_workflows.engine.config_keys import KEYS, Key
 
 PROJECT = """\
 model: smart
@@ -236,3 +237,12 @@ def test_a_key_of_a_section_may_have_a_line_of_its_own_but_not_twice(here: Comma
     here.command.write("vibe.yaml", "catalog.builtin: false\ncatalog: {builtin: true}\n")
     done = here("config")
     assert "vibe.yaml:2: `catalog.builtin` is set twice (first in line 1); keep one" in done.stderr
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS.values() if key.sample], ids=lambda key: key.name)
+def test_a_variable_takes_the_sample_as_it_is_said_to_be_written(here: CommandHere, key: Key) -> None:
+    sample = yaml.safe_load(key.sample)
+    plain = ",".join(sample) if isinstance(sample, list) and not key.json_variable else str(sample)
+    plain = "2M, usd=5" if key.name == "budget" else plain
+    assert key.parse(json.dumps(sample) if key.json_variable else plain, True) == key.parse(sample, False)
+    assert (f"{key.variable} (as JSON)" in here("config", key.name).stdout) == key.json_variable

@@ -33,7 +33,10 @@ def test_a_new_workflow_says_where_it_is_and_what_to_do_next(here: CommandHere) 
 def test_the_templates_are_listed_with_a_line_each(here: CommandHere) -> None:
     shown = here("new", "--list").stdout.splitlines()
     assert [line.split()[0] for line in shown] == ["template", "fan-out", "loop", "pipeline", "vote"]
-    assert shown[4].endswith("decide by the majority of those who could tell.")
+    assert shown[4].endswith("  Let several judges look into a claim, and count who could tell.")
+    assert all(len(line) <= 80 for line in shown)
+    offered = " ".join(here("new", "--help").stdout.split())
+    assert "fan-out (the default), loop, pipeline or vote" in offered
     found = json.loads(here("new", "--list", "--json").stdout)
     assert found[0]["name"] == "fan-out"
     assert not (here.project / "workflows").exists()
