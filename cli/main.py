@@ -32,7 +32,7 @@ COMMANDS = {
     "resume": _Entry(_RUNNING, "resume", "Go on with a run that did not complete."),
     "new": _Entry(_WORKFLOWS, "new", "Write a workflow from a template."),
     "list": _Entry(_WORKFLOWS, "listing", "The workflows that can be run here."),
-    "show": _Entry(_WORKFLOWS, "show", "What a workflow does and takes, and its source."),
+    "show": _Entry(_WORKFLOWS, "show", "What a workflow does and takes, its plan, and its source."),
     "validate": _Entry(_WORKFLOWS, "validate", "Check workflow files without running them."),
     "guide": _Entry(_WORKFLOWS, "guide", "The script language on one page."),
     "runs": _Entry(_PAST, "runs", "The runs of this project, newest first."),
