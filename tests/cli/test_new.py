@@ -149,7 +149,7 @@ def test_a_file_in_the_place_of_the_folder_is_told(here: CommandHere) -> None:
     here.command.write("workflows", "")
     done = here("new", "a")
     assert done.returncode == 2
-    assert "workflows: a file is where a folder is to be; move it away" in done.stderr
+    assert "workflows: to be a folder, and something else is there; move it away" in done.stderr
 
 
 @pytest.mark.parametrize("template", templates(), ids=lambda template: template.name)
