@@ -9,11 +9,12 @@ import click
 
 from . import options
 from .arguments import split
+from .completing import values
 from .main import COMMANDS
 
 _ARGUMENTS = "vibe.arguments"
 _OPTIONS = "vibe.options"
-_TARGET = "vibe.target"
+TARGET = "vibe.target"
 _BY_NAME = "vibe.by_name"
 _MOST_SOURCE = 8 * 1024 * 1024
 
@@ -32,7 +33,7 @@ class _RunCommand(click.Command):
             raise
         ctx.meta[_ARGUMENTS] = found.arguments
         ctx.meta[_OPTIONS] = found.options
-        ctx.meta[_TARGET] = found.target
+        ctx.meta[TARGET] = found.target
         ctx.meta[_BY_NAME] = by_name
         return super().parse_args(ctx, found.own)
 
@@ -41,7 +42,7 @@ class _RunCommand(click.Command):
         return ["[OPTIONS]", *target, "[--ARG VALUE]...", "[key=value | key:=JSON]..."]
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        target = ctx.meta.get(_TARGET)
+        target = ctx.meta.get(TARGET)
         if target is None or target == "-":
             super().format_help_text(ctx, formatter)
             return
@@ -57,7 +58,11 @@ class _RunCommand(click.Command):
     "vibe.yaml and ~/.config/vibe/config.yaml, or a variable such as VIBE_TIMEOUT.",
 )
 @click.option(
-    "--args", "args_json", metavar="JSON|@FILE", help="All arguments as one JSON object; @- reads it from stdin."
+    "--args",
+    "args_json",
+    metavar="JSON|@FILE",
+    shell_complete=values.document,
+    help="All arguments as one JSON object; @- reads it from stdin.",
 )
 @click.option("--new", is_flag=True, help="Start over, even if the latest run did not complete.")
 @click.option("--fresh", is_flag=True, help="Ignore stored answers: run every step again.")
@@ -65,6 +70,7 @@ class _RunCommand(click.Command):
     "--refresh",
     multiple=True,
     metavar="WHAT",
+    shell_complete=values.refreshed,
     help="Run these steps again: a label or a phase (* stands for anything), #N of the latest run, RUN:N, a step id.",
 )
 @click.option("--accept", is_flag=True, help="Take what earlier runs edited as it lies: steps see the files of now.")
@@ -89,7 +95,7 @@ def command(
     The workflow's own arguments follow its name. A run of the same file and arguments that did not complete is gone on
     with; steps whose inputs did not change are answered from the store.
     """
-    target: str | None = ctx.meta[_TARGET]
+    target: str | None = ctx.meta[TARGET]
     if target is None:
         raise click.UsageError("name a workflow: vibe run FILE (`vibe list` shows those that are here)", ctx)
     from .invocation import Asked, invoke, preview

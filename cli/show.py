@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .completing import values
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.arguments import ArgumentOption
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target", metavar="FILE|NAME")
+@click.argument("target", metavar="FILE|NAME", shell_complete=values.workflows)
 @options.as_json
 def command(target: str, as_json: bool) -> None:
     """What a workflow does, its phases, arguments, permissions and budget; then its source."""
