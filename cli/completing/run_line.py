@@ -33,7 +33,7 @@ def completions_of_run(words: list[str], incomplete: str) -> Items:
     context = click.Context(command, info_name="run", resilient_parsing=True)
     context.meta[TARGET] = line.target
     name, sign, value = incomplete.partition("=")
-    if line.awaits:
+    if line.awaits and (line.awaits in own or not incomplete.startswith("--")):
         return _values(line, line.awaits, own, context, incomplete)
     if incomplete.startswith("--") and sign:
         return _prefixed(f"{name}=", _values(line, name, own, context, value))

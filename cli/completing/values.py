@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 if TYPE_CHECKING:
     from vibe_workflows.catalog.metadata import Metadata
     from vibe_workflows.engine.config import Settings
+    from vibe_workflows.engine.ports import DeliveredStep
 
 Items = list[CompletionItem[str]]
 
@@ -99,7 +100,7 @@ def runs(context: click.Context, _parameter: click.Parameter, incomplete: str) -
     from vibe_workflows.cli import wiring
     from vibe_workflows.cli.render.figures import age
 
-    reader = wiring.open_reader(_settings(context))
+    reader = wiring.open_reader(_settings(context), glance=True)
     try:
         found = reader.find_runs(incomplete) if incomplete else reader.runs(_MOST_RUNS)
     finally:
@@ -119,7 +120,7 @@ def steps(context: click.Context, parameter: click.Parameter, incomplete: str) -
     from vibe_workflows.cli.selection import find_run
 
     prefix, colon, _ = incomplete.rpartition(":")
-    reader = wiring.open_reader(_settings(context))
+    reader = wiring.open_reader(_settings(context), glance=True)
     try:
         delivered = reader.deliveries(find_run(reader, prefix or None).id)
     finally:
@@ -128,7 +129,7 @@ def steps(context: click.Context, parameter: click.Parameter, incomplete: str) -
         CompletionItem(
             f"{prefix}{colon}{each.delivery.number}", help=f"{each.delivery.label}, {each.step.status.value}"
         )
-        for each in delivered
+        for each in _by_number(delivered)
     ]
     if colon:
         return numbered
@@ -160,17 +161,21 @@ def refreshed(context: click.Context, _parameter: click.Parameter, _incomplete: 
     metadata = metadata_of(context.meta["vibe.target"])
     found = dict.fromkeys(metadata.phases or metadata.phases_used, "phase")
     try:
-        reader = wiring.open_reader(_settings())
+        reader = wiring.open_reader(_settings(), glance=True)
     except VibeError:  # nothing was run yet
         return [CompletionItem(name, help=about) for name, about in found.items()]
     try:
         latest = next((run for run in reader.runs(_MOST_RUNS) if run.workflow == metadata.name), None)
-        for each in reader.deliveries(latest.id) if latest is not None else ():
+        for each in _by_number(reader.deliveries(latest.id)) if latest is not None else ():
             if each.delivery.label:
                 found.setdefault(each.delivery.label, "label")
     finally:
         reader.close()
     return [CompletionItem(name, help=about) for name, about in found.items()]
+
+
+def _by_number(delivered: list[DeliveredStep]) -> list[DeliveredStep]:
+    return sorted(delivered, key=lambda each: each.delivery.number)
 
 
 def one_of(*choices: str) -> Callable[[click.Context, click.Parameter, str], Items]:

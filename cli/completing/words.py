@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from click.shell_completion import CompletionItem
 
@@ -25,10 +26,13 @@ def completions(args: list[str], incomplete: str, of_click: Callable[[list[str],
 
 def _names(incomplete: str) -> Items:
     from vibe_workflows.cli.main import COMMANDS
+    from vibe_workflows.engine.errors import VibeError
 
     from .values import workflow_names
 
     commands = [CompletionItem(name, help=entry.about) for name, entry in COMMANDS.items()]
     if any(each.value == incomplete for each in commands):
         return commands
-    return commands + [each for each in workflow_names(incomplete) if each.value not in COMMANDS]
+    with suppress(VibeError):  # with a broken config the commands are what mends it
+        commands += [each for each in workflow_names(incomplete) if each.value not in COMMANDS]
+    return commands
