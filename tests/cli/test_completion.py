@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from vibe_workflows.cli import workflow_files
 from vibe_workflows.cli.completing import scripts, values
 from vibe_workflows.cli.completing.shells import open_quote, split_line
 from vibe_workflows.cli.main import COMMANDS, main
+from vibe_workflows.cli.sandboxing import open_zygote
+from vibe_workflows.sandbox.launcher import Zygote
 
 _REVIEW = '''"""Reviews."""
 meta = {"phases": ["Look", "Judge"], "permissions": ["write", "command:pytest"],
@@ -110,7 +113,10 @@ def test_model_aliases_come_from_the_config(complete: Complete, here: CommandHer
 def test_runs_are_offered_latest_first_and_steps_by_their_number(complete: Complete, here: CommandHere) -> None:
     for topic in ("tea", "ice"):
         assert here("run", "flow.py", "--offline", f"topic={topic}").returncode == 0
-    before = sorted((each.name, each.stat().st_mtime_ns) for each in (here.project / ".vibe").iterdir())
+    before = _held(here.project / ".vibe")
+    complete("vibe trace ")
+    complete("vibe run flow.py --refresh ")
+    assert _held(here.project / ".vibe") == before
     ids = [each["run"] for each in json.loads(here("runs", "--json").stdout)]
     assert list(complete("vibe trace ")) == ids
     assert complete(f"vibe undo {ids[1][:6]}")[ids[1]].startswith("flow, completed, ")
@@ -123,7 +129,10 @@ def test_runs_are_offered_latest_first_and_steps_by_their_number(complete: Compl
     }
     assert f"{ids[1]}:3" in complete(f"vibe why {ids[1]}:")
     assert list(complete("vibe run flow.py --refresh ")) == ["Ask", "Merge", "ask:0", "ask:1", "merge"]
-    assert sorted((each.name, each.stat().st_mtime_ns) for each in (here.project / ".vibe").iterdir()) == before
+
+
+def _held(folder: Path) -> list[tuple[str, int]]:
+    return sorted((each.name, each.stat().st_mtime_ns) for each in folder.iterdir())
 
 
 def test_nothing_is_said_where_nothing_can_be_known(complete: Complete, here: CommandHere) -> None:
@@ -145,8 +154,12 @@ def test_only_a_workflow_that_stands_on_the_line_is_read_and_once(
     complete: Complete, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[None] = []
-    real = workflow_files.open_zygote
-    monkeypatch.setattr(workflow_files, "open_zygote", lambda: (opened.append(None), real())[1])
+
+    def counted() -> AbstractContextManager[Zygote]:
+        opened.append(None)
+        return open_zygote()
+
+    monkeypatch.setattr(workflow_files, "open_zygote", counted)
     complete("vibe ")
     assert opened == []
     complete("vibe re-view --")
