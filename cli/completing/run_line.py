@@ -38,7 +38,7 @@ def completions_of_run(words: list[str], incomplete: str) -> Items:
     if incomplete.startswith("--") and sign:
         return _prefixed(f"{name}=", _values(line, name, own, context, value))
     if incomplete.startswith("-"):
-        return _options(line, own)
+        return _options(line, own, incomplete)
     if line.target is None:
         return values.workflows(context, command.params[0], incomplete)
     return _arguments(line, incomplete)
@@ -83,12 +83,17 @@ def _of_argument(known: ArgumentOption, incomplete: str) -> Items:
     return values.files(incomplete) if known.kind in ("string", "array") else []
 
 
-def _options(line: _Line, own: dict[str, click.Option]) -> Items:
+def _options(line: _Line, own: dict[str, click.Option], incomplete: str) -> Items:
     """The workflow's arguments, then Vibe's options; one that Vibe would take for its own is left out."""
     found = [
         CompletionItem(each.flag, help=_about(each))
         for each in _declared(line)
         if each.name not in line.given and (line.only_arguments or each.flag not in own)
+    ]
+    found += [
+        CompletionItem(f"--no-{each.flag[2:]}", help=f"not {each.flag}")
+        for each in _declared(line)
+        if each.kind == "boolean" and incomplete.startswith("--no-") and each.name not in line.given
     ]
     if line.only_arguments:
         return found

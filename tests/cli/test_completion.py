@@ -83,6 +83,7 @@ def test_a_name_that_is_vibes_own_is_offered_as_a_pair_or_after_two_dashes(compl
         ("vibe re-view --deep=", ["--deep=true", "--deep=false"]),
         ("vibe re-view deep=f", ["deep=false"]),
         ("vibe re-view --max-files ", []),
+        ("vibe re-view --no-", ["--no-deep"]),
         ("vibe re-view --path=fl", ["--path=flow.py"]),
         ("vibe re-view --args ", ["@"]),
         ("vibe re-view --args @wo", ["@workflows/"]),
