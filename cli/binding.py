@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import click
+
 from vibe_workflows.catalog.arguments import (
     ArgumentOption,
     argument_options,
@@ -53,7 +55,7 @@ def _named(request: RunRequest, known: Mapping[str, ArgumentOption]) -> tuple[di
             _refuse_option(name, known)
         after = _after_switch(off or declared, value, known) if name in request.followed else None
         if after is not None:  # a switch takes no word: it stands for itself
-            pair = pair_of(after)
+            pair = _pair(after)
             typed += [] if pair is None else [pair]
             words += [after] if pair is None else []
             value = True
@@ -79,6 +81,13 @@ def _after_switch(declared: str | None, value: JSON, known: Mapping[str, Argumen
     """The word after a boolean's option, where it is not its value."""
     boolean = declared is not None and known[declared].kind == "boolean"
     return value if boolean and isinstance(value, str) and not is_switch(value) else None
+
+
+def _pair(word: str) -> tuple[str, JSON] | None:
+    try:
+        return pair_of(word)
+    except click.UsageError as error:
+        raise WorkflowError(error.message) from error
 
 
 def _off(name: str, value: JSON, declared: str) -> bool:

@@ -23,6 +23,7 @@ _WRONG = [
     ("run flow.py --no-topic", 2, "no argument `no-topic`; did you mean `topic`?"),
     ("run flow.py --no-loud=yes", 2, "--no-loud takes no value; to switch `loud` on, give --loud"),
     ("run flow.py --loud --no-loud", 2, "argument `loud` is given twice, as no-loud, too; keep one"),
+    ("run flow.py --loud max_items:=[", 2, "max_items:=[ is no JSON"),
     ("run flow.py --topik x", 2, "no argument `topik`; did you mean `topic`?"),
     ("run flow.py --max-items many", 2, "argument `max_items`: a whole number is needed, not `many`"),
     ("run flow.py loud=perhaps", 2, "argument `loud`: true or false is needed"),
