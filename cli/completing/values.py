@@ -72,9 +72,10 @@ def workflow_names(incomplete: str) -> Items:
     from vibe_workflows.engine.errors import WorkflowError
 
     settings = _settings()
-    found = {file.name: file.origin.value for file in discover(settings).workflows.values()}
+    workflows = discover(settings).workflows
+    found = {file.name: file.origin.value for file in workflows.values()}
     sources = []
-    for file in discover(settings).workflows.values():
+    for file in workflows.values():
         try:
             sources.append(read_source(file))
         except WorkflowError:
