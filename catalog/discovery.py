@@ -108,16 +108,13 @@ class Catalog(NamedTuple):
 
 def discover(settings: Settings) -> Catalog:
     """All workflows from `settings.project_root`: the project's, the user's, the built-in ones; the nearer one wins."""
-    root = os.path.realpath(settings.project_root)
     found: dict[str, WorkflowFile] = {}
     skipped: list[SkippedFile] = []
-    for folder, origin in _folders(settings):
-        inside = root if origin is Origin.PROJECT else None
-        for file in _scan(folder, origin, skipped, inside):
-            if nearer := found.get(file.name):
-                found[file.name] = nearer._replace(hides=(*nearer.hides, file))
-            else:
-                found[file.name] = file
+    for file in _files(settings, skipped):
+        if nearer := found.get(file.name):
+            found[file.name] = nearer._replace(hides=(*nearer.hides, file))
+        else:
+            found[file.name] = file
     # Built-in names are switched off only now: a project that switches them off does not thereby own their names.
     offered = {
         name: file
@@ -126,6 +123,22 @@ def discover(settings: Settings) -> Catalog:
     }
     left_out = tuple(sorted(found.keys() - offered.keys()))
     return Catalog(workflows=offered, skipped=tuple(skipped), switched_off=left_out)
+
+
+def files_named(settings: Settings, name: str) -> tuple[WorkflowFile, ...]:
+    """All files of a name, the nearest first; built-in ones also where they are switched off."""
+    return tuple(file for file in _files(settings, []) if file.name == name)
+
+
+def is_name(stem: str) -> bool:
+    """Whether a workflow of this name can be run by it."""
+    return _STEM.fullmatch(stem) is not None
+
+
+def _files(settings: Settings, skipped: list[SkippedFile]) -> Iterator[WorkflowFile]:
+    root = os.path.realpath(settings.project_root)
+    for folder, origin in _folders(settings):
+        yield from _scan(folder, origin, skipped, root if origin is Origin.PROJECT else None)
 
 
 def _folders(settings: Settings) -> Iterator[tuple[Path, Origin]]:

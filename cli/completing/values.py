@@ -175,6 +175,19 @@ def refreshed(context: click.Context, _parameter: click.Parameter, _incomplete: 
     return [CompletionItem(name, help=about) for name, about in found.items()]
 
 
+def templates(_context: click.Context, _parameter: click.Parameter, _incomplete: str) -> Items:
+    from vibe_workflows.catalog.template_files import templates as all_templates
+
+    return [CompletionItem(each.name, help=each.about) for each in all_templates()]
+
+
+def config_keys(_context: click.Context, _parameter: click.Parameter, _incomplete: str) -> Items:
+    """The keys of the configuration."""
+    from vibe_workflows.engine.config_keys import KEYS
+
+    return [CompletionItem(key.name, help=key.about) for key in KEYS.values()]
+
+
 def _by_number(delivered: list[DeliveredStep]) -> list[DeliveredStep]:
     return sorted(delivered, key=lambda each: each.delivery.number)
 

@@ -107,9 +107,11 @@ def _switched_off(found: WorkflowList, cwd: Path) -> str:
 def _next_move(able: Sequence[ListedWorkflow], found: WorkflowList) -> str:
     typed = next((each.file.name for each in able if each.file.name not in COMMANDS), "")
     own = any(each.file.origin is not Origin.BUILTIN for each in found.workflows)
-    write = "" if own else "`vibe guide` shows how to write one, in workflows/NAME.py"
+    write = "" if own else "`vibe new NAME` writes one of your own"
     run = f"`vibe {typed}` runs it, `vibe {typed} --help` shows what it takes" if typed else ""
-    return "; ".join(part for part in (run, write) if part) or "`vibe guide` shows how to write a workflow"
+    return (
+        "; ".join(part for part in (run, write) if part) or "`vibe new NAME` writes a workflow, `vibe guide` shows how"
+    )
 
 
 def _short(path: Path, cwd: Path) -> str:

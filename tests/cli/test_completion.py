@@ -97,6 +97,8 @@ def test_a_name_that_is_vibes_own_is_offered_as_a_pair_or_after_two_dashes(compl
         ("vibe run workflows/", ["workflows/re_view.py"]),
         ("vibe show w", ["workflows/"]),
         ("vibe cache im", ["import"]),
+        ("vibe config catalog.", ["catalog.builtin", "catalog.hide"]),
+        ("vibe new x --from p", ["pipeline"]),
         ("vibe nope --x", []),
         ("vibe trace ", []),
     ],

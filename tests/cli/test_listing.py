@@ -39,10 +39,10 @@ def test_workflows_stand_by_their_origin_and_the_last_line_says_what_to_type(her
     assert lines[-1] == "`vibe my-flow` runs it, `vibe my-flow --help` shows what it takes"
 
 
-def test_in_an_empty_folder_it_offers_the_built_in_ones_and_the_guide(here: CommandHere) -> None:
+def test_in_an_empty_folder_it_offers_the_built_in_ones_and_a_template(here: CommandHere) -> None:
     lines = here("list").stdout.splitlines()
     assert lines[0] == "Built-in"
-    assert lines[-1].endswith("`vibe guide` shows how to write one, in workflows/NAME.py")
+    assert lines[-1].endswith("`vibe new NAME` writes one of your own")
 
 
 def test_what_cannot_run_is_told_with_file_line_and_reason(here: CommandHere) -> None:

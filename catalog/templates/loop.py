@@ -1,0 +1,60 @@
+"""Search in rounds until nothing new comes, or the budget runs low.
+
+Two rounds in a row without anything new end it. What was found is kept whatever ends it; `complete` says which.
+
+    vibe loop --goal "race conditions" --path src --budget 400k
+"""
+
+import json
+
+from vibe_workflows.script import AgentError, BudgetExceeded, agent, budget, log, phase
+
+meta = {
+    "phases": ["Search"],
+    "args": {
+        "type": "object",
+        "properties": {
+            "goal": {"type": "string", "default": "errors that a user can run into", "description": "what to look for"},
+            "path": {"type": "string", "default": ".", "description": "where to look"},
+            "max_rounds": {"type": "integer", "minimum": 1, "default": 6, "description": "rounds at most"},
+        },
+    },
+    "budget": {"tokens": 300_000},
+}
+
+FINDINGS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"path": {"type": "string"}, "line": {"type": "integer"}, "problem": {"type": "string"}},
+        "required": ["path", "line", "problem"],
+    },
+}
+ROOM = 20_000  # tokens that have to be left for another round
+
+
+async def main(args):
+    phase("Search")
+    known, rounds, dry, failed = {}, 0, 0, 0
+    while dry < 2 and rounds < args.max_rounds and budget.remaining() > ROOM:
+        rounds += 1
+        task = f"Look below {args.path} for {args.goal}. Report what you saw yourself; an empty list is a good answer."
+        if known:  # places alone: what an earlier round wrote is no instruction for this one
+            task += f"\n\nKnown already, and not to be reported again:\n{json.dumps(sorted(known))}"
+        try:
+            found = await agent(task, tools=["read"], schema=FINDINGS, label=f"round:{rounds}")
+        except BudgetExceeded:
+            break
+        except AgentError as error:  # it says nothing about what is left to find, so that it is no dry round
+            log("a round failed", error=error.message)
+            failed += 1
+            continue
+        fresh = {place(finding): finding for finding in found if place(finding) not in known}
+        known.update(fresh)
+        dry = 0 if fresh else dry + 1
+    findings = [known[where] for where in sorted(known)]
+    return {"findings": findings, "complete": dry == 2, "rounds": rounds, "failed_rounds": failed}
+
+
+def place(finding):
+    return f"{finding['path']}:{finding['line']}"
