@@ -72,6 +72,21 @@ def fit(line: str, cells: int) -> str:
     return "".join(kept).rstrip() + _ELLIPSIS
 
 
+def folded(line: str, cells: int, *, indent: int = 0) -> list[str]:
+    """The line, broken at spaces where it is wider; what follows is indented. A longer word stays whole."""
+    if cell_width(line) <= cells:
+        return [line]
+    lines: list[str] = []
+    kept = ""
+    for word in line.split(" "):
+        longer = f"{kept} {word}" if kept else word
+        if kept.strip() and cell_width(longer) > cells:
+            lines.append(kept)
+            longer = " " * indent + word
+        kept = longer
+    return [*lines, kept]
+
+
 def pad(line: str, cells: int, *, right: bool = False) -> str:
     """The line filled with spaces to `cells` columns; on its left side where it is to stand on the right."""
     space = " " * (cells - cell_width(line))

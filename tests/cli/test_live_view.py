@@ -125,7 +125,7 @@ def test_a_long_run_is_drawn_while_it_lasts_and_the_cursor_stays_visible(
     seen += terminal.read_all()
     assert "▸ Review  1 running" in words(seen)
     assert words(seen).rstrip().splitlines()[-3:][0].startswith("✓ Review  1 live")
-    assert seen.rfind("\x1b[?25h") > seen.rfind("\x1b[?25l")
+    assert "\x1b[?25l" not in seen, "a process that is killed leaves a cursor"
 
 
 def test_agents_that_edit_one_file_at_once_are_warned_of_where_they_come_near(terminal: Terminal) -> None:
