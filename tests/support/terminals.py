@@ -17,6 +17,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -121,21 +122,23 @@ class Terminal:
             assert left > 0, f"waited {PATIENCE_S} s for {shown!r}; the terminal shows:\n{screen.text}"
             self._take(min(left, 0.5))
 
-    def end(self) -> Screen:
-        """Take what comes until the process has ended; what was seen at last."""
-        process = self._process
-        assert process is not None
-        deadline = time.monotonic() + PATIENCE_S
-        while process.poll() is None:
-            assert time.monotonic() < deadline, f"it does not end; the terminal shows:\n{self.screen().text}"
-            self._take(0.02)
-        return self.rest(process.returncode)
+    def end(self, wait: Callable[[], int] | None = None) -> Screen:
+        """Take what comes until the process has ended; what was seen at last.
 
-    def rest(self, code: int | None = None) -> Screen:
-        """What has been written by now."""
+        `wait` waits for a process that something else started, and returns its exit code.
+        """
+        if wait is None:
+            assert self._process is not None
+            wait = self._process.wait
+        deadline = time.monotonic() + PATIENCE_S
+        with ThreadPoolExecutor(1) as executor:
+            code = executor.submit(wait)
+            while not code.done():
+                assert time.monotonic() < deadline, f"it does not end; the terminal shows:\n{self.screen().text}"
+                self._take(0.01)
         while self._take(0.0):
             pass
-        return self.screen(code)
+        return self.screen(code.result())
 
     def screen(self, code: int | None = None) -> Screen:
         rendered = self._rendered
