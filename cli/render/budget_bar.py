@@ -55,10 +55,13 @@ def _shares(limits: RunLimits, spent: Spent) -> list[tuple[float, str]]:
         text = f"{figures.duration(spent.seconds)} of {figures.duration(limits.seconds)}"
         found.append((_share(spent.seconds, limits.seconds), text))
     if limits.steps is not None:
-        found.append((_share(spent.steps, limits.steps), f"{spent.steps:,} of {limits.steps:,} steps"))
+        steps = min(spent.steps, limits.steps)  # one that the limit turns away began all the same
+        found.append((_share(steps, limits.steps), f"{steps:,} of {limits.steps:,} steps"))
     if limits.paid_microusd is not None:
         text = f"{figures.money(spent.paid_microusd)} of {figures.money(limits.paid_microusd)} to pay"
-        found.append((_share(spent.paid_microusd, limits.paid_microusd), text))
+        share = _share(spent.paid_microusd, limits.paid_microusd)
+        if limits.microusd is None or share > _share(spent.microusd, limits.microusd):
+            found.append((share, text))
     return found
 
 

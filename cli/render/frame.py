@@ -6,6 +6,7 @@ Detail is spent from the newest phase backwards; what does not fit is folded int
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -197,14 +198,20 @@ def _done(step: DoneStep, shape: _Shape) -> Line:
     if step.stored:  # what it used once is no part of the sums
         tokens, money = _figures(step.tokens, step.microusd)
         return _line(name, (tokens, money, "store"), width=shape.width, style=Style.FAINT)
-    note = [Span(f"  {one_line(step.error)}", Style.BAD)] if step.error else []
+    if step.error:
+        name.append(Span(f"  {_error(step)}", Style.BAD))
     return _row(
-        [*name, *note],
+        name,
         tokens=step.tokens,
         microusd=step.microusd,
         seconds=step.duration_s,
         width=shape.width,
     )
+
+
+def _error(step: DoneStep) -> str:
+    """Without the model, which stands beside it, and where that was asked."""
+    return re.sub(rf"{re.escape(step.model)}(?: \([^()]*\))?: ", "", one_line(step.error), count=1)
 
 
 def _alike(step: DoneStep, *, width: int) -> Line:
@@ -300,7 +307,11 @@ def _row(left: list[Span], *, tokens: int, microusd: int | None, seconds: float 
 
 def _line(left: list[Span], right: tuple[str, str, str], *, width: int, style: Style = Style.PLAIN) -> Line:
     """The spans cut to the room that the figures at the right leave."""
-    room = width - _RIGHT - 1
+    tokens, cost, time = right
+    texts = pad(time, _TIME, right=True)
+    if tokens or cost:
+        texts = pad(tokens, _TOKENS, right=True) + pad(cost, _COST, right=True) + texts
+    room = width - cell_width(texts) - 1
     fitted: list[Span] = []
     for span in left:
         text = fit(span.text, room)
@@ -308,6 +319,4 @@ def _line(left: list[Span], right: tuple[str, str, str], *, width: int, style: S
         room -= cell_width(text)
         if text != span.text or room <= 0:
             break
-    tokens, cost, time = right
-    figures_ = pad(tokens, _TOKENS, right=True) + pad(cost, _COST, right=True) + pad(time, _TIME, right=True)
-    return (*fitted, Span(" " * (room + 1)), Span(figures_, style))
+    return (*fitted, Span(" " * (room + 1)), Span(texts, style))

@@ -206,7 +206,7 @@ class Progress:
     def _end(self, event: RunFinished) -> None:
         """Its sums are exact, also where a step was cut off."""
         self.finished_at, self.status = event.at, event.status
-        self.waiting = 0
+        self.waiting, self._begun = 0, event.live_steps
         self.tokens, self.microusd = event.paid_tokens, event.paid_microusd
         self._before = _Used()
         self._from_store = _Used(event.tokens - event.paid_tokens, _less(event.cost_microusd, event.paid_microusd))

@@ -68,7 +68,8 @@ def hidden_line(phase: PhaseRows, shown: Sequence[int]) -> str:
     kept = set(shown)
     rows = PhaseRows(title="", rows=[row for at, row in enumerate(phase.rows) if at not in kept])
     what = _counts(rows)
-    return f"    {len(rows.rows):,} more: {what}; --all shows every step"
+    told_of = f": {what}" if ", " in what else ""
+    return f"    {len(rows.rows):,} more{told_of}; --all shows every step"
 
 
 def state_lines(trace: RunTrace, *, width: int | None, colour: bool) -> list[str]:
