@@ -49,7 +49,7 @@ def command(run: str | None, number: int | None, waterfall: bool, whole: bool, a
             if as_json:
                 print_json(trace_json.of_step(step))
             else:
-                print_text(step_text(step, colour=surface.colour))
+                print_text(step_text(step, width=surface.width, colour=surface.colour))
             return
         trace = _run_trace(reader, found)
         if as_json:

@@ -25,7 +25,8 @@ from .output import fault_json, run_fault_json, usage_json
 from .render.happenings import attempts
 from .render.stored import parsed
 from .render.trace_rows import rows_of, waits_of
-from .render.trace_step import conversation, original
+from .render.trace_step import conversation
+from .render.trace_turns import original
 from .render.usage import makeup_sum
 from .why_json import diff_json
 
