@@ -33,6 +33,7 @@ from .trace_turns import Page, call_lines, turn_lines
 from .usage import makeup_line, makeup_sum, usage_line
 from .words import status_word
 
+_SHORT = 200  # characters of an answer that may stand twice
 _KEPT_TIMES = 5  # of attempts that ended alike
 _KEPT = (FinishReason.STOP.value, FinishReason.TOOL_CALLS.value)  # outcomes whose answer stays in the conversation
 
@@ -120,7 +121,7 @@ def _result(trace: StepTrace, page: Page) -> list[str]:
     """Once is enough: most answers are what the last turn said, which stands above."""
     result = parsed(trace.step.result or "null")
     last = parsed(trace.turns[-1].output) if trace.turns else None
-    if isinstance(result, str) and isinstance(last, dict) and last.get("text") == result and "\n" in result.strip():
+    if isinstance(result, str) and isinstance(last, dict) and last.get("text") == result and len(result) > _SHORT:
         return [f"what turn {trace.turns[-1].number} said"]
     return page.value(result)
 

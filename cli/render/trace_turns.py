@@ -33,7 +33,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         """The clean text; a line that is broken goes on as it began, and `indent` further in."""
         parts = clean(text).split("\n")
         if self.width is not None:
-            parts = [part for line in parts for part in folded(line, self.width, indent=indent)]
+            parts = [part for line in parts for part in folded(line.expandtabs(), self.width, indent=indent)]
         return [paint(part, style, colour=self.colour) for part in parts]
 
     def value(self, value: object) -> list[str]:
@@ -86,7 +86,7 @@ def _left_out(turn: Turn, said: Sequence[object], calls: Sequence[ToolCall]) -> 
 def call_lines(call: ToolCall, page: Page) -> list[str]:
     """A tool call with its arguments, below it where they are long, and what it gave."""
     took = figures.duration(call.finished_at - call.started_at)
-    style = Style.PLAIN if call.outcome == "ok" else Style.BAD
+    style = Style.LIVE if call.outcome == "ok" else Style.BAD
     name, arguments = f"  {one_line(call.name)}", one_line(_arguments(call))
     ending = f"  {one_line(call.outcome)}  {took}"
     below: list[str] = []
@@ -95,8 +95,7 @@ def call_lines(call: ToolCall, page: Page) -> list[str]:
         if len(below) > _MOST_LINES:
             below = [*below[: _MOST_LINES - 1], "      [cut here: --json has all arguments]"]
         arguments = ""
-    mark = paint("  ▸", Style.LIVE, colour=page.colour)
-    head = mark + paint(f"{name[1:]} {arguments}".rstrip(), style, colour=page.colour) + ending
+    head = paint(name, style, colour=page.colour) + f" {arguments}".rstrip() + ending
     lines = clean(call.output).splitlines()
     if call.whole:
         lines.append(f"[cut for the model: --json has all {len(call.whole):,} characters]")
