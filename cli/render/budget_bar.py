@@ -12,6 +12,7 @@ from .sanitize import cell_width
 
 _CELLS = 10  # each is a tenth
 _NEAR = 0.75  # from here on the bar warns
+_ROOM = 28  # columns that a limit in words may need
 _TITLE = "budget  "
 
 
@@ -39,6 +40,9 @@ def budget_lines(limits: RunLimits, spent: Spent, *, width: int) -> list[Line]:
     percent = f" {int(share * 100 + 1e-9):>3}%  "
     first = (Span(_TITLE, Style.TITLE), Span(bar, _style(share)), Span(percent))
     indent = sum(cell_width(span.text) for span in first)
+    if width - indent < _ROOM:
+        texts = _joined([text for _, text in shares], width - 2)
+        return [first, *((Span("  "), Span(text)) for text in texts)]
     texts = _joined([text for _, text in shares], width - indent)
     return [(*first, Span(texts[0])), *((Span(" " * indent), Span(text)) for text in texts[1:])]
 
