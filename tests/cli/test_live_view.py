@@ -168,9 +168,9 @@ def test_the_view_survives_a_terminal_that_is_gone(terminal: Terminal, monkeypat
         stream.close()
 
 
-def test_without_a_terminal_rich_is_never_imported(vibe: Command) -> None:
+def test_without_a_terminal_nothing_of_the_live_view_is_imported(vibe: Command) -> None:
     run = "from vibe_workflows.cli.main import main; code = main(['run', 'flow.py'])"
-    code = f"import sys; {run}; print('rich' in sys.modules); sys.exit(code)"
+    code = f"import sys; {run}; print('vibe_workflows.cli.render.live' in sys.modules); sys.exit(code)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=vibe.project, env=vibe.environ, capture_output=True, text=True, check=True
     )

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from vibe_workflows.cli.render.frame import frame
+from vibe_workflows.cli.render.frame import frame, short_model
 from vibe_workflows.cli.render.paint import Line, Style
 from vibe_workflows.cli.render.plain import PlainProgress
 from vibe_workflows.cli.render.progress import Progress
@@ -21,6 +21,7 @@ from vibe_workflows.engine.events import (
     ModelUp,
     PhaseStarted,
     RunFinished,
+    RunLimits,
     RunStarted,
     StepFellBack,
     StepFinished,
@@ -406,3 +407,53 @@ def test_failures_are_red_and_stored_steps_have_their_own_colour() -> None:
     lines = frame(progress, width=80, height=20, now=5.0)[1:]
     assert any(span.style is Style.BAD and "boom" in span.text for span in lines[1])
     assert any(span.style is Style.STORED for span in lines[2])
+
+
+# ---------------------------------------------------------------- the run as a whole
+
+
+def test_phases_that_are_announced_stand_below_until_something_comes_of_them() -> None:
+    begun = RunStarted(at=0.0, run="r1", workflow="review", lineage="l1", phases=("Review", "Merge", "\x1b[2JTell"))
+    assert shown_of(begun)[1] == "· to come: Review, Merge, Tell"
+    assert "· to come: Merge, Tell" in shown_of(begun, started(1))
+    assert "· not reached: Merge, Tell" in shown_of(begun, started(1), finished(1), ended("failed"))
+    assert not any("reached" in line for line in shown_of(begun, started(1), finished(1), ended()))
+
+
+def test_the_budget_stands_above_the_totals() -> None:
+    begun = RunStarted(at=0.0, run="r1", workflow="review", lineage="l1", limits=RunLimits(tokens=2_000, seconds=10))
+    assert shown_of(begun, started(1), finished(1))[-2:] == [
+        "budget  [#######---]  75%  1.5k of 2k tokens, 5.0s of 10s",
+        "1 step: 1 live                                              1.5k    $0.02   5.0s",
+    ]
+
+
+def test_calls_that_wait_for_their_turn_are_counted() -> None:
+    waiting = StepStarted(at=1.0, number=1, step="s1", label="a", phase="Review", kind="agent", waiting=1_984)
+    assert shown_of(BEGUN, waiting)[-1].startswith("0 steps: 1 running, 1,984 waiting ")
+    assert "waiting" not in shown_of(BEGUN, waiting, finished(1), ended())[-1]
+
+
+def test_a_phase_that_came_from_the_store_alone_is_marked_so() -> None:
+    assert shown_of(BEGUN, finished(1, stored=True))[1].startswith("= Review  1 stored")
+    assert shown_of(BEGUN, finished(1, stored=True), finished(2))[1].startswith("✓ Review")
+
+
+@pytest.mark.parametrize("height", [1, 4, 6, 10])
+def test_where_there_is_little_room_a_step_and_the_totals_come_first(height: int) -> None:
+    limits = RunLimits(tokens=2_000, microusd=90_000_000, seconds=10, steps=500, paid_microusd=1)
+    begun = RunStarted(at=0.0, run="r1", workflow="w", lineage="l1", phases=("Review", "Merge"), limits=limits)
+    shown = shown_of(begun, started(1), height=height)
+    assert len(shown) <= max(height, 4)
+    assert any("#1" in line for line in shown)
+    assert shown[-1].startswith("0 steps: 1 running")
+
+
+def test_of_a_long_name_of_a_model_its_own_part_is_shown() -> None:
+    assert short_model("anthropic/claude-sonnet-4-5", 18) == "claude-sonnet-4-5"
+    assert short_model("a/claude-sonnet-4-5-20250929", 12) == "claude-sonn…"
+    assert short_model("openai/gpt-5", 12) == "openai/gpt-5"
+
+
+def test_no_blue_no_white_and_no_bright_colour_is_used() -> None:
+    assert {style.value for style in Style} <= {"", "1", "2", "31", "32", "33", "35", "36"}
