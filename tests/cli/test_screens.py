@@ -25,7 +25,7 @@ from tests.support.model_server import ModelServer
 from tests.support.model_server_plugin import model_server
 from tests.support.past_runs import fill
 from tests.support.terminals import Screen, Terminal, expect_screen, terminal_of
-from tests.support.waterfall_run import a_waterfall_run
+from tests.support.waterfall_run import a_looking_step, a_waterfall_run
 
 __all__ = ["model_server"]
 
@@ -136,7 +136,7 @@ def times(text: str) -> str:
     """Durations, as wide as the column that they stand in."""
     duration = r"(?:\d+h\d\dm|\d+m\d\ds|\d+(?:\.\d)?s|\d+ms)"
     text = re.sub(rf"( {{2,}}){duration}(?=$|\[/\]$)", lambda found: "T".rjust(len(found[0])), text, flags=re.MULTILINE)
-    text = re.sub(r"\d+ (?:second|minute)s? ago", "<ago>", text)
+    text = re.sub(r"oldest \d+ (?:second|minute)s?", "oldest <age>", text)
     return re.sub(rf"\b{duration}\b", "<time>", text)
 
 
@@ -260,6 +260,17 @@ class held:
 
 
 # ---------------------------------------------------------------- traces
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("size", SIZES)
+def test_one_step_of_a_past_run(desk: Desk, size: tuple[int, int], look: str) -> None:
+    fill(desk.command, [*a_waterfall_run(1), *a_looking_step()])
+    screen = desk.screen(size, look, "trace", "--step", "9")
+    assert screen.code == 0, screen.text
+    assert not screen.wrapped
+    shown = screen.marked if look == "colour" else screen.lines
+    expect_screen(SCREENS / f"step-{size[0]}-{look}.txt", "\n".join(shown))
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -25,7 +25,8 @@ _PACKAGES = (
 )  # fmt: skip
 _WHEELS = (
     "aiosqlite", "attrs", "click", "idna", "jsonschema", "jsonschema-specifications", "msgspec", "outcome",
-    "pathspec", "psutil", "pyyaml", "referencing", "restrictedpython", "rpds-py", "sniffio", "sortedcontainers", "trio", "typing-extensions", "xxhash",
+    "pathspec", "psutil", "pyyaml", "referencing", "restrictedpython",
+    "rpds-py", "sniffio", "sortedcontainers", "trio", "typing-extensions", "xxhash",
 )  # fmt: skip
 _BOOT_S = 1_500.0
 _NOT_NEEDED = ("lib/modules", "usr/lib/modules", "usr/share", "boot")

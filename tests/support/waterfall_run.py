@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from msgspec.structs import replace
 
 from tests.support.past_runs import a_run, a_step, delivered
 from vibe_workflows.engine.events import Event, PhaseStarted, RunLimits, RunStarted, StepFinished, StepRetried
-from vibe_workflows.engine.model import Fault, RunStatus, StepStatus, Usage
+from vibe_workflows.engine.model import Fault, PromptMakeup, RunStatus, StepStatus, ToolCall, Turn, Usage
 from vibe_workflows.engine.ports import Record, RunEvent
 
 RUN = "cc55"
@@ -71,3 +73,57 @@ def a_waterfall_run(many: int = 400) -> list[Record]:
         result=None,
     )
     return [run, *records, *(RunEvent(run_id=run.id, event=event) for event in events)]
+
+
+def a_looking_step() -> list[Record]:
+    """Step 9 of the run: three turns with tool calls, one of which has long arguments, and a long answer."""
+    answer = "The parser keeps all tokens of a file in one list, and copies it for each rule. " * 6
+    step = a_step(RUN, 9, usage=USAGE + USAGE + USAGE, turns=3, model="openai/gpt-5.1")
+    prompt = "Review src/parser.py. Look for what is slow. For each finding give its path, line, and a quote. "
+    spec = {"kind": "agent", "prompt": prompt * 3, "system": "Be brief.", "model": "openai/gpt-5.1"}
+    step = replace(step, spec=json.dumps(spec), result=json.dumps(answer))
+    calls = [
+        (
+            1,
+            1,
+            "read_file",
+            {"path": "src/parser.py"},
+            "ok",
+            "src/parser.py, line 1 of 1\n1\timport os",
+        ),
+        (1, 2, "grep", {"pattern": "|".join(f"name of number {n}" for n in range(12))}, "ok", "no match"),
+        (2, 1, "read_file", {"path": "src/lexer.py"}, "error", "Error: src/lexer.py: no such file"),
+    ]
+    said = ["Let me look at the parser first, and at all places where its names are used.", "", answer]
+    turns = [
+        Turn(
+            step_id=step.id,
+            number=number,
+            attempt=1,
+            model=step.model,
+            input=json.dumps([{"role": "user", "text": "Look."}] if number == 1 else [{"role": "tool", "text": "-"}]),
+            output=json.dumps({"role": "assistant", "text": text}),
+            outcome="stop" if number == 3 else "tool_calls",
+            started_at=BEGUN + number,
+            finished_at=BEGUN + number + 0.9,
+            usage=USAGE,
+            makeup=PromptMakeup(system=100, tools=300, conversation=100),
+        )
+        for number, text in enumerate(said, 1)
+    ]
+    called = [
+        ToolCall(
+            step_id=step.id,
+            turn=turn,
+            number=number,
+            call_id=f"c{turn}{number}",
+            name=name,
+            arguments=json.dumps(arguments),
+            output=output,
+            outcome=outcome,
+            started_at=BEGUN + 1,
+            finished_at=BEGUN + 1.05,
+        )
+        for turn, number, name, arguments, outcome, output in calls
+    ]
+    return [step, delivered(RUN, 9, step, phase="Check", label="check:parser"), *turns, *called]
