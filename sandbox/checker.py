@@ -15,11 +15,23 @@ from .frames import Problem
 from .launcher import Zygote
 from .limits import ALL_LAYERS, MAX_FRAME
 from .patterns import LINE_CHARS
-from .replies import Metadata, Page, Validated, check_hits, chosen, read_reply, read_value
+from .replies import (
+    LintReport,
+    Metadata,
+    Page,
+    Validated,
+    check_hits,
+    chosen,
+    read_reply,
+    read_value,
+    unreadable,
+)
 from .worker_client import LIFETIME, REQUEST_S, ask, cpu_used, ready
 
 #: Characters a request: each takes six bytes at most.
 _BATCH_CHARS = 2_000_000
+#: Of sources that one worker checks: a fifth of its time on a slow machine.
+_LINT_CHARS = 100_000
 #: At once, of one capability.
 _WORKERS = 2
 _RETIRE_S = 300.0
@@ -138,6 +150,25 @@ class LockedChecker:
                 return [_unreadable(str(error))]
         return [report for file in files for report in await self.read_metadata([file])]
 
+    async def lint(self, files: Sequence[tuple[str, str]]) -> list[LintReport]:
+        """What the rules say of (filename, source) pairs, in their order. Never raises for what is in a file."""
+        reports: list[LintReport] = []
+        for batch in _file_batches(files):
+            reports += await self._lint(batch)
+        return reports
+
+    async def _lint(self, files: list[tuple[str, str]]) -> list[LintReport]:
+        """In a worker of their own; where that fails, one by one."""
+        try:
+            reports = await self._ask("lint", "the workflow", list[LintReport], op="lint", files=files, fresh=True)
+            if len(reports) == len(files):
+                return [report.cleaned() for report in reports]
+            raise ValueError("the workflow: its evaluation went wrong: it gave another number of reports")
+        except ValueError as error:
+            if len(files) == 1:
+                return [unreadable(str(error))]
+        return [report for file in files for report in await self._lint([file])]
+
     async def _read(self, files: list[tuple[str, str]]) -> list[dict[str, Any]]:
         if not files:
             return []
@@ -198,6 +229,20 @@ def _batches(items: Sequence[str]) -> Iterator[list[str]]:
             batch, size = [], 0
         batch.append(item)
         size += len(item) + 4
+    if batch:
+        yield batch
+
+
+def _file_batches(files: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """As many as a worker can check in a fraction of its time."""
+    batch: list[tuple[str, str]] = []
+    size = 0
+    for file in files:
+        if batch and size + len(file[1]) > _LINT_CHARS:
+            yield batch
+            batch, size = [], 0
+        batch.append(file)
+        size += len(file[1])
     if batch:
         yield batch
 

@@ -11,13 +11,14 @@ from .. import schemas
 from ..policy import read_metadata, source_lines
 from ..problems import TOO_DEEP
 from .calls import check_calls
+from .captures import check_captures
 from .described import Description, check_described
 from .facts import gather_facts
 from .findings import Findings, Place
+from .flow import check_flow
 from .ignores import find_ignores
 from .json_schemas import check_schemas
 from .literals import Literals
-from .loops import check_loops
 from .results import check_results
 from .script import Script
 from .shapes import Shapes
@@ -77,7 +78,8 @@ def _check(script: Script, findings: Findings) -> None:
     gather_facts(script, literals, about, findings)
     check_calls(script, literals, findings)
     check_steps(script, works, findings)
-    check_loops(script, findings)
+    check_captures(script, findings)
+    check_flow(script, findings)
     check_results(script, Shapes(script, literals), findings)
     check_described(script, literals, about, findings)
     check_schemas(script, literals, about.part("args"), findings)

@@ -1,4 +1,5 @@
-# ruff: noqa: N802, N815 - the names of visit methods are the names of nodes
+"""A script as the rules look at it: its tree, who is whose parent, and which name means what."""
+# ruff: noqa: N815 - the names of visit methods are the names of nodes
 
 from __future__ import annotations
 
@@ -66,9 +67,10 @@ class Script:
         found = self.bindings(node)
         if not found:
             return node.id if node.id in PRIMITIVES else ""
-        paths = {each.value for each in found if each.how == "import"}
-        path = paths.pop() if len(paths) == 1 and all(each.how == "import" for each in found) else None
-        if not isinstance(path, str) or path.rpartition(".")[0] != _SCRIPT_MODULE:
+        path = found[0].value
+        if any(each.how != "import" or each.value != path for each in found) or not isinstance(path, str):
+            return ""
+        if path.rpartition(".")[0] != _SCRIPT_MODULE:
             return ""
         name = path.rpartition(".")[2]
         return name if name in PRIMITIVES else ""
