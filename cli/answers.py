@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import SkippedFile, WorkflowFile
-    from vibe_workflows.catalog.metadata import Metadata, MetadataProblem
+    from vibe_workflows.catalog.metadata import Metadata
     from vibe_workflows.engine.agents.profiles import Hiding
     from vibe_workflows.engine.trust import ConfigOffer
 
@@ -26,13 +26,6 @@ class ListedWorkflow(NamedTuple):
 class WorkflowList(NamedTuple):
     workflows: tuple[ListedWorkflow, ...]
     skipped: tuple[SkippedFile, ...]
-
-
-class CheckedFile(NamedTuple):
-    """A file that was validated; `path` as it was given."""
-
-    path: str
-    problems: tuple[MetadataProblem, ...]
 
 
 class WorkflowOffer(NamedTuple):

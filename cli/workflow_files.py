@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vibe_workflows.engine.errors import WorkflowError
 
-from .answers import CheckedFile, ListedWorkflow, WorkflowList
+from .answers import ListedWorkflow, WorkflowList
 from .sandboxing import open_zygote
 
 if TYPE_CHECKING:
@@ -46,22 +46,6 @@ def describe(settings: Settings, target: str) -> tuple[WorkflowFile, Metadata, s
     source = find_source(settings, target)
     (metadata,) = _metadata(settings, [source])
     return source.file, metadata, source.text
-
-
-def validate(settings: Settings, files: Sequence[str]) -> list[CheckedFile]:
-    """Compile each file as a run would, without running it. A file that cannot be read has that as its problem."""
-    from vibe_workflows.catalog.metadata import MetadataProblem
-
-    found: dict[str, WorkflowSource] = {}
-    problems: dict[str, tuple[MetadataProblem, ...]] = {}
-    for name in dict.fromkeys(files):
-        try:
-            found[name] = find_source(settings, name)
-        except WorkflowError as error:
-            problems[name] = (MetadataProblem(line=1, column=1, message=error.message),)
-    for name, metadata in zip(found, _metadata(settings, list(found.values())), strict=True):
-        problems[name] = metadata.problems
-    return [CheckedFile(path=name, problems=problems[name]) for name in dict.fromkeys(files)]
 
 
 def find_source(settings: Settings, target: str, text: str | None = None) -> WorkflowSource:

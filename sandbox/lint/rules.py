@@ -59,7 +59,7 @@ RULES: Final[tuple[Rule, ...]] = (
     # What lies outside of the script: the configuration, the project, this machine.
     Rule("unknown-tool", "error", "a tool, a group or an MCP server that is not there", 'agent(p, tools=["raed"])'),
     Rule("tool-argument", "error", "an argument that the tool does not take, or lacks", 'tool("grep", patern="x")'),
-    Rule("permission", "error", 'a permission that meta["permissions"] does not ask for', 'tools=["write"]'),
+    Rule("permission", "warning", 'a permission that meta["permissions"] does not ask for', 'tools=["write"]'),
     Rule("unknown-model", "warning", "a model that looks like a misspelt alias", 'agent(p, model="fsat")'),
     Rule("model-address", "error", "a model's name with an address in it", 'agent(p, model="http://x/y")'),
     Rule("unknown-profile", "error", "a profile that is not there", 'agent(p, profile="revewer")'),
