@@ -29,9 +29,14 @@ class UndefinedName(NamedTuple):
     line: int
     offset: int
     meant: str  # the nearest name that is defined; empty where none is near
+    elsewhere: bool  # some function has a variable of that name
 
     @property
     def message(self) -> str:
+        if self.elsewhere:
+            return (
+                f"`{self.name}` is not defined here: it is a variable of another function; hand it over, or return it"
+            )
         hint = f"did you mean `{self.meant}`?" if self.meant else "define it, or correct its name"
         return f"`{self.name}` is not defined anywhere; {hint}"
 
@@ -57,7 +62,8 @@ def undefined_names(code: CodeType) -> list[UndefinedName]:
             name, line = str(each.argval), each.positions.lineno
             if (name, line) not in found and len(found) < MAX_PROBLEMS:
                 meant = _nearest(name, written | local | PRIMITIVES) or _nearest(name, IN_SCOPE)
-                found[name, line] = UndefinedName(name, line, each.positions.col_offset or 0, meant)
+                offset = each.positions.col_offset or 0
+                found[name, line] = UndefinedName(name, line, offset, meant, name in local)
     return sorted(found.values(), key=lambda each: (each.line, each.offset))
 
 

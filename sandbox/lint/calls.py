@@ -123,7 +123,7 @@ class _CallCheck:
                 given[keyword.arg] = value = self._known(keyword.value)
                 self._check_value(keyword.arg, keyword.value, value)
             elif not (self._name == "agent" and keyword.arg == "prompt"):
-                hint = _meant(keyword.arg, checks)
+                hint = _meant(keyword.arg, [*checks, "prompt"] if self._name == "agent" else checks)
                 self._bad(keyword, f"{self._name} has no option `{keyword.arg}`; {hint}")
         if self._name == "agent" and whole:
             self._check_together({name: value for name, value in given.items() if value is not None})

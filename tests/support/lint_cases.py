@@ -43,6 +43,16 @@ BROKEN = (
     Broken(
         "undefined-name", "async def main(args):\n    def f():\n        return zebra  #<--\n    return f()", "`zebra`"
     ),
+    Broken(
+        "undefined-name",
+        """
+        def found():
+            here = 1
+            return here
+        return [found(), here]  #<--
+        """,
+        "a variable of another function",
+    ),
     # ------------------------------------------------------------ calls
     Broken("bad-call", "return await agent('Hi', promt='x')  #<--", "agent has no option `promt`"),
     Broken("bad-call", "return await agent('Hi', modell='x')  #<--", "did you mean `model`?"),
@@ -520,4 +530,50 @@ SOUND = (
     ),
     Sound("missing-f", "return await agent('Answer as {name}, or {\"a\": 1}.')"),
     Sound("missing-f", "path = 'a'\nreturn await agent(f'Read {path}, and say {{path}}.')"),
+)  # fmt: skip
+
+#: What only the engine's side can tell, in the project that OUTSIDE_CONFIG and OUTSIDE_FILES describe.
+OUTSIDE_CONFIG = """\
+aliases: {fast: openai/gpt-5-mini}
+mcp:
+  github: {command: [github-mcp-server]}
+"""
+OUTSIDE_FILES = {".vibe/agents/reviewer.md": "---\nname: reviewer\n---\nReview.\n", "notes.md": "Notes.\n"}
+OUTSIDE_BROKEN = (
+    Broken("unknown-tool", "return await agent('a', tools=['raed'])  #<--", "did you mean `read`?"),
+    Broken("unknown-tool", "return await tool('grpe', pattern='x')  #<--", "did you mean `grep`?"),
+    Broken("unknown-tool", "return await agent('a', tools=['mcp:githb'])  #<--", "did you mean `github`?"),
+    Broken("unknown-tool", "return await tool('gitlab__issues')  #<--", "no MCP server `gitlab` is configured"),
+    Broken("tool-argument", "return await tool('grep', patern='x')  #<--", "did you mean `pattern`?"),
+    Broken("tool-argument", "return await tool('read_file')  #<--", "lacks its argument `path`"),
+    Broken("permission", "return await agent('a', tools=['read', 'write'])  #<--", "needs the permission `write`"),
+    Broken("permission", "return await tool('web_fetch', url='https://example.com')  #<--", "the permission `web`"),
+    Broken("permission", "return await agent('a', tools=['mcp:github'])  #<--", "the permission `mcp:github`"),
+    Broken("permission", "return await agent('a', gate=['true'])  #<--", "the permission `command`"),
+    Broken("unknown-model", "return await agent('a', model='fsat')  #<--", "did you mean `fast`?"),
+    Broken("unknown-model", "phase('A', model='fsat')  #<--\nreturn await agent('a')", "did you mean `fast`?"),
+    Broken("unknown-model", "meta = {'model': 'fsat'}  #<--\nreturn await agent('a')", "did you mean `fast`?"),
+    Broken("model-address", "return await agent('a', model='http://evil.test/x')  #<--", "holds an address"),
+    Broken("unknown-profile", "return await agent('a', profile='revewer')  #<--", "did you mean `reviewer`?"),
+    Broken(
+        "missing-program",
+        "meta = {'permissions': ['command']}\nreturn await agent('a', gate=['no-such-program'])  #<--",
+        "`no-such-program` is not in PATH",
+    ),
+    Broken("missing-file", "return await agent('a', files=['notes.md', 'gone.md'])  #<--", "`gone.md` is not there"),
+    Broken("meta", "meta = {'budgett': '5'}  #<--\nreturn await agent('a')", "did you mean `budget`?"),
+    Broken("unknown-code", "return await agent('a')  # vibe: ignore[unknwon-tool]  #<--", "mean `unknown-tool`?"),
+    Broken("unknown-code", "return await agent('a')  # vibe: ignore  #<--", "name the rule"),
+    Broken("unknown-code", "return await agent('a')  # vibe: ignore[refused]  #<--", "cannot be silenced"),
+)
+OUTSIDE_SOUND = (
+    Sound("unknown-tool", "return await agent('a', tools=['read', 'grep', 'git_diff'])"),
+    Sound("unknown-tool", "meta = {'permissions': ['mcp:github']}\nreturn await tool('github__anything', x=1)"),
+    Sound("tool-argument", "options = {'pattern': 'x'}\nreturn await tool('grep', **options)"),
+    Sound("permission", "meta = {'permissions': ['write', 'web']}\nreturn await agent('a', tools=['write', 'web'])"),
+    Sound("permission", "meta = {'permissions': ['command:true']}\nreturn await agent('a', gate=['true'])"),
+    Sound("unknown-model", "return [await agent('a', model=m) for m in ('fast', 'x')]"),
+    Sound("unknown-model", "return await agent('a', model='gpt-9-turbo') + await agent('b', model='openai/fsat')"),
+    Sound("unknown-profile", "return await agent('a', profile='reviewer')"),
+    Sound("missing-file", "return await agent('a', files=['notes.md'])"),
 )  # fmt: skip
