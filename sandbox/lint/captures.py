@@ -12,6 +12,7 @@ from .script import FUNCTIONS, Comprehension, Function, Script, within
 _KEEPING: Final = frozenset({"append", "add", "insert", "setdefault", "appendleft"})
 #: What they are given runs after they were called: when they are awaited.
 _LATER: Final = frozenset({"parallel", "pipeline", "race"})
+_LISTING: Final = frozenset({"dict", "list", "set", "sorted", "tuple"})
 #: What stands between a function and the place where it is kept.
 _PASSED_ON: Final = (ast.List, ast.Tuple, ast.Dict, ast.Call, ast.Expr, ast.AugAssign, ast.Assign, ast.If)
 
@@ -52,7 +53,7 @@ class _Captures:
         kept_in: ast.AST | None = None  # the list or dict that keeps it
         for above in self._script.above(at) if at is not None else ():
             if isinstance(above, COMPREHENSIONS):
-                return None if isinstance(at, ast.comprehension) else above
+                return above if not isinstance(at, ast.comprehension) and self._is_listed(above) else None
             if isinstance(above, ast.For | ast.AsyncFor):
                 return above if kept_in is not None and self._outlives(kept_in, above) else None
             if not isinstance(above, _PASSED_ON):
@@ -69,6 +70,16 @@ class _Captures:
                 kept_in = above.targets[0].value
             at = above
         return None
+
+    def _is_listed(self, comprehension: Comprehension) -> bool:
+        """Whether all rounds take place before anything is done with what they gave: a generator's may not."""
+        if not isinstance(comprehension, ast.GeneratorExp):
+            return True
+        taker = self._script.parents[comprehension]
+        if self._script.called(taker) in _LATER:
+            return True
+        function = taker.func if isinstance(taker, ast.Call) else None
+        return isinstance(function, ast.Name) and function.id in _LISTING and not self._script.bindings(function)
 
     def captured(self, function: Function, loop: _Loop) -> ast.Name | None:
         """A name of the loop's round that the function reads when it is called."""

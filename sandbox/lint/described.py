@@ -110,9 +110,8 @@ def _check_case(used: dict[str, ast.AST], declared: list[str], about: Descriptio
 
 def _check_args(script: Script, about: Description, findings: Findings) -> None:
     schema = about.value.get("args")
-    if (about.node is not None and not about.value) or (schema is not None and not isinstance(schema, dict)):
-        return  # it is told already
-    schema = schema or {}
+    if not isinstance(schema, dict):
+        return  # without a schema, any argument can be given
     properties = schema.get("properties", {})
     if not isinstance(properties, dict):
         return

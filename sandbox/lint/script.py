@@ -124,11 +124,13 @@ class _Builder(ast.NodeVisitor):
     def __init__(self, script: Script) -> None:
         self._script = script
         self._scope = Scope(script.tree, None)
+        self._of_others: list[tuple[str, Scope, Binding]] = []
         script.inner[script.tree] = self._scope
 
     def build(self) -> None:
         for node in self._script.tree.body:
             self._below(self._script.tree, node)
+        self._bind_in_others()
 
     def _below(self, parent: ast.AST, node: ast.AST | None) -> None:
         if node is None:
@@ -151,9 +153,17 @@ class _Builder(ast.NodeVisitor):
         if name in scope.global_names:
             scope = self._script.inner[self._script.tree]
         elif name in scope.nonlocal_names:
-            while scope.parent is not None and (scope is self._scope or name not in scope.bindings):
-                scope = scope.parent
+            self._of_others.append((name, scope, Binding(how, node, value)))
+            return
         scope.bindings.setdefault(name, []).append(Binding(how, node, value))
+
+    def _bind_in_others(self) -> None:
+        """Names that a function declares nonlocal: whose they are is known when all are bound."""
+        for name, inner, binding in self._of_others:
+            scope = inner.parent
+            while scope is not None and name not in scope.bindings:
+                scope = scope.parent
+            (scope or inner).bindings.setdefault(name, []).append(binding)
 
     def visit_Name(self, node: ast.Name) -> None:
         self._script.names.append(node)

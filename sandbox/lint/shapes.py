@@ -97,11 +97,14 @@ class Shapes:
         policy = self._literals.text(given["on_error"]) if "on_error" in given else "none"
         if policy not in ("none", "raise"):
             return None
-        item: Shape | None = None
         steps = call.args[0] if call.args and name == "parallel" else None
-        if isinstance(steps, ast.ListComp | ast.GeneratorExp) and self._script.called(steps.elt) == "agent":
-            item = self._answer(steps.elt) if isinstance(steps.elt, ast.Call) else None
-        return Several(item, holey=policy == "none")
+        made = [steps.elt] if isinstance(steps, ast.ListComp | ast.GeneratorExp) else []
+        made = steps.elts if isinstance(steps, ast.List | ast.Tuple) else made
+        direct = bool(made) and all(self._script.called(each) in ("agent", "tool") for each in made)
+        only = made[0] if len(made) == 1 and self._script.called(made[0]) == "agent" else None
+        item = self._answer(only) if isinstance(only, ast.Call) else None
+        # A function of the script's own may handle the errors of its steps, and then no branch of it fails.
+        return Several(item, holey=policy == "none" and direct)
 
 
 def shape_of(schema: Any) -> Shape | None:

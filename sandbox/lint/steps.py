@@ -63,7 +63,7 @@ class _StepRules:
                 return "a step has no attributes"
             case ast.FormattedValue():
                 return "its text is not its result"
-            case ast.Compare() if not any(isinstance(op, ast.Is | ast.IsNot | ast.Eq | ast.NotEq) for op in parent.ops):
+            case ast.Compare(ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE(), *_]):
                 return "a step cannot be compared"
             case ast.BinOp():
                 return "a step cannot be computed with"

@@ -216,7 +216,7 @@ BROKEN = (
     Broken("unused-phase", "meta = {'phases': ['A', 'B']}  #<--\nphase('A')", "'B' never begins"),
     Broken("phase-case", "meta = {'phases': ['Plan']}\nphase('plan')  #<--", "they are two phases"),
     Broken("phase-case", "phase('Plan')\nphase('PLAN')  #<--", "another phase is 'Plan'"),
-    Broken("undeclared-arg", "return args.path  #<--", "declare it there"),
+    Broken("undeclared-arg", "meta = {'args': {'properties': {}}}\nreturn args.path  #<--", "declare it there"),
     Broken(
         "undeclared-arg",
         """
@@ -530,6 +530,113 @@ SOUND = (
     ),
     Sound("missing-f", "return await agent('Answer as {name}, or {\"a\": 1}.')"),
     Sound("missing-f", "path = 'a'\nreturn await agent(f'Read {path}, and say {{path}}.')"),
+    Sound("undeclared-arg", "return [args.path, args['x'], args.get('y')]"),
+    Sound("undeclared-arg", "meta = {'args': {'additionalProperties': True}}\nreturn args.path"),
+    Sound("not-awaited", "return agent('a')"),
+    Sound("not-awaited", "step = agent('a')\nwaiting = [step]\nif step in waiting:\n    log('x')\nreturn await step"),
+    Sound("loop-capture", "return [made() for made in ((lambda: x) for x in 'ab')]"),
+    Sound(
+        "started-twice",
+        """
+        def outer():
+            def again():
+                nonlocal step
+                step = agent("b")
+            step = agent("a")
+            async def both():
+                first = await step
+                again()
+                return [first, await step]
+            return both
+        return await outer()()
+        """,
+    ),
+    Sound(
+        "none-result",
+        """
+        async def review(path):
+            try:
+                return {"path": path, "text": await agent(f"Review {path}.")}
+            except AgentError as error:
+                return {"path": path, "text": error.kind}
+        found = await parallel(review(path) for path in "ab")
+        return [each["text"] for each in found]
+        """,
+    ),
+    Sound(
+        "loop-capture",
+        """
+        steps, results = [], []
+        for x in "abc":
+            steps.append(lambda: agent(x))
+            results += await parallel(steps)
+            steps = []
+        return results
+        """,
+    ),
+    Sound(
+        "wrong-access",
+        """
+        found = None
+        for attempt in range(3):
+            found = await agent("Hi", schema={"type": "object"}, detail=attempt > 1)
+        return found.value if found else None
+        """,
+    ),
+    Sound(
+        "unreachable",
+        """
+        while True:
+            match await agent("Hi"):
+                case "stop":
+                    break
+                case str() as other:
+                    log(other)
+        with phase("End"), budget(tokens=5):
+            return 1
+        """,
+    ),
+    Sound(
+        "bad-call",
+        """
+        from vibe_workflows.script import agent as made, parallel as together
+        import functools
+        check = functools.partial(made, label="x")
+        return await together([check("a"), functools.partial(made, "b"), race([made("c")], until=lambda r: r)])
+        """,
+    ),
+    Sound(
+        "bad-call",
+        """
+        def named(label, **options):
+            return agent("Hi", label=label, **{"system": "s", **options})
+        return await parallel([named("a", effort="high"), lambda: named("b")], limit=args.get("n"), on_error="return")
+        """,
+    ),
+    Sound(
+        "undefined-name",
+        """
+        total = 0
+        def add(n):
+            global total
+            total += n
+            return total
+        for n in range(3):
+            add(n)
+        del n
+        return [total, (lambda *a, **k: [a, k])(1), {**{}}, [*range(2)]]
+        """,
+    ),
+    Sound(
+        "unknown-key",
+        """
+        S = {"type": "object", "properties": {"parts": {"type": "array", "items": {"type": "object"}}}}
+        found = await agent("Hi", schema=S)
+        for part in found["parts"]:
+            log(part["anything"])
+        return found.get("other")
+        """,
+    ),
 )  # fmt: skip
 
 #: What only the engine's side can tell, in the project that OUTSIDE_CONFIG and OUTSIDE_FILES describe.
