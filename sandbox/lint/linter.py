@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import schemas
-from ..policy import read_metadata, source_lines
+from ..policy import MAX_SOURCE_CHARS, read_metadata, source_lines
 from ..problems import TOO_DEEP
 from .calls import check_calls
 from .captures import check_captures
@@ -46,7 +46,7 @@ def lint(source: str, filename: str) -> dict[str, Any]:
     findings = Findings(source_lines(source))
     told = [("syntax" if each.is_syntax else "refused", each) for each in read["problems"]]
     told += [("undefined-name", each) for each in read["undefined"]]
-    if not any(code == "syntax" for code, _ in told):
+    if len(source) <= MAX_SOURCE_CHARS and not any(code == "syntax" for code, _ in told):
         _apply(source, filename, findings)
     found = [
         {"place": Place(each.line, each.column, each.line, each.column), "code": code, "message": each.message}

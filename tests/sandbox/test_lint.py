@@ -136,6 +136,10 @@ def test_the_locked_worker_says_the_same() -> None:
 
 
 ATTACKS = {
+    "many names to compare": "meta = {'phases': ["
+    + ", ".join(f"'Phase {n}'" for n in range(1_500))
+    + "]}\n"
+    + "\n".join(f"phase('Phase x{n}')" for n in range(1_800)),
     "nested brackets": "x = " + "(" * 5_000 + ")" * 5_000,
     "nested minus signs": "x = " + "-" * 90_000 + "1",
     "a huge number": "x = 9" + "9" * 200_000,
@@ -143,26 +147,22 @@ ATTACKS = {
     + "\n".join(f"s{n} = {{'properties': {{'a': s{n - 1}, 'b': s{n - 1}}}}}" for n in range(1, 60))
     + "\nreturn await agent('a', schema=s59)",
     "names that name each other": "a = b\nb = a\nreturn await agent('x', model=a, schema=b, tools=[a])",
-    "many names to compare": "meta = {'phases': ["
-    + ", ".join(f"'Phase {n}'" for n in range(3_000))
-    + "]}\n"
-    + "\n".join(f"phase('Phase x{n}')" for n in range(4_000)),
     "a source that is too large": "x = 1\n" * 50_000,
 }
 
 
 def test_an_attack_on_the_rules_is_bounded_and_costs_only_itself() -> None:
     async def work(checker: LockedChecker) -> list[LintReport]:
-        named = list(ATTACKS.items())
-        return await checker.lint([*named, ("good.py", "agent('x')")])
+        return await checker.lint([("good.py", "agent('x')"), *ATTACKS.items()])
 
-    *attacked, good = check(work, request_s=0.4)
+    good, *attacked = check(work, request_s=0.3)
     assert len(attacked) == len(ATTACKS)
     assert [found.code for found in good.findings] == ["not-awaited"]
     assert all(len(report.findings) <= MAX_FINDINGS for report in attacked)
     said = dict(zip(ATTACKS, attacked, strict=True))
     assert said["many names to compare"].findings[0].code == "unreadable"
-    assert "takes more than 0.4 s" in said["many names to compare"].findings[0].message
+    assert said["a source that is too large"].findings[0].message.endswith("and may have 262,144")
+    assert "takes more than 0.3 s" in said["many names to compare"].findings[0].message
 
 
 def test_a_worker_that_invents_a_rule_or_hides_an_escape_is_not_believed() -> None:

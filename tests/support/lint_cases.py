@@ -500,6 +500,7 @@ SOUND = (
         return await agent('a', schema=S)
         """,
     ),
+    Sound("schema", "S = {'type': 'x'}\nS['type'] = 'object'\nreturn await agent('a', schema=S)"),
     Sound("schema-keyword", "S = {'enum': ['a'], 'default': {'requierd': 1}}\nreturn await agent('a', schema=S)"),
     Sound(
         'schema-required',
