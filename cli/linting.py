@@ -20,7 +20,7 @@ from vibe_workflows.sandbox.replies import LintPlace, LintReport
 
 from .lint_outside import Outside
 from .sandboxing import open_zygote
-from .workflow_files import find_source, open_index
+from .workflow_files import open_index, standard_source
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
@@ -63,9 +63,10 @@ def lint_files(settings: Settings, targets: Sequence[str], standard_input: str |
     """
     sources: dict[str, WorkflowSource] = {}
     linted: dict[str, LintedFile] = {}
-    for path in _paths(settings, targets):
+    catalog = discover(settings)
+    for path in _paths(catalog, targets):
         try:
-            shown, source = _source(settings, path, standard_input)
+            shown, source = _source(catalog, path, standard_input)
         except WorkflowError as error:
             linted[path] = LintedFile(path, (Problem(1, 1, 1, 1, "unreadable", _without_path(error.message, path)),))
         else:
@@ -82,8 +83,7 @@ def lint_files(settings: Settings, targets: Sequence[str], standard_input: str |
 # ---------------------------------------------------------------- which files
 
 
-def _paths(settings: Settings, targets: Sequence[str]) -> list[str]:
-    catalog = discover(settings)
+def _paths(catalog: Catalog, targets: Sequence[str]) -> list[str]:
     found = [path for target in targets for path in _expanded(catalog, target)] if targets else _of_project(catalog)
     if not found:
         raise UsageError("no workflow lies in .vibe/workflows or workflows; name the files to check, as in flows/*.py")
@@ -108,11 +108,11 @@ def _expanded(catalog: Catalog, target: str) -> list[str]:
     return [os.path.join(target, name) for name in names]
 
 
-def _source(settings: Settings, target: str, standard_input: str | None) -> tuple[str, WorkflowSource]:
+def _source(catalog: Catalog, target: str, standard_input: str | None) -> tuple[str, WorkflowSource]:
     """By name without asking for trust, since nothing of it runs. Raises WorkflowError."""
     if target == "-":
-        return "<stdin>", find_source(settings, "-", standard_input or "")
-    file = discover(settings).resolve(target, Path.cwd())
+        return "<stdin>", standard_source(standard_input or "")
+    file = catalog.resolve(target, Path.cwd())
     return target if file.origin is Origin.PATH else _shown(file.path), read_source(file)
 
 

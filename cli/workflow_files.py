@@ -50,11 +50,18 @@ def describe(settings: Settings, target: str) -> tuple[WorkflowFile, Metadata, s
 
 def find_source(settings: Settings, target: str, text: str | None = None) -> WorkflowSource:
     """The source of a name or a path; of `text` where it came on standard input."""
-    from vibe_workflows.catalog.discovery import Origin, WorkflowFile, discover, workflow_source
+    from vibe_workflows.catalog.discovery import discover
 
     if text is not None:
-        return workflow_source(WorkflowFile(name="stdin", path=Path("<stdin>"), origin=Origin.PATH), text)
+        return standard_source(text)
     return discover(settings).load(target, Path.cwd(), trusts_of(settings))
+
+
+def standard_source(text: str) -> WorkflowSource:
+    """Of a workflow that came on standard input."""
+    from vibe_workflows.catalog.discovery import Origin, WorkflowFile, workflow_source
+
+    return workflow_source(WorkflowFile(name="stdin", path=Path("<stdin>"), origin=Origin.PATH), text)
 
 
 def trusts_of(settings: Settings) -> Trusts:

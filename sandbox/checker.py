@@ -152,10 +152,16 @@ class LockedChecker:
 
     async def lint(self, files: Sequence[tuple[str, str]]) -> list[LintReport]:
         """What the rules say of (filename, source) pairs, in their order. Never raises for what is in a file."""
-        reports: list[LintReport] = []
-        for batch in _file_batches(files):
-            reports += await self._lint(batch)
-        return reports
+        batches = list(_file_batches(files))
+        reports: list[list[LintReport]] = [[] for _ in batches]
+
+        async def lint_batch(number: int) -> None:
+            reports[number] = await self._lint(batches[number])
+
+        async with trio.open_nursery() as nursery:  # as many at once as there may be workers
+            for number in range(len(batches)):
+                nursery.start_soon(lint_batch, number)
+        return [report for batch in reports for report in batch]
 
     async def _lint(self, files: list[tuple[str, str]]) -> list[LintReport]:
         """In a worker of their own; where that fails, one by one."""

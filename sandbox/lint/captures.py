@@ -120,7 +120,8 @@ class _Captures:
         names = frozenset(
             name
             for name, bindings in scope.bindings.items()
-            if all(each.how in ("value", "loop") and id(each.node) in inside for each in bindings)
+            if any(each.how == "loop" and id(each.node) in inside for each in bindings)
+            or all(each.how == "value" and id(each.node) in inside for each in bindings)
         )
         leaves = any(isinstance(node, ast.Break | ast.Return) for node in nodes)
         return _Round(inside, names, scope, leaves)

@@ -16,6 +16,7 @@ _OF_TEXTS: Final = frozenset(dir(str))
 _OF_LISTS: Final = frozenset(dir(list))
 #: What `detail=True` gives, and an answer by itself does not have.
 _OF_DETAIL: Final = frozenset({"value", "patch", "files", "usage", "turns", "model", "step", "cached"})
+_PASSING_ON: Final = (ast.Return, ast.Dict, ast.FormattedValue)
 _DECISIONS: Final = (ast.If, ast.IfExp, ast.BoolOp, ast.Compare, ast.Try, ast.Match, ast.While, ast.Assert)
 
 
@@ -100,7 +101,7 @@ def _check_holes(script: Script, shapes: Shapes, findings: Findings, node: ast.A
     shape = shapes.of(iterated)
     if not isinstance(target, ast.Name) or not isinstance(shape, Several) or not shape.holey:
         return
-    if isinstance(iterated, ast.Name) and not _used_once(script, iterated):
+    if isinstance(iterated, ast.Name) and not _only_looped_over(script, iterated):
         return  # something else may have looked for what failed
     inside = list(within(body, functions=True))
     if any(isinstance(part, (*_DECISIONS, *FUNCTIONS)) for part in inside) or _guarded(script, node):
@@ -115,9 +116,11 @@ def _check_holes(script: Script, shapes: Shapes, findings: Findings, node: ast.A
             return
 
 
-def _used_once(script: Script, name: ast.Name) -> bool:
+def _only_looped_over(script: Script, name: ast.Name) -> bool:
+    """Whether all else that is done with the results is to pass them on."""
     home = script.home(name)
-    return home is not None and len(home.uses.get(name.id, ())) == 1
+    uses = [] if home is None else home.uses.get(name.id, [])
+    return all(use is name or isinstance(script.parents[use], _PASSING_ON) for use in uses)
 
 
 def _guarded(script: Script, node: ast.AST) -> bool:

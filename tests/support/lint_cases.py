@@ -166,6 +166,19 @@ BROKEN = (
         """,
         "`item` has its last value",
     ),
+    Broken(
+        "loop-capture",
+        """
+        for path in ["a", "b"]:
+            log(path)
+        steps = {}
+        for path in ["a", "b"]:
+            if path != "a":
+                steps[path] = lambda: agent(f"Read {path}.")  #<--
+        return await parallel(steps.values())
+        """,
+        "`path` has its last value",
+    ),
     # ------------------------------------------------------------ results
     Broken(
         "none-result",
@@ -180,6 +193,16 @@ BROKEN = (
         "none-result",
         "for each in await parallel([agent('a')]):\n    log(each.strip())  #<--",
         'on_error="raise"',
+    ),
+    Broken(
+        "none-result",
+        """
+        found = await parallel([agent(x) for x in "ab"])
+        for each in found:
+            log(each.strip())  #<--
+        return {"all": found}
+        """,
+        "leave those out",
     ),
     Broken("wrong-access", "found = await agent('Hi')\nreturn found['title']  #<--", "this is text"),
     Broken("wrong-access", "found = await agent('Hi')\nreturn found.usage  #<--", "detail=True"),
@@ -636,6 +659,25 @@ SOUND = (
         for part in found["parts"]:
             log(part["anything"])
         return found.get("other")
+        """,
+    ),
+    Sound(
+        "none-result",
+        """
+        found = await parallel([agent("a")])
+        if not all(found):
+            raise ValueError("one failed")
+        return [each.strip() for each in found]
+        """,
+    ),
+    Sound(
+        "loop-capture",
+        """
+        best, steps = "", []
+        for x in ["a", "b"]:
+            best = max(best, x)
+            steps.append(lambda: agent(best))
+        return await parallel(steps)
         """,
     ),
 )  # fmt: skip
