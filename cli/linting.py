@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from vibe_workflows.engine.config import Settings
 
 _MOST_FILES = 1_000
+_LINE_END = re.compile(r"\r\n|\r|\n")  # what ends a line of Python, and nothing else
 _RULES_LISTED = "`vibe validate --rules` lists them"
 
 
@@ -68,7 +70,7 @@ def lint_files(settings: Settings, targets: Sequence[str], standard_input: str |
         try:
             shown, source = _source(catalog, path, standard_input)
         except WorkflowError as error:
-            linted[path] = LintedFile(path, (Problem(1, 1, 1, 1, "unreadable", _without_path(error.message, path)),))
+            linted[path] = LintedFile(path, (_unreadable(error.message, path),))
         else:
             sources[shown] = source
             linted[shown] = LintedFile(shown, ())  # its place in the order
@@ -76,7 +78,7 @@ def lint_files(settings: Settings, targets: Sequence[str], standard_input: str |
     outside = Outside(settings)
     for (shown, source), about, report in zip(sources.items(), metadata, reports, strict=True):
         problems = sorted(_judged(outside, about, report))
-        linted[shown] = LintedFile(shown, tuple(problems), tuple(source.text.splitlines()))
+        linted[shown] = LintedFile(shown, tuple(problems), tuple(_LINE_END.split(source.text)))
     return list(linted.values())
 
 
@@ -122,10 +124,12 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(cwd)) if path.is_relative_to(cwd) else str(path)
 
 
-def _without_path(message: str, path: str) -> str:
-    """The path is told before it already."""
-    full = f"{Path(os.path.abspath(path))}: "
-    return message.removeprefix(full)
+def _unreadable(message: str, path: str) -> Problem:
+    """What the reading said, without the path, and at the line that it named."""
+    rest = message.removeprefix(f"{os.path.abspath(path)}:")
+    found = re.match(r"(\d+): ", rest)
+    line = int(found[1]) if found else 1
+    return Problem(line, 1, line, 1, "unreadable", rest[found.end() :] if found else rest.strip())
 
 
 # ---------------------------------------------------------------- what is wrong with them

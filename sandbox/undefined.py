@@ -18,8 +18,8 @@ from .script_errors import ERRORS
 IN_SCOPE: Final = frozenset(
     {*BUILTINS, *PRIMITIVES, *ERRORS, *GUARD_NAMES, *top_level(), "getattr", "hasattr", "print", "__name__", "__file__"}
 )
-_READS: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
-_WRITES: Final = frozenset({"STORE_GLOBAL", "STORE_NAME"})
+_READS: Final = frozenset({dis.opmap["LOAD_GLOBAL"], dis.opmap["LOAD_NAME"]})
+_WRITES: Final = frozenset({dis.opmap["STORE_GLOBAL"], dis.opmap["STORE_NAME"]})
 
 
 class UndefinedName(NamedTuple):
@@ -50,15 +50,16 @@ def undefined_names(code: CodeType) -> list[UndefinedName]:
     if any("NameError" in each.co_names for each in codes):
         return []
     used = {name for each in codes for name in each.co_names} - IN_SCOPE
-    if not used:
-        return []
-    instructions = [each for part in codes for each in dis.get_instructions(part)]
-    written = {each.argval for each in instructions if each.opname in _WRITES}
+    writing = [each for each in codes if not _WRITES.isdisjoint(each.co_code[::2])]
+    written = {str(each.argval) for part in writing for each in dis.get_instructions(part) if each.opcode in _WRITES}
     missing = used - written
+    if not missing:
+        return []
     found: dict[tuple[str, int], UndefinedName] = {}
     local = {name for each in codes for name in each.co_varnames + each.co_cellvars}
-    for each in instructions:
-        if each.opname in _READS and each.argval in missing and each.positions and each.positions.lineno:
+    reading = [each for each in codes if not missing.isdisjoint(each.co_names)]
+    for each in (instruction for part in reading for instruction in dis.get_instructions(part)):
+        if each.opcode in _READS and each.argval in missing and each.positions and each.positions.lineno:
             name, line = str(each.argval), each.positions.lineno
             if (name, line) not in found and len(found) < MAX_PROBLEMS:
                 meant = _nearest(name, written | local | PRIMITIVES) or _nearest(name, IN_SCOPE)

@@ -113,6 +113,19 @@ def test_a_script_can_come_on_standard_input(vibe: Command) -> None:
     assert "standard input is not UTF-8" in wrong.stderr
 
 
+def test_a_file_that_cannot_be_read_is_told_of_at_its_place_and_costs_no_other(project: CommandHere) -> None:
+    (project.project / "latin.py").write_bytes(b"x = 1\n# caf\xe9\n")
+    project.command.write("flow.py", "return 1\n")
+    done = project("validate", "latin.py", "gone.py", "flow.py", "no-such-name")
+    assert [line.split(": ")[:2] for line in done.stdout.splitlines()] == [
+        ["latin.py:2:1", "error[unreadable]"],
+        ["gone.py:1:1", "error[unreadable]"],
+        ["no-such-name:1:1", "error[unreadable]"],
+    ]
+    assert str(project.project) not in done.stdout
+    assert "4 files checked, 3 with problems: 3 errors" in done.stderr
+
+
 def test_a_warning_ends_it_with_an_error_code_under_strict_only(project: CommandHere) -> None:
     project.command.write("flow.py", "return 1\nlog('x')\n")
     assert project("validate", "flow.py").returncode == 0
