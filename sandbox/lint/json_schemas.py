@@ -33,6 +33,16 @@ _OTHERS: Final = frozenset(
 _KNOWN: Final = sorted(_OF_NAMES | _OF_ONE | _OF_SEVERAL | _OTHERS)
 #: What gives a schema properties that "properties" does not list.
 _OPEN: Final = frozenset({"patternProperties", "allOf", "anyOf", "oneOf", "$ref", "additionalProperties"})
+_TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
+_OF_PYTHON: Final = {
+    "str": "string",
+    "text": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "dict": "object",
+    "list": "array",
+}
 _DEPTH: Final = 64
 
 
@@ -53,6 +63,7 @@ class _SchemaRules:
         self._findings = findings
         self._sound: set[ast.AST] = set()
         self._seen: set[ast.AST] = set()
+        self._told: set[ast.AST] = set()  # types that are none
 
     def check(self, node: ast.expr) -> None:
         """A schema may be used many times, under a name: it is told of once, where it stands."""
@@ -60,14 +71,15 @@ class _SchemaRules:
         if not isinstance(source, ast.Dict) or source in self._sound:
             return
         self._sound.add(source)
+        self._look_at(source, 0)
         try:
             value = self._literals.value(node)
         except NotLiteral:
-            value = None
-        if isinstance(value, dict):
-            for problem in check_schema(value):
-                self._findings.report("schema", self._place(source, problem), f"the schema cannot be used: {problem}")
-        self._look_at(source, 0)
+            return
+        for problem in check_schema(value) if isinstance(value, dict) else ():
+            place = self._place(source, problem)
+            if place not in self._told:
+                self._findings.report("schema", place, f"the schema cannot be used: {problem}")
 
     def _place(self, source: ast.Dict, problem: str) -> ast.AST:
         """The part of the schema that a problem `properties.a[0]: ...` is about, as far as it can be followed."""
@@ -94,6 +106,7 @@ class _SchemaRules:
             if isinstance(key, ast.Constant) and isinstance(key.value, str):
                 parts[key.value] = value
                 self._check_word(key, key.value)
+        self._check_type(parts.get("type"))
         if None not in node.keys:
             self._check_required(parts)
         for word, value in parts.items():
@@ -104,6 +117,17 @@ class _SchemaRules:
         if word not in _KNOWN and (near := get_close_matches(word[:100], _KNOWN, 1, 0.8)):
             message = f"JSON Schema has no {word!r}, so it says nothing here; did you mean {near[0]!r}?"
             self._findings.report("schema-keyword", key, message)
+
+    def _check_type(self, node: ast.expr | None) -> None:
+        """In words of its own: what the metaschema says of a type that is none is hard to read."""
+        source = self._literals.source(node)
+        for item in source.elts if isinstance(source, ast.List) else [source]:
+            name = item.value if isinstance(item, ast.Constant) else None
+            if item is not None and isinstance(name, str) and name not in _TYPES:
+                self._told |= {item, source or item}
+                near = [_OF_PYTHON[name]] if name in _OF_PYTHON else get_close_matches(name[:100], _TYPES, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_TYPES)}"
+                self._findings.report("schema", item, f"{name!r} is no type; {hint}")
 
     def _check_required(self, parts: dict[str, ast.expr]) -> None:
         required, properties = (

@@ -9,6 +9,8 @@ from .script import Script
 
 _DEPTH: Final = 32
 _PARTS: Final = 20_000
+#: What a name can stand for and be no longer what it was.
+_CHANGING: Final = (ast.Dict, ast.List, ast.ListComp, ast.DictComp)
 #: Methods and functions that leave a list or a dict as it is.
 _READING: Final = frozenset({"copy", "count", "get", "index", "items", "keys", "values"})
 
@@ -35,10 +37,12 @@ class Literals:
         return value if isinstance(value, str) else None
 
     def source(self, node: ast.AST | None) -> ast.AST | None:
-        """The expression itself, or the one that its name stands for."""
+        """The expression itself, or the one that its name stands for; the name where that may have been changed."""
         for _ in range(_DEPTH):
             binding = self._script.only_binding(node)
             if binding is None or binding.how != "value" or not isinstance(binding.value, ast.expr):
+                return node
+            if isinstance(node, ast.Name) and isinstance(binding.value, _CHANGING) and not self._untouched(node):
                 return node
             node = binding.value
         return node

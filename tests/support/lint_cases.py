@@ -259,19 +259,20 @@ BROKEN = (
         "`depth` is never read",
     ),
     # ------------------------------------------------------------ schemas
-    Broken("schema", "return await agent('a', schema={'type': 'strin'})  #<--", "cannot be used: type"),
+    Broken("schema", "return await agent('a', schema={'type': 'strin'})  #<--", "did you mean 'string'?"),
+    Broken("schema", "S = {'type': 'list'}  #<--\nreturn await agent('a', schema=S)", "did you mean 'array'?"),
     Broken(
         "schema",
         """
         S = {
             "type": "object",
             "properties": {
-                "line": {"type": "whole"},  #<--
+                "line": {"type": "integer", "minimum": "one"},  #<--
             },
         }
         return await agent("a", schema=S)
         """,
-        "properties.line.type",
+        "cannot be used: properties.line.minimum",
     ),
     Broken(
         "schema-keyword",
