@@ -40,15 +40,15 @@ def test_stages_mend_what_a_check_denies_and_only_that(project: FieldProject) ->
 
 
 def test_a_vote_counts_who_could_tell(project: FieldProject) -> None:
-    said: list[Said] = [{"evidence": "e", "vote": "true"}, {"evidence": "e", "vote": "cannot_tell"}]
+    said: list[Said] = [{"evidence": "e", "vote": vote} for vote in ("true", "true", "cannot_tell", "cannot_tell")]
 
     def say(prompt: str, request: Request) -> Said:
         return said.pop() if said else FAILURE
 
-    ended = run_example(project, "vote", say, "--voters", "3")
-    assert ended.result["verdict"] == "unverified"
-    assert sorted(ended.result["votes"]) == ["cannot_tell", "true"]
-    assert len(ended.result["failed"]) == 1
+    ended = run_example(project, "vote", say, "--voters", "5")
+    assert ended.result["verdict"] == "yes"
+    assert sorted(ended.result["votes"]) == ["cannot_tell", "cannot_tell", "true", "true"]
+    assert ended.result["failed"] == ["refused"]
     ended = run_example(project, "vote", say, "--claim", "Nobody can say.")
     assert (ended.result["verdict"], len(ended.result["failed"])) == ("unverified", 3)
     ended = run_example(project, "vote", lambda *_: {"evidence": "e", "vote": "false"}, "--claim", "It is bad.")
