@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from vibe_workflows.engine.mcp.servers import RunServers
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
+    from vibe_workflows.sandbox.replies import PlanNode
 
 
 def run_workflow(
@@ -106,6 +107,14 @@ def read_all_metadata(zygote: Zygote, sources: Sequence[WorkflowSource], index: 
     async def main() -> list[Metadata]:
         async with open_checker(zygote) as checker:
             return await read_metadata(sources, checker, index)
+
+    return trio.run(main)
+
+
+def read_plan(zygote: Zygote, source: str) -> tuple[PlanNode, ...]:
+    async def main() -> tuple[PlanNode, ...]:
+        async with open_checker(zygote) as checker:
+            return await checker.read_plan(source)
 
     return trio.run(main)
 

@@ -16,7 +16,7 @@ from vibe_workflows.engine.config import Settings
 from vibe_workflows.engine.grants import COMMAND_GRANT, PARTED_GROUPS, missing_grants
 from vibe_workflows.engine.mcp.names import SEPARATOR, server_of
 from vibe_workflows.engine.nearest import did_you_mean, nearest
-from vibe_workflows.sandbox.replies import LintFact, LintPlace, LintReport, ToolUse
+from vibe_workflows.sandbox.lint_report import LintFact, LintPlace, LintReport, ToolUse
 
 from .commands import program_outside
 from .planning import granted

@@ -17,7 +17,7 @@ from vibe_workflows.engine.errors import WorkflowError
 from vibe_workflows.engine.nearest import nearest
 from vibe_workflows.sandbox.checker import open_checker
 from vibe_workflows.sandbox.lint.rules import BY_CODE, LOUD, Severity
-from vibe_workflows.sandbox.replies import LintPlace, LintReport
+from vibe_workflows.sandbox.lint_report import LintPlace, LintReport
 
 from .lint_outside import Outside
 from .sandboxing import open_zygote

@@ -20,6 +20,7 @@ from .workflow_files import trusts_of
 
 if TYPE_CHECKING:
     from vibe_workflows.engine.agents.profiles import Examined
+    from vibe_workflows.engine.config_report import ConfigReport
     from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.launch import RunReport, RunRequest
     from vibe_workflows.engine.model import Run, RunId
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
 def load(flags: Mapping[str, object]) -> Settings:
     """The settings of this process, in its working directory. Raises ConfigError."""
     return load_settings(cwd=Path.cwd(), environ=os.environ, flags=flags)
+
+
+def examine_config() -> ConfigReport:
+    """The configuration of this process as `load` would read it, also where parts of it are wrong."""
+    from vibe_workflows.engine import config_report
+
+    return config_report.examine_config(cwd=Path.cwd(), environ=os.environ)
 
 
 def run_workflow(

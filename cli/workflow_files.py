@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from vibe_workflows.catalog.index import Index
     from vibe_workflows.catalog.metadata import Metadata
     from vibe_workflows.engine.config import Settings
+    from vibe_workflows.sandbox.replies import PlanNode
+
+#: Of a plan in the index; another one where plans are read otherwise.
+_PLAN = "plan-1"
 
 
 def list_workflows(settings: Settings) -> WorkflowList:
@@ -46,6 +52,25 @@ def describe(settings: Settings, target: str) -> tuple[WorkflowFile, Metadata, s
     source = find_source(settings, target)
     (metadata,) = _metadata(settings, [source])
     return source.file, metadata, source.text
+
+
+def plan_of(settings: Settings, source: str) -> tuple[PlanNode, ...]:
+    """What a workflow can do, as its source spells it out. Raises ValueError where it cannot be read or drawn."""
+    import msgspec
+
+    from vibe_workflows.sandbox.replies import PlanNode
+
+    digest = blake2b(source.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
+    with open_index(settings) as index:
+        if known := index.memo(_PLAN, digest):
+            with suppress(msgspec.MsgspecError):
+                return msgspec.json.decode(known, type=tuple[PlanNode, ...])
+        with open_zygote() as zygote:
+            from . import assembly
+
+            nodes = assembly.read_plan(zygote, source)
+        index.keep_memo(_PLAN, digest, msgspec.json.encode(nodes).decode())
+        return nodes
 
 
 def find_source(settings: Settings, target: str, text: str | None = None) -> WorkflowSource:

@@ -14,18 +14,9 @@ from .forker import Child, Forker, open_forker
 from .frames import Problem
 from .launcher import Zygote
 from .limits import ALL_LAYERS, MAX_FRAME
+from .lint_report import LintReport, unreadable
 from .patterns import LINE_CHARS
-from .replies import (
-    LintReport,
-    Metadata,
-    Page,
-    Validated,
-    check_hits,
-    chosen,
-    read_reply,
-    read_value,
-    unreadable,
-)
+from .replies import Metadata, Page, PlanNode, Validated, check_hits, chosen, read_reply, read_value
 from .worker_client import LIFETIME, REQUEST_S, ask, cpu_used, ready
 
 #: Characters a request: each takes six bytes at most.
@@ -149,6 +140,11 @@ class LockedChecker:
             if len(files) == 1:
                 return [_unreadable(str(error))]
         return [report for file in files for report in await self.read_metadata([file])]
+
+    async def read_plan(self, source: str) -> tuple[PlanNode, ...]:
+        """What the source of a workflow can do, in the order of its text; empty where it makes no step by name."""
+        nodes = await self._ask("metadata", "the plan", tuple[PlanNode, ...], op="plan", source=source, fresh=True)
+        return tuple(node.cleaned() for node in nodes)
 
     async def lint(self, files: Sequence[tuple[str, str]]) -> list[LintReport]:
         """What the rules say of (filename, source) pairs, in their order. Never raises for what is in a file."""

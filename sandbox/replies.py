@@ -15,12 +15,12 @@ from .cleaning import clean, clean_page, clean_value
 from .ending import Misbehaved
 from .frames import Problem
 from .inbound import check_json, check_nesting, check_numbers
-from .lint.rules import BY_CODE
 
 _PROBLEM_CHARS = 2_000
 _PROBLEMS = 1_000
 _SHOWN_CHARS = 20_000
 PAGE_TITLE_CHARS = 300
+_PLAN_CHARS = 300
 
 T = TypeVar("T")
 
@@ -65,61 +65,25 @@ class Metadata(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return report
 
 
-class LintPlace(msgspec.Struct, forbid_unknown_fields=True, frozen=True, array_like=True):
-    """Lines and columns count from 1, columns in characters; the end does not belong to it."""
+class PlanNode(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One thing that a script does: `kind` is one of sandbox/plan/nodes.py, the texts are as its source has them."""
 
+    kind: str
+    title: str
     line: int
-    column: int
-    end_line: int
-    end_column: int
+    prompt: str
+    notes: tuple[str, ...]
+    children: tuple[PlanNode, ...]
 
-
-class LintFinding(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    place: LintPlace
-    code: str
-    message: str
-
-
-class ToolUse(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A call of the primitive `tool`. `whole`: nothing is given beside the names in `given`."""
-
-    name: str
-    given: tuple[str, ...]
-    whole: bool
-
-
-class LintFact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What a script names that lies outside of it."""
-
-    place: LintPlace
-    kind: str  # model, profile, tool, file, program, or `call` of a tool
-    value: str | ToolUse
-
-
-class LintIgnore(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    line: int
-    column: int
-    code: str
-
-
-class LintReport(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    findings: tuple[LintFinding, ...]
-    facts: tuple[LintFact, ...] = ()
-    ignores: tuple[LintIgnore, ...] = ()
-
-    def cleaned(self) -> LintReport:
-        """Raises ValueError for a finding of no rule. What is said is safe to show."""
-        if unknown := {found.code for found in self.findings} - BY_CODE.keys():
-            raise lie("the workflow", f"there is no rule {min(unknown)!r}")
-        findings = [
-            msgspec.structs.replace(found, message=clean(found.message, _PROBLEM_CHARS))
-            for found in self.findings[:_PROBLEMS]
-        ]
-        return LintReport(tuple(findings), self.facts[:_PROBLEMS], self.ignores[:_PROBLEMS])
-
-
-def unreadable(message: str) -> LintReport:
-    return LintReport((LintFinding(LintPlace(1, 1, 1, 1), "unreadable", message),))
+    def cleaned(self) -> PlanNode:
+        return PlanNode(
+            kind=clean(self.kind, _PLAN_CHARS),
+            title=clean(self.title, _PLAN_CHARS),
+            line=self.line,
+            prompt=clean(self.prompt, _PLAN_CHARS),
+            notes=tuple(clean(note, _PLAN_CHARS) for note in self.notes),
+            children=tuple(child.cleaned() for child in self.children),
+        )
 
 
 def lie(what: str, why: str) -> ValueError:

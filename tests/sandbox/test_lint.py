@@ -21,7 +21,7 @@ from vibe_workflows.sandbox.launcher import start_zygote
 from vibe_workflows.sandbox.lint import linter
 from vibe_workflows.sandbox.lint.findings import MAX_FACTS, MAX_FINDINGS
 from vibe_workflows.sandbox.lint.rules import BY_CODE, LOUD, RULES
-from vibe_workflows.sandbox.replies import LintFinding, LintPlace, LintReport
+from vibe_workflows.sandbox.lint_report import LintFinding, LintPlace, LintReport
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
