@@ -124,7 +124,7 @@ class Outside:
     def _server(self, name: str, server: str, grants: Sequence[str]) -> Iterator[tuple[str, str]]:
         if server not in self._settings.mcp:
             hint = did_you_mean(server, self._servers)
-            yield "unknown-tool", f"`{name}`: no MCP server `{server}` is configured here; {hint}"
+            yield "unknown-server", f"`{name}`: no MCP server `{server}` is configured here; {hint}"
             return
         yield from self._permission(name, f"{_OF_SERVER}{server}", grants)
         offered = self._offered(server) if SEPARATOR in name else None

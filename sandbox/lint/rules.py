@@ -57,12 +57,13 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("unreachable", "warning", "a statement that is never reached", "return x; log(x)"),
     Rule("missing-f", "warning", "a name in braces, in a string that is no f-string", 'agent("Read {path}")'),
     # What lies outside of the script: the configuration, the project, this machine.
-    Rule("unknown-tool", "error", "a tool, a group or an MCP server that is not there", 'agent(p, tools=["raed"])'),
+    Rule("unknown-tool", "error", "a tool or a group that there is not", 'agent(p, tools=["raed"])'),
+    Rule("unknown-server", "warning", "an MCP server that is not configured here", 'agent(p, tools=["mcp:githb"])'),
     Rule("tool-argument", "error", "an argument that the tool does not take, or lacks", 'tool("grep", patern="x")'),
     Rule("permission", "warning", 'a permission that meta["permissions"] does not ask for', 'tools=["write"]'),
     Rule("unknown-model", "warning", "a model that looks like a misspelt alias", 'agent(p, model="fsat")'),
     Rule("model-address", "error", "a model's name with an address in it", 'agent(p, model="http://x/y")'),
-    Rule("unknown-profile", "error", "a profile that is not there", 'agent(p, profile="revewer")'),
+    Rule("unknown-profile", "warning", "a profile that is not there", 'agent(p, profile="revewer")'),
     Rule("missing-program", "warning", "a gate's program that is not in PATH", 'agent(p, gate=["pytset"])'),
     Rule("missing-file", "warning", "a file of files= that is not there", 'agent(p, files=["plan.pfd"])'),
     # The comments that silence a rule.

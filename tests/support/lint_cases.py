@@ -693,8 +693,8 @@ OUTSIDE_FILES = {".vibe/agents/reviewer.md": "---\nname: reviewer\n---\nReview.\
 OUTSIDE_BROKEN = (
     Broken("unknown-tool", "return await agent('a', tools=['raed'])  #<--", "did you mean `read`?"),
     Broken("unknown-tool", "return await tool('grpe', pattern='x')  #<--", "did you mean `grep`?"),
-    Broken("unknown-tool", "return await agent('a', tools=['mcp:githb'])  #<--", "did you mean `github`?"),
-    Broken("unknown-tool", "return await tool('gitlab__issues')  #<--", "no MCP server `gitlab` is configured"),
+    Broken("unknown-server", "return await agent('a', tools=['mcp:githb'])  #<--", "did you mean `github`?"),
+    Broken("unknown-server", "return await tool('gitlab__issues')  #<--", "no MCP server `gitlab` is configured"),
     Broken("tool-argument", "return await tool('grep', patern='x')  #<--", "did you mean `pattern`?"),
     Broken("tool-argument", "return await tool('read_file')  #<--", "lacks its argument `path`"),
     Broken("permission", "return await agent('a', tools=['read', 'write'])  #<--", "needs the permission `write`"),
