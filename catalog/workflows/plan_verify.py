@@ -6,11 +6,12 @@ that too few of them could judge is listed as "unverified". The plan is revised 
 """
 
 import hashlib
+import json
 import re
 from pathlib import PurePosixPath
 
 from vibe_workflows.patterns import dedup, pairings, rank, survives
-from vibe_workflows.script import AgentError, BudgetExceeded, agent, log, parallel, phase, tool
+from vibe_workflows.script import AgentError, BudgetExceeded, agent, has_model, log, parallel, phase, tool
 
 meta = {
     "when_to_use": "Before a change of more than one file that would be expensive to get wrong, or that several people "
@@ -53,8 +54,8 @@ PERSPECTIVES = {
     "built for a day that may not come",
     "safest": "the change that can go wrong least: each step leaves a working project and can be taken back, data and "
     "public behaviour are kept, tests come before what they protect",
-    "extensible": "the change that the next three changes of this kind will thank you for: one place for each decision, "
-    "no special cases, the structure that the code is growing towards anyway",
+    "extensible": "the change that the next three changes of this kind will thank you for: one place for each "
+    "decision, no special cases, the structure that the code is growing towards anyway",
 }
 
 
@@ -105,9 +106,9 @@ VERDICT = record(
 )
 
 LENSES = {
-    "premises": "Are its premises true? Read every file that it names, and find what it calls by name. Does that exist, "
-    "here, with that signature and that behaviour? Is part of it done already? Would `check` be green before the step "
-    "is done, or red after it?",
+    "premises": "Are its premises true? Read every file that it names, and find what it calls by name. Does that "
+    "exist, here, with that signature and that behaviour? Is part of it done already? Would `check` be green before "
+    "the step is done, or red after it?",
     "consequences": "What does it break or forget? Find who calls, reads, imports, tests, documents, configures or "
     "stores what it changes, and see whether they still work when it is done, and the steps that it depends on, and no "
     "later one.",
@@ -219,9 +220,9 @@ async def draft(args, work, perspective):
         args,
         work,
         f"draft:{perspective}",
-        f"Draft a plan for this change. Yours is {PERSPECTIVES[perspective]}; others draft from other sides. Read first: "
-        "what the code is for, how it is built, tested and documented, and every place that the change touches, with "
-        f"its callers. Change nothing.\n\n{plan_rules(args)}",
+        f"Draft a plan for this change. Yours is {PERSPECTIVES[perspective]}; others draft from other sides. Read "
+        "first: what the code is for, how it is built, tested and documented, and every place that the change touches, "
+        f"with its callers. Change nothing.\n\n{plan_rules(args)}",
         schema=plan_schema(args),
     )
 
@@ -234,9 +235,7 @@ async def chosen(args, work, drafts):
     pairs = pairings(len(plans))
     orders = [order for i, j in pairs for order in ((i, j), (j, i))]  # who stands first has an advantage
     verdicts = await all_of(work, [compare(args, work, plans[first], plans[second]) for first, second in orders])
-    outcomes = [
-        (i, j, winner_of(i, j, *verdicts[2 * place : 2 * place + 2])) for place, (i, j) in enumerate(pairs)
-    ]
+    outcomes = [(i, j, winner_of(i, j, *verdicts[2 * place : 2 * place + 2])) for place, (i, j) in enumerate(pairs)]
     best, *others = rank(plans, outcomes)
     if work["stopped"]:
         return best
@@ -245,11 +244,12 @@ async def chosen(args, work, drafts):
         args,
         work,
         "merge",
-        "Of several plans for this change the first one below was preferred. Make the final plan of it: keep its approach "
-        "and its order, and take over from the others only what it lacks and the goal needs, and what the judges say is "
-        "worth taking over if it fits. Look into the code where plans contradict each other. Do not add up steps: the "
-        f"merged plan is not longer because there were three.\n\n{plan_rules(args)}\n\n{MATERIAL}\n"
-        f"{fenced('preferred', as_json(best))}\n{fenced('others', as_json(others))}\n{fenced('judges', as_json(better))}",
+        "Of several plans for this change the first one below was preferred. Make the final plan of it: keep its "
+        "approach and its order, and take over from the others only what it lacks and the goal needs, and what the "
+        "judges say is worth taking over if it fits. Look into the code where plans contradict each other. Do not add "
+        f"up steps: the merged plan is not longer because there were three.\n\n{plan_rules(args)}\n\n{MATERIAL}\n"
+        f"{fenced('preferred', as_json(best))}\n{fenced('others', as_json(others))}\n"
+        f"{fenced('judges', as_json(better))}",
         schema=plan_schema(args),
     )
     return merged or best
@@ -261,10 +261,10 @@ async def compare(args, work, first, second):
         work,
         "compare drafts",
         "Which of two plans for this change would you rather have done? In this order: does it reach the whole goal; "
-        "does it fit the code as it is (look there where they contradict each other); what breaks if a step goes wrong; "
-        "can each step be checked; how little does it take. Neither length nor tone counts. `neither`: they are equally "
-        "good. `take_over`: what the worse one has that the better one lacks and needs, in one sentence, or empty. "
-        f"{MATERIAL}\n{fenced('first', as_json(first))}\n{fenced('second', as_json(second))}",
+        "does it fit the code as it is (look there where they contradict each other); what breaks if a step goes "
+        "wrong; can each step be checked; how little does it take. Neither length nor tone counts. `neither`: they are "
+        "equally good. `take_over`: what the worse one has that the better one lacks and needs, in one sentence, or "
+        f"empty. {MATERIAL}\n{fenced('first', as_json(first))}\n{fenced('second', as_json(second))}",
         schema=PREFERENCE,
     )
 
@@ -282,7 +282,11 @@ def winner_of(i, j, forth, back):
 def shape_faults(steps):
     """Blocking objections to ids, dependencies and their order, each {step, objection}."""
     ids = [step["id"] for step in steps]
-    found = [{"step": each, "objection": f"several steps have the id `{each}`"} for each in sorted(set(ids)) if ids.count(each) > 1]
+    found = [
+        {"step": each, "objection": f"several steps have the id `{each}`"}
+        for each in sorted(set(ids))
+        if ids.count(each) > 1
+    ]
     for step in steps:
         found += [
             {"step": step["id"], "objection": f"depends on `{name}`, which is no step of the plan"}
@@ -328,7 +332,10 @@ def file_faults(steps, there):
                 found.append({"step": step["id"], "objection": f"would {each['change']} {path}, which is not there"})
             elif path not in there and makers[path] not in earlier and makers[path] != step["id"]:
                 found.append(
-                    {"step": step["id"], "objection": f"needs {path}, and does not depend on `{makers[path]}`, which creates it"}
+                    {
+                        "step": step["id"],
+                        "objection": f"needs {path}, and does not depend on `{makers[path]}`, which creates it",
+                    }
                 )
         for premise in step["premises"]:
             path = tidy(premise["name"] if premise["kind"] == "file" else premise["path"])
@@ -355,3 +362,260 @@ def target_of(command):
     if len(words) >= 3 and words[0] in ("npm", "pnpm", "yarn") and words[1] == "run":
         return "package.json", rf'"{re.escape(words[2])}"\s*:'
     return None
+
+
+async def script_objections(args, work, steps):
+    """What the project's own files say against the steps; `seen` of each premise says what was looked up."""
+    wanted = [tidy(each["path"]) for step in steps for each in step["files"] + step["premises"]]
+    wanted += [tidy(each["name"]) for step in steps for each in step["premises"] if each["kind"] == "file"]
+    folders = sorted({str(PurePosixPath(path).parent) for path in wanted if path})
+    listings = await all_of(work, [listing(folder) for folder in folders])
+    there = {path for paths in listings for path in paths or []}
+    found = shape_faults(steps) + file_faults(steps, there)
+    premises = [(step, premise) for step in steps for premise in step["premises"]]
+    seen = await all_of(work, [look_up(args, premise, there) for _, premise in premises])
+    for (step, premise), answer in zip(premises, seen):
+        premise["seen"] = answer or "not_checked"
+        if answer == "no" and premise["kind"] in ("symbol", "command"):
+            where = tidy(premise["path"]) or "this project"
+            found.append(
+                {"step": step["id"], "objection": f"takes `{premise['name']}` for granted: {where} has it not"}
+            )
+    return [as_objection(each["step"], "script", each["objection"]) | {"verdict": "confirmed"} for each in found]
+
+
+async def listing(folder):
+    """The paths in a folder; none where there is no such folder."""
+    try:
+        entries = (await tool("list_files", path=folder))["entries"]
+    except AgentError:
+        return []
+    return [str(PurePosixPath(folder) / each["name"]) for each in entries]
+
+
+async def look_up(args, premise, there):
+    """Whether the code has what a premise names: "yes", "no", or "not_checked"."""
+    path = tidy(premise["name"] if premise["kind"] == "file" else premise["path"])
+    try:
+        match premise["kind"]:
+            case "file":
+                return "yes" if path in there else "no"
+            case "symbol" if path in there:
+                page = await tool("read_file", path=path)
+                return "yes" if word_in(premise["name"], page["text"]) else "not_checked" if page["more"] else "no"
+            case "command" if (target := target_of(premise["name"])) is not None:
+                page = await tool("read_file", path=target[0])
+                return "yes" if re.search(target[1], page["text"], re.MULTILINE) else "no"
+    except AgentError:
+        return "no" if premise["kind"] == "command" else "not_checked"
+    return "not_checked"
+
+
+def as_objection(step, by, objection, *, blocking=True, path="", quote=""):
+    return {
+        "step": step,
+        "by": by,
+        "objection": objection,
+        "blocking": blocking,
+        "path": path,
+        "quote": quote,
+        "verdict": None,
+        "why": "",
+        "votes": {"holds": 0, "refuted": 0, "abstained": 0},
+        "reasons": [],
+    }
+
+
+# ---------------------------------------------------------------- verifying
+
+
+async def verified(args, work, plan):
+    """What stands against the plan, and which checks nobody made, [{step, by}]."""
+    steps = plan["steps"]
+    raised = await script_objections(args, work, steps)
+    jobs = {(step["id"], lens): step_view(steps, step) for step in steps for lens in LENSES}
+    jobs["", "gaps"] = as_json(stripped(plan))
+    new = [(step, by, view) for (step, by), view in jobs.items() if (by, view) not in work["checked"]]
+    if not work["stopped"]:
+        answers = await all_of(work, [check(args, work, *job) for job in new])
+        work["checked"] |= {(by, view): answer for (_, by, view), answer in zip(new, answers) if answer is not None}
+    for (step, by), view in jobs.items():
+        raised += [as_objection(step, by, **each) for each in work["checked"].get((by, view), [])]
+    unread = [{"step": step, "by": by} for (step, by), view in jobs.items() if (by, view) not in work["checked"]]
+    current = [
+        work["objections"].setdefault((each["step"], plain(each["objection"])), each)
+        for each in dedup(raised, lambda each: (each["step"], plain(each["objection"])))
+    ]
+    await vote(args, work, jobs, [each for each in current if each["verdict"] is None])
+    return [each for each in current if each["verdict"] == "confirmed"], unread
+
+
+def step_view(steps, step):
+    """A step as those see it who judge it: with what is done before it, and without the rest of the plan."""
+    earlier = before(steps, step["id"])
+    done = [{"title": each["title"], "files": each["files"]} for each in steps if each["id"] in earlier]
+    return as_json({"step": stripped(step), "done_before": done})
+
+
+def stripped(value):
+    """Without what the script noted in it, so that it stays as its author wrote it."""
+    if isinstance(value, dict):
+        return {name: stripped(each) for name, each in value.items() if name != "seen"}
+    return [stripped(each) for each in value] if isinstance(value, list) else value
+
+
+def plain(content):
+    return re.sub(r"\s+", " ", content).strip().lower()
+
+
+async def check(args, work, step, by, view):
+    """Objections of one checker."""
+    task = (
+        f"Test one step of a plan for this change against the code. {LENSES[by]}"
+        if by in LENSES
+        else "Test a whole plan for this change against its goal. Which part of the goal does no step bring about? "
+        "What has to happen between the steps, before the first or after the last, and is not there: migrations, "
+        "callers, tests, documentation, settings, a way back? Which order leaves the project broken in between?"
+    )
+    return await asked(
+        args,
+        work,
+        f"check:{step or 'plan'}:{by}",
+        f"{task}\n{MATERIAL}\n{fenced('plan', view)}\n\n"
+        "Say only what you saw in the code, at most four objections, the worst first, each with the file that shows it "
+        "and the lines copied as they are; a program looks them up. `blocking`: whoever does the plan as it is written "
+        "fails, breaks something, or misses the goal. What could be nicer is not blocking, and taste is no objection. "
+        "What you could not find out is none either. An empty list is a good answer.",
+        schema=OBJECTIONS,
+    )
+
+
+async def vote(args, work, jobs, objections):
+    """Give the blocking ones their verdict; all sceptics of all objections at the same time."""
+    for each in objections:
+        each |= {"verdict": "unverified", "why": "" if each["blocking"] else "not blocking, so nobody was asked"}
+    blocking = [each for each in objections if each["blocking"]]
+    found = await all_of(work, [quote_stands(each) for each in blocking])
+    for each, stands in zip(blocking, found):
+        each["why"] = "" if stands else "what it quotes does not stand in that file"
+    asked_about = [each for each in blocking if not each["why"]]
+    for each in asked_about[args.max_objections :]:
+        each["why"] = "not put to the vote: the limit --max-objections was reached"
+    voted = asked_about[: args.max_objections]
+    lines = [(each, number) for each in voted for number in range(args.votes)]
+    views = {"": jobs["", "gaps"]} | {step: view for (step, by), view in jobs.items() if by == "premises"}
+    ballots = [] if work["stopped"] else await all_of(work, [doubt(args, work, views, *line) for line in lines])
+    ballots += [None] * (len(lines) - len(ballots))
+    for place, each in enumerate(voted):
+        each |= decided(ballots[place * args.votes : (place + 1) * args.votes], args.votes)
+        if each["verdict"] == "unverified" and work["stopped"]:
+            each["why"] = "the budget ended before enough sceptics had voted"
+
+
+async def quote_stands(objection):
+    """Whether the file has what the objection quotes; one that quotes nothing passes."""
+    if not objection["quote"].strip():
+        return True
+    try:
+        page = await tool("read_file", path=tidy(objection["path"]))
+    except AgentError:
+        return False
+    # Tools put line numbers in front, which may have been copied along.
+    lines = [plain(re.sub(r"^\s*\d+[\t:|]", "", line)) for line in objection["quote"].splitlines()]
+    content = plain(page["text"])
+    return all(line in content for line in lines if line)
+
+
+async def doubt(args, work, views, objection, number):
+    shown = {name: objection[name] for name in ("objection", "path", "quote")}
+    return await asked(
+        args,
+        work,
+        f"verify:{objection['step'] or 'plan'}",
+        "Somebody objects to a plan for this change. Try to refute the objection by reading the code. "
+        f"{DOUBTS[number % len(DOUBTS)]}\n{MATERIAL}\n{fenced('plan', views[objection['step']])}\n"
+        f"{fenced('objection', as_json(shown))}\n\n"
+        "`holds`: you tried to refute it and could not, and can say where the code shows it. `refuted`: the code or "
+        "the plan shows that it is not so, or would do no harm. `cannot_tell`: what decides it is not here to read.",
+        schema=VERDICT,
+    )
+
+
+def decided(ballots, votes):
+    """A majority of those who could tell decides; too few of them leave the objection unverified, a draw refutes it."""
+    sides = {"holds": True, "refuted": False, "cannot_tell": None}
+    verdict = survives(ballots, lambda ballot: sides[ballot["verdict"]], quorum=votes // 2 + 1)
+    given = [ballot for ballot in ballots if ballot is not None]
+    count = {side: sum(ballot["verdict"] == side for ballot in given) for side in ("holds", "refuted")}
+    telling = {"confirmed": ("holds",), "refuted": ("refuted",), "unverified": ("holds", "refuted")}[verdict]
+    return {
+        "verdict": verdict,
+        "why": "too few sceptics could judge it" if verdict == "unverified" else "",
+        "votes": count | {"abstained": votes - count["holds"] - count["refuted"]},
+        "reasons": [ballot["reason"] for ballot in given if ballot["verdict"] in telling],
+    }
+
+
+async def revise(args, work, plan, standing):
+    against = [
+        {name: each[name] for name in ("step", "objection", "path", "quote")} for each in standing if each["blocking"]
+    ]
+    return await one(
+        args,
+        work,
+        "revise",
+        "The plan below was tested against the code, and these objections stand. Give the whole plan anew, so that "
+        "none of them does: read the code that they name, and mend the steps, their order, or the approach if that is "
+        "what is wrong. Leave every other step as it is, word for word, with its id: it is not tested again.\n\n"
+        f"{plan_rules(args)}\n\n{MATERIAL}\n{fenced('plan', as_json(stripped(plan)))}\n"
+        f"{fenced('objections', as_json(against))}",
+        schema=plan_schema(args),
+    )
+
+
+# ---------------------------------------------------------------- the result
+
+
+def in_order(steps):
+    """Each step behind those that it depends on, and else as planned; what is in a circle comes last."""
+    left, done = list(steps), []
+    while left:
+        ids = {step["id"] for step in left}
+        ready = [step for step in left if not ids & set(step["depends_on"])] or left
+        done.append(ready[0])
+        left = [step for step in left if step is not ready[0]]
+    return done
+
+
+def result_of(args, work, drafts, plan, standing, unread, revisions):
+    every = list(work["objections"].values())
+    unverified = [each for each in every if each["verdict"] == "unverified"]
+    open_now = standing + unverified
+    ready = plan is not None and not unread and not any(each["blocking"] for each in open_now)
+    left_out = [f"the budget ended: {work['stopped']}"] if work["stopped"] else []
+    left_out += [] if has_model() else ["no model is configured: what is planned here is made up"]
+    left_out += [] if plan is not None else ["nobody could draft a plan"]
+    log("planned", steps=len(plan["steps"]) if plan else 0, standing=len(standing), unverified=len(unverified))
+    return {
+        "goal": args.goal,
+        "ready": ready and has_model(),
+        "complete": not work["stopped"] and not work["failures"] and has_model(),
+        "left_out": left_out,
+        "approach": plan["approach"] if plan else "",
+        "items": [item(step, open_now) for step in in_order(plan["steps"])] if plan else [],
+        "out_of_scope": plan["out_of_scope"] if plan else [],
+        "objections": {
+            "standing": standing,
+            "unverified": unverified,
+            "resolved": [each for each in every if each["verdict"] == "confirmed" and each not in standing],
+            "refuted": [each for each in every if each["verdict"] == "refuted"],
+        },
+        "unchecked": unread,
+        "drafts": [{"perspective": each["perspective"], "drafted": each["plan"] is not None} for each in drafts],
+        "revisions": revisions,
+        "failures": sorted(work["failures"], key=lambda each: (each["what"], each["message"])),
+    }
+
+
+def item(step, open_now):
+    return step | {"objections": [each["objection"] for each in open_now if each["step"] == step["id"]]}
