@@ -131,25 +131,6 @@ def test_findings_of_one_place_become_one_and_keep_the_worst_description() -> No
     ]
 
 
-def test_the_audit_counts_and_groups_what_was_found() -> None:
-    audit = module_of(EXAMPLES / "todo_audit.py")
-    matches = [
-        {"path": "b.py", "line": 1, "text": "x = TODOS  # FIXME: TODO twice"},
-        {"path": "a.py", "line": 9, "text": "// TODO later"},
-        {"path": "a.py", "line": 12, "text": "HACK" + "!" * 200},
-    ]
-    notes = [audit.as_note(match, r"\b(?:TODO|FIXME|HACK)\b") for match in matches]
-    report = audit.summary_of(".", notes, False)
-    assert report["by_marker"] == {"FIXME": 1, "HACK": 1, "TODO": 1}
-    assert [(entry["path"], entry["count"]) for entry in report["files"]] == [("a.py", 2), ("b.py", 1)]
-    lines = audit.as_text(report).splitlines()
-    assert lines[:2] == ["3 notes in 2 files below .", "FIXME 1, HACK 1, TODO 1"]
-    assert lines[3:5] == ["a.py (2)", "      9  TODO later"]
-    assert lines[-1] == "      1  FIXME: TODO twice"
-    assert len(lines[5]) == 9 + audit.SHOWN_CHARACTERS
-    assert "--path" in audit.as_text(audit.summary_of(".", notes, True))
-
-
 def test_the_loop_counts_only_what_is_new() -> None:
     loop = module_of(EXAMPLES / "loop_until_dry.py")
     known: dict[str, Any] = {}
