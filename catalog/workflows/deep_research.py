@@ -45,6 +45,11 @@ meta = {
             },
             "max_claims": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20, "description": "to verify"},
             "votes": {"type": "integer", "minimum": 1, "maximum": 7, "default": 3, "description": "sceptics a claim"},
+            "format": {
+                "enum": ["markdown", "json"],
+                "default": "markdown",
+                "description": "the report, or all that is known of each claim and source",
+            },
         },
         "required": ["question"],
         "additionalProperties": False,
@@ -132,7 +137,8 @@ async def main(args):
         if not angles:
             break
     phase("Report")
-    return await result_of(args, work, len(counts))
+    result = await result_of(args, work, len(counts))
+    return result if args.format == "json" else result["report"]
 
 
 # ---------------------------------------------------------------- asking
@@ -287,7 +293,7 @@ async def searched(args, work, angles):
     in_turn = [(rank, angle, page) for angle, pages in zip(angles, lists) for rank, page in enumerate(pages or [])]
     in_turn.sort(key=lambda each: each[0])
     return [
-        {"url": page["url"], "title": page["title"], "words": f"{args.question} {angle['find_out']}"}
+        {"url": page["url"].partition("#")[0], "title": page["title"], "words": f"{args.question} {angle['find_out']}"}
         for _, angle, page in in_turn
         if page["url"].lower().startswith(("http://", "https://"))
     ]
@@ -616,7 +622,7 @@ def without_numbers(text):
 
 
 def as_markdown(question, report, dropped, confirmed):
-    """The report with its citations, without the sentences that were dropped, and with what each number stands for."""
+    """The report with its citations, without the sentences that were dropped."""
     left_out = {each["sentence"] for each in dropped}
 
     def paragraph(sentences):
@@ -628,20 +634,29 @@ def as_markdown(question, report, dropped, confirmed):
 
     lines = [f"# {report['title'] if report else question}"]
     if report is None:
-        lines.append("No claim was confirmed." if not confirmed else "No report could be written. What was confirmed:")
+        lines.append("No claim was confirmed." if not confirmed else "No report could be written; this was confirmed.")
     else:
         lines.append(paragraph(report["answer"]))
         for section in report["sections"]:
-            if text := paragraph(section["sentences"]):
-                lines += [f"## {section['heading']}", text]
-        if report["open"]:
-            lines += ["## Open", "\n".join(f"- {each}" for each in report["open"])]
-    if confirmed:
-        lines += [
-            "## Confirmed claims",
-            "\n".join(f"[{number}] {cited(claim)}" for number, claim in enumerate(confirmed, 1)),
-        ]
-    return "\n\n".join(line for line in lines if line) + "\n"
+            if said := paragraph(section["sentences"]):
+                lines += [f"## {section['heading']}", said]
+    return "\n\n".join(line for line in lines if line)
+
+
+def appendix(result):
+    """What stands behind the report: claims by verdict, what is open, and what is missing."""
+    parts = {
+        "Open": [f"- {each}" for each in result["open"]],
+        "Confirmed claims": [f"- [{claim['number']}] {cited(claim)}" for claim in result["confirmed"]],
+        "Refuted": [f"- {cited(claim)} {' '.join(claim['reasons'][:1])}" for claim in result["refuted"]],
+        "Unverified": [f"- {cited(claim)} ({claim['why']})" for claim in result["unverified"]],
+        "Left out": [f"- {each}" for each in result["left_out"]],
+        "Failures": [f"- {each['what']}: {each['kind']}: {each['message']}" for each in result["failures"]],
+        "Pages that could not be read": [
+            f"- <{each['url']}> {each['note']}" for each in result["sources"] if each["state"] == "failed"
+        ],
+    }
+    return "".join(f"\n\n## {name}\n\n" + "\n".join(lines) for name, lines in parts.items() if lines) + "\n"
 
 
 def cited(claim):
@@ -672,9 +687,9 @@ async def result_of(args, work, rounds):
         refuted=len(by_verdict["refuted"]),
         unverified=len(by_verdict["unverified"]),
     )
-    return {
+    result = {
         "question": args.question,
-        "report": as_markdown(args.question, report, dropped, confirmed),
+        "report": "",
         "complete": not work["stopped"] and not work["failures"] and has_model(),
         "left_out": left_out,
         "confirmed": [{"number": number} | entry(claim) for number, claim in enumerate(confirmed, 1)],
@@ -689,6 +704,8 @@ async def result_of(args, work, rounds):
         "rounds": rounds,
         "failures": sorted(work["failures"], key=lambda each: (each["what"], each["message"])),
     }
+    result["report"] = as_markdown(args.question, report, dropped, confirmed) + appendix(result)
+    return result
 
 
 def entry(claim):

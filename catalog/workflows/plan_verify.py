@@ -41,6 +41,11 @@ meta = {
                 "description": "objections to put to the vote in each round",
             },
             "rounds": {"type": "integer", "minimum": 0, "maximum": 5, "default": 2, "description": "revisions at most"},
+            "format": {
+                "enum": ["markdown", "json"],
+                "default": "markdown",
+                "description": "the plan to read, or the items and all objections",
+            },
         },
         "required": ["goal"],
         "additionalProperties": False,
@@ -142,7 +147,8 @@ async def main(args):
             break
         plan, revisions = revised, revisions + 1
     phase("Report")
-    return result_of(args, work, drafts, plan, standing, unread, revisions)
+    result = result_of(args, work, drafts, plan, standing, unread, revisions)
+    return result if args.format == "json" else as_markdown(result)
 
 
 # ---------------------------------------------------------------- asking
@@ -619,3 +625,40 @@ def result_of(args, work, drafts, plan, standing, unread, revisions):
 
 def item(step, open_now):
     return step | {"objections": [each["objection"] for each in open_now if each["step"] == step["id"]]}
+
+
+def as_markdown(result):
+    lines = [f"# Plan: {result['goal'].splitlines()[0][:100]}", "", state_of(result), "", result["approach"]]
+    for number, each in enumerate(result["items"], 1):
+        lines += ["", f"## {number}. {each['title']} (`{each['id']}`)", "", each["detail"], ""]
+        lines += [f"- {file['change']} `{file['path']}`" for file in each["files"]]
+        lines += [f"- after: {', '.join(f'`{name}`' for name in each['depends_on'])}"] if each["depends_on"] else []
+        lines += [
+            f"- done when: {each['check']}",
+            f"- risk {each['risk']}: {each['risk_reason']}",
+            f"- size {each['size']}",
+        ]
+        lines += [f"- **objection**: {objection}" for objection in each["objections"]]
+    parts = {
+        "Not part of it": result["out_of_scope"],
+        "Objections that stand": [line_of(each) for each in result["objections"]["standing"]],
+        "Objections that nobody could verify": [line_of(each) for each in result["objections"]["unverified"]],
+        "Not checked": [f"{each['step'] or 'the whole plan'}: {each['by']}" for each in result["unchecked"]],
+        "Left out": result["left_out"],
+        "Failures": [f"{each['what']}: {each['kind']}: {each['message']}" for each in result["failures"]],
+    }
+    for name, entries in parts.items():
+        lines += ["", f"## {name}", "", *(f"- {each}" for each in entries)] if entries else []
+    return "\n".join(lines) + "\n"
+
+
+def state_of(result):
+    if result["ready"]:
+        return f"**Ready**: no blocking objection stands (revised {result['revisions']} times)."
+    return "**Not ready**: see the objections, and what was left out or not checked, at the end."
+
+
+def line_of(objection):
+    where = f" ({objection['path']})" if objection["path"] else ""
+    why = f": {objection['why']}" if objection["why"] else ""
+    return f"{objection['step'] or 'the whole plan'}{where}: {objection['objection']}{why}"
