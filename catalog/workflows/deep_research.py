@@ -46,8 +46,8 @@ meta = {
             "max_claims": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20, "description": "to verify"},
             "votes": {"type": "integer", "minimum": 1, "maximum": 7, "default": 3, "description": "sceptics a claim"},
             "format": {
-                "enum": ["markdown", "json"],
-                "default": "markdown",
+                "enum": ["text", "json"],
+                "default": "text",
                 "description": "the report, or all that is known of each claim and source",
             },
         },

@@ -42,8 +42,8 @@ meta = {
             },
             "rounds": {"type": "integer", "minimum": 0, "maximum": 5, "default": 2, "description": "revisions at most"},
             "format": {
-                "enum": ["markdown", "json"],
-                "default": "markdown",
+                "enum": ["text", "json"],
+                "default": "text",
                 "description": "the plan to read, or the items and all objections",
             },
         },
@@ -135,19 +135,20 @@ async def main(args):
     drafts = await drafted(args, work)
     phase("Judge")
     plan = await chosen(args, work, drafts)
-    revisions, standing, unread = 0, [], []
+    revisions, current, unread = 0, [], []
     while plan is not None:
         phase("Verify")
-        standing, unread = await verified(args, work, plan)
-        if revisions == args.rounds or work["stopped"] or not any(each["blocking"] for each in standing):
+        current, unread = await verified(args, work, plan)
+        against = [each for each in current if each["blocking"] and each["verdict"] == "confirmed"]
+        if revisions == args.rounds or work["stopped"] or not against:
             break
         phase("Revise")
-        revised = await revise(args, work, plan, standing)
+        revised = await revise(args, work, plan, against)
         if revised is None:
             break
         plan, revisions = revised, revisions + 1
     phase("Report")
-    result = result_of(args, work, drafts, plan, standing, unread, revisions)
+    result = result_of(args, work, drafts, plan, current, unread, revisions)
     return result if args.format == "json" else as_markdown(result)
 
 
@@ -363,8 +364,9 @@ def word_in(name, content):
 def target_of(command):
     """Where a project defines a command: (file, pattern that finds it there), or None where that is not known."""
     words = command.strip().strip("`").split()
-    if len(words) >= 2 and words[0] == "make" and re.fullmatch(r"[\w.-]+", words[1]):
-        return "Makefile", rf"^{re.escape(words[1])}\s*:"
+    if len(words) >= 2 and words[0] == "make" and re.fullmatch(r"[\w.][\w.-]*", words[1]):
+        # One of several targets of a rule; what is included, or made by a pattern, could define it as well.
+        return "Makefile", rf"^([^:#=\t]*\s)?{re.escape(words[1])}(\s[^:=]*)?:|^-?include\b|^[^:#=\t]*%[^:=]*:"
     if len(words) >= 3 and words[0] in ("npm", "pnpm", "yarn") and words[1] == "run":
         return "package.json", rf'"{re.escape(words[2])}"\s*:'
     return None
@@ -413,7 +415,7 @@ async def look_up(args, premise, there):
                 page = await tool("read_file", path=target[0])
                 return "yes" if re.search(target[1], page["text"], re.MULTILINE) else "no"
     except AgentError:
-        return "no" if premise["kind"] == "command" else "not_checked"
+        pass  # it cannot be read here; agents may find it elsewhere
     return "not_checked"
 
 
@@ -436,7 +438,7 @@ def as_objection(step, by, objection, *, blocking=True, path="", quote=""):
 
 
 async def verified(args, work, plan):
-    """What stands against the plan, and which checks nobody made, [{step, by}]."""
+    """The objections to this plan, judged, and which checks nobody made, [{step, by}]."""
     steps = plan["steps"]
     raised = await script_objections(args, work, steps)
     jobs = {(step["id"], lens): step_view(steps, step) for step in steps for lens in LENSES}
@@ -453,7 +455,7 @@ async def verified(args, work, plan):
         for each in dedup(raised, lambda each: (each["step"], plain(each["objection"])))
     ]
     await vote(args, work, jobs, [each for each in current if each["verdict"] is None])
-    return [each for each in current if each["verdict"] == "confirmed"], unread
+    return current, unread
 
 
 def step_view(steps, step):
@@ -562,10 +564,8 @@ def decided(ballots, votes):
     }
 
 
-async def revise(args, work, plan, standing):
-    against = [
-        {name: each[name] for name in ("step", "objection", "path", "quote")} for each in standing if each["blocking"]
-    ]
+async def revise(args, work, plan, objections):
+    against = [{name: each[name] for name in ("step", "objection", "path", "quote")} for each in objections]
     return await one(
         args,
         work,
@@ -593,9 +593,10 @@ def in_order(steps):
     return done
 
 
-def result_of(args, work, drafts, plan, standing, unread, revisions):
+def result_of(args, work, drafts, plan, current, unread, revisions):
+    standing = [each for each in current if each["verdict"] == "confirmed"]
+    unverified = [each for each in current if each["verdict"] == "unverified"]
     every = list(work["objections"].values())
-    unverified = [each for each in every if each["verdict"] == "unverified"]
     open_now = standing + unverified
     ready = plan is not None and not unread and not any(each["blocking"] for each in open_now)
     left_out = [f"the budget ended: {work['stopped']}"] if work["stopped"] else []
@@ -613,7 +614,7 @@ def result_of(args, work, drafts, plan, standing, unread, revisions):
         "objections": {
             "standing": standing,
             "unverified": unverified,
-            "resolved": [each for each in every if each["verdict"] == "confirmed" and each not in standing],
+            "resolved": [each for each in every if each not in current and each["verdict"] != "refuted"],
             "refuted": [each for each in every if each["verdict"] == "refuted"],
         },
         "unchecked": unread,
