@@ -362,14 +362,20 @@ def word_in(name, content):
 
 
 def target_of(command):
-    """Where a project defines a command: (file, pattern that finds it there), or None where that is not known."""
+    """Where a project defines a command: (file, pattern that finds it), or None where that is not known."""
     words = command.strip().strip("`").split()
     if len(words) >= 2 and words[0] == "make" and re.fullmatch(r"[\w.][\w.-]*", words[1]):
-        # One of several targets of a rule; what is included, or made by a pattern, could define it as well.
-        return "Makefile", rf"^([^:#=\t]*\s)?{re.escape(words[1])}(\s[^:=]*)?:|^-?include\b|^[^:#=\t]*%[^:=]*:"
+        return "Makefile", rf"^([^:#=\t\n]* )?{re.escape(words[1])}( [^:=\n]*)?:"
     if len(words) >= 3 and words[0] in ("npm", "pnpm", "yarn") and words[1] == "run":
         return "package.json", rf'"{re.escape(words[2])}"\s*:'
     return None
+
+
+def defined(pattern, content):
+    """Whether a file defines a command: "yes", "no", or "not_checked" where it leaves that to others."""
+    if re.search(pattern, content, re.MULTILINE):
+        return "yes"
+    return "not_checked" if re.search(r"^-?include\b|^[^:#=\t\n]*%[^:=\n]*:", content, re.MULTILINE) else "no"
 
 
 async def script_objections(args, work, steps):
@@ -413,7 +419,7 @@ async def look_up(args, premise, there):
                 return "yes" if word_in(premise["name"], page["text"]) else "not_checked" if page["more"] else "no"
             case "command" if (target := target_of(premise["name"])) is not None:
                 page = await tool("read_file", path=target[0])
-                return "yes" if re.search(target[1], page["text"], re.MULTILINE) else "no"
+                return defined(target[1], page["text"])
     except AgentError:
         pass  # it cannot be read here; agents may find it elsewhere
     return "not_checked"
