@@ -611,7 +611,7 @@ def figures(text):
 def figures_fault(sentence, confirmed):
     """Which figures of a sentence stand in none of its claims, or ""."""
     claims = [confirmed[number - 1] for number in sentence["claims"]]
-    known = figures(" ".join(f"{each['claim']} {each['evidence'][0]['quote']}" for each in claims))
+    known = figures(" ".join(f"{each['claim']} {' '.join(of['quote'] for of in each['evidence'])}" for each in claims))
     extra = sorted(figures(without_numbers(sentence["text"])) - known)
     return f"its claims do not have: {', '.join(extra)}" if extra else ""
 
@@ -623,44 +623,54 @@ def without_numbers(text):
 
 def as_markdown(question, report, dropped, confirmed):
     """The report with its citations, without the sentences that were dropped."""
+    if report is None:
+        said = "No report could be written; this was confirmed." if confirmed else "No claim was confirmed."
+        return f"# {one_line(question)}\n\n{said}"
     left_out = {each["sentence"] for each in dropped}
 
     def paragraph(sentences):
         return " ".join(
-            without_numbers(each["text"]) + " " + "".join(f"[{of}]" for of in sorted(set(each["claims"])))
+            one_line(without_numbers(each["text"])) + " " + "".join(f"[{of}]" for of in sorted(set(each["claims"])))
             for each in sentences
             if each["text"] not in left_out
         )
 
-    lines = [f"# {report['title'] if report else question}"]
-    if report is None:
-        lines.append("No claim was confirmed." if not confirmed else "No report could be written; this was confirmed.")
-    else:
-        lines.append(paragraph(report["answer"]))
-        for section in report["sections"]:
-            if said := paragraph(section["sentences"]):
-                lines += [f"## {section['heading']}", said]
-    return "\n\n".join(line for line in lines if line)
+    lines = [f"# {one_line(report['title'])}"]
+    lines.append(paragraph(report["answer"]) or "The answer said more than its claims, and was left out.")
+    for section in report["sections"]:
+        if said := paragraph(section["sentences"]):
+            lines += [f"## {one_line(section['heading'])}", said]
+    return "\n\n".join(lines)
+
+
+def one_line(said):
+    """Text of a model or a page, which makes no heading, link, picture or tag of itself in Markdown."""
+    return " ".join(said.split()).replace("<", "\\<").replace("](", "]\\(").replace("][", "]\\[")
 
 
 def appendix(result):
     """What stands behind the report: claims by verdict, what is open, and what is missing."""
+
+    def claims(verdict, say):
+        return [one_line(say(each)) + links(of["url"] for of in each["evidence"]) for each in result[verdict]]
+
     parts = {
-        "Open": [f"- {each}" for each in result["open"]],
-        "Confirmed claims": [f"- [{claim['number']}] {cited(claim)}" for claim in result["confirmed"]],
-        "Refuted": [f"- {cited(claim)} {' '.join(claim['reasons'][:1])}" for claim in result["refuted"]],
-        "Unverified": [f"- {cited(claim)} ({claim['why']})" for claim in result["unverified"]],
-        "Left out": [f"- {each}" for each in result["left_out"]],
-        "Failures": [f"- {each['what']}: {each['kind']}: {each['message']}" for each in result["failures"]],
+        "Open": [one_line(each) for each in result["open"]],
+        "Confirmed claims": claims("confirmed", lambda each: f"[{each['number']}] {each['claim']}"),
+        "Refuted": claims("refuted", lambda each: f"{each['claim']} {' '.join(each['reasons'][:1])}"),
+        "Unverified": claims("unverified", lambda each: f"{each['claim']} ({each['why']})"),
+        "Left out": [one_line(each) for each in result["left_out"]],
+        "Failures": [one_line(f"{each['what']}: {each['kind']}: {each['message']}") for each in result["failures"]],
         "Pages that could not be read": [
-            f"- <{each['url']}> {each['note']}" for each in result["sources"] if each["state"] == "failed"
+            one_line(each["note"]) + links([each["url"]]) for each in result["sources"] if each["state"] == "failed"
         ],
     }
-    return "".join(f"\n\n## {name}\n\n" + "\n".join(lines) for name, lines in parts.items() if lines) + "\n"
+    return "".join(f"\n\n## {name}\n\n- " + "\n- ".join(lines) for name, lines in parts.items() if lines) + "\n"
 
 
-def cited(claim):
-    return claim["claim"] + " " + " ".join(dict.fromkeys(f"<{each['url']}>" for each in claim["evidence"]))
+def links(urls):
+    """URLs behind a line, once each."""
+    return "".join(f" <{each}>" for each in dict.fromkeys(re.sub(r"[\s<>]", "", url) for url in urls))
 
 
 async def result_of(args, work, rounds):

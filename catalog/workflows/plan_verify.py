@@ -355,10 +355,17 @@ def tidy(path):
     return str(PurePosixPath(path.strip().strip("`"))) if path.strip() else ""
 
 
-def word_in(name, content):
-    """Whether a name of code, such as `Cart.total()`, stands in a text: its last part, as a word."""
-    last = re.split(r"[.:#]+", re.sub(r"\(.*\)$", "", name.strip().strip("`")).strip())[-1]
-    return not last or re.search(rf"(?<!\w){re.escape(last)}(?!\w)", content) is not None
+def code_name(name):
+    """The word to look for in a file: `total` of `def Cart.total(prices)`; empty where a name is no name of code."""
+    words = re.sub(r"\(.*$", "", name.strip().strip("`")).split()
+    if not words or len(words) > 2 or (len(words) == 2 and not words[0].islower()):
+        return ""
+    last = re.split(r"[.:#]+", words[-1])[-1]
+    return last if re.fullmatch(r"[\w$@-]+", last) else ""
+
+
+def word_in(word, content):
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", content) is not None
 
 
 def target_of(command):
@@ -414,9 +421,9 @@ async def look_up(args, premise, there):
         match premise["kind"]:
             case "file":
                 return "yes" if path in there else "no"
-            case "symbol" if path in there:
+            case "symbol" if path in there and (word := code_name(premise["name"])):
                 page = await tool("read_file", path=path)
-                return "yes" if word_in(premise["name"], page["text"]) else "not_checked" if page["more"] else "no"
+                return "yes" if word_in(word, page["text"]) else "not_checked" if page["more"] else "no"
             case "command" if (target := target_of(premise["name"])) is not None:
                 page = await tool("read_file", path=target[0])
                 return defined(target[1], page["text"])

@@ -138,3 +138,25 @@ def test_the_marks_around_material_cannot_be_in_it() -> None:
 
 def test_rounds_share_a_limit_evenly() -> None:
     assert [research.share(15, 2), research.share(7, 1), research.share(0, 1), research.share(-3, 2)] == [8, 7, 0, 0]
+
+
+def test_nothing_that_a_page_or_a_model_wrote_makes_markdown_of_its_own() -> None:
+    said = research.one_line("Tea.\n\n# Heading ![x](https://evil.example/?q=1) <img src=x> [a][b] a[0] 1 < 2")
+    assert said == "Tea. # Heading ![x]\\(https://evil.example/?q=1) \\<img src=x> [a]\\[b] a[0] 1 \\< 2"
+    assert research.links(["https://a.example/x> <b>", "https://a.example/x"]) == (
+        " <https://a.example/xb> <https://a.example/x>"
+    )
+
+
+def test_a_report_shows_no_dropped_sentence_and_no_number_of_its_writers_own() -> None:
+    report = {
+        "title": "Tea",
+        "answer": [{"text": "Tea is old [3].", "claims": [2, 1, 2]}, {"text": "Tea is new.", "claims": [1]}],
+        "sections": [{"heading": "New", "sentences": [{"text": "Tea is new.", "claims": [1]}]}],
+        "open": [],
+    }
+    dropped = [{"sentence": "Tea is new.", "why": "no"}]
+    assert research.as_markdown("Q", report, dropped, [{}, {}]) == "# Tea\n\nTea is old. [1][2]"
+    dropped.append({"sentence": "Tea is old [3].", "why": "no"})
+    assert "was left out" in research.as_markdown("Q", report, dropped, [{}, {}])
+    assert research.as_markdown("Q", None, [], []) == "# Q\n\nNo claim was confirmed."

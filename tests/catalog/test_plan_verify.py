@@ -62,18 +62,25 @@ def test_files_are_there_or_made_by_a_step_that_is_depended_on(steps: list[Any],
 
 
 @pytest.mark.parametrize(
-    ("name", "stands"),
+    ("name", "word"),
     [
-        ("total", True),
-        ("Cart.total(prices)", True),
-        ("shop.py::Cart", True),
-        ("tot", False),
-        ("`VAT`", False),
-        ("", True),
+        ("total", "total"),
+        ("Cart.total(prices, vat=0)", "total"),
+        ("`def total(self)`", "total"),
+        ("shop.py::Cart", "Cart"),
+        ("The total function", ""),
+        ("totals of the cart", ""),
+        ("a + b", ""),
+        ("", ""),
     ],
 )
-def test_a_name_is_looked_up_as_a_word(name: str, stands: bool) -> None:
-    assert planning.word_in(name, "class Cart:\n    def total(self): ...") is stands
+def test_what_is_no_name_of_code_is_not_looked_up(name: str, word: str) -> None:
+    assert planning.code_name(name) == word
+
+
+def test_a_name_is_looked_up_as_a_word() -> None:
+    assert planning.word_in("total", "def total(self): ...")
+    assert not planning.word_in("tot", "def total(self): ...")
 
 
 @pytest.mark.parametrize(
