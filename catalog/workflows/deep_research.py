@@ -295,9 +295,16 @@ def opened(work):
 
 def url_key(source):
     """Two URLs of one page have the same key."""
-    parts = urlsplit(source["url"].strip())
+    try:
+        parts = urlsplit(source["url"].strip())
+    except ValueError:  # no URL: it cannot be fetched either
+        return source["url"]
     query = "&".join(part for part in parts.query.split("&") if part and not part.startswith(("utm_", "fbclid=")))
     return f"{parts.netloc.lower().removeprefix('www.')}{parts.path.rstrip('/')}?{query}"
+
+
+def is_url(text):
+    return text.lower().startswith(("http://", "https://"))
 
 
 async def searched(args, work, angles):
@@ -310,7 +317,7 @@ async def searched(args, work, angles):
     return [
         {"url": page["url"].partition("#")[0], "title": page["title"], "words": f"{args.question} {angle['find_out']}"}
         for _, angle, page in in_turn
-        if page["url"].lower().startswith(("http://", "https://"))
+        if is_url(page["url"])
     ]
 
 
@@ -339,6 +346,8 @@ async def search(args, work, angle):
 async def fetch(work, urls):
     """Put the pages that are not here yet into `work["pages"]`: text, or None with the reason."""
     missing = [url for url in dict.fromkeys(urls) if url not in work["pages"]]
+    work["pages"] |= {url: {"text": None, "title": "", "error": "no URL"} for url in missing if not is_url(url)}
+    missing = [url for url in missing if is_url(url)]
     await all_of(work, [fetch_one(work, url) for url in missing])
 
 

@@ -547,6 +547,8 @@ async def quote_stands(objection):
     """Whether the file has what the objection quotes; one that quotes nothing passes."""
     if not objection["quote"].strip():
         return True
+    if not tidy(objection["path"]):
+        return False
     try:
         page = await tool("read_file", path=tidy(objection["path"]))
     except AgentError:
@@ -616,19 +618,24 @@ def in_order(steps):
     return done
 
 
+def is_ready(plan, current, unread):
+    """Whether nothing blocking stands or is left open, and every check was made."""
+    blocking = [each for each in current if each["blocking"] and each["verdict"] != "refuted"]
+    return plan is not None and not unread and not blocking
+
+
 def result_of(args, work, drafts, plan, current, unread, revisions):
     standing = [each for each in current if each["verdict"] == "confirmed"]
     unverified = [each for each in current if each["verdict"] == "unverified"]
     every = list(work["objections"].values())
     open_now = standing + unverified
-    ready = plan is not None and not unread and not any(each["blocking"] for each in open_now)
     left_out = [f"the budget ended: {work['stopped']}"] if work["stopped"] else []
     left_out += [] if has_model() else ["no model is configured: what is planned here is made up"]
     left_out += [] if plan is not None else ["nobody could draft a plan"]
     log("planned", steps=len(plan["steps"]) if plan else 0, standing=len(standing), unverified=len(unverified))
     return {
         "goal": args.goal,
-        "ready": ready and has_model(),
+        "ready": is_ready(plan, current, unread) and has_model(),
         "complete": not work["stopped"] and not work["failures"] and has_model(),
         "left_out": left_out,
         "approach": plan["approach"] if plan else "",

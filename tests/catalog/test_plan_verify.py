@@ -150,3 +150,20 @@ def test_a_comparison_counts_if_it_is_the_same_in_both_orders(
 def test_items_come_behind_what_they_depend_on_and_circles_do_not_lose_any() -> None:
     steps = [step("c", "b"), step("a"), step("b", "a"), step("x", "y"), step("y", "x"), step("d", "gone")]
     assert [each["id"] for each in planning.in_order(steps)] == ["a", "b", "c", "d", "x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "verdict", "blocking", "unread", "ready"),
+    [
+        ({}, "refuted", True, [], True),
+        ({}, "unverified", False, [], True),
+        ({}, "confirmed", True, [], False),
+        ({}, "unverified", True, [], False),
+        ({}, "refuted", True, [{"step": "a", "by": "premises"}], False),
+        (None, "refuted", True, [], False),
+    ],
+)
+def test_a_plan_is_ready_if_all_was_checked_and_nothing_blocking_is_left(
+    plan: Any, verdict: str, blocking: bool, unread: list[Any], ready: bool
+) -> None:
+    assert planning.is_ready(plan, [{"blocking": blocking, "verdict": verdict}], unread) is ready

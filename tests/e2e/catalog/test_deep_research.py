@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.catalog_jobs import Catalog, CutOff, Line, look, turns
+from tests.support.field_project import prompt_of
 from tests.support.web_server import WebReply, WebServer, html
 
 TEA = """<title>Tea</title><p>In 2024 the world drank 6.7 million tonnes of tea, says the
@@ -75,7 +76,10 @@ def conversation(web: WebServer) -> tuple[Line, ...]:
     return (
         ("Plan the research", {"reading": "tea", "angles": angles}),
         (("Find pages", '"figures"'), turns(look("web_search", query="tea consumption"), [tea, dead])),
-        (("Find pages", '"rules"'), [law, tea | {"url": web.url("/tea#top")}]),
+        (
+            ("Find pages", '"rules"'),
+            [law, tea | {"url": web.url("/tea#top")}, tea | {"url": "http://["}, tea | {"url": "x"}],
+        ),
         ("Find pages", [tea, law]),
         (
             ("Take out of the page", "/tea:"),
@@ -109,10 +113,10 @@ def test_claims_need_a_quote_that_stands_and_sentences_need_claims(research: Cat
     assert "404" in states["dead"][1]
     assert (result["complete"], result["failures"]) == (True, [])
 
-    for request in first.requests:  # who reads what strangers wrote can do nothing with it
-        asked = request.conversation()
-        if "Take out of the page" in str(request.body):
-            assert {tool.name for tool in asked.tools} <= {"submit_answer"}
+    tools = {"Find pages": {"web_search"}, "Try to refute": {"web_search", "web_fetch"}}
+    for request in first.requests:  # who reads a page that strangers wrote can do nothing
+        task = next((task for task in tools if task in prompt_of(request)), "")
+        assert {tool.name for tool in request.conversation().tools} - {"submit_answer"} == tools.get(task, set())
     research.requires_free_rerun(first)
 
     fetched = len(web.requests)
@@ -131,7 +135,10 @@ def test_sceptics_who_disagree_and_refutations_without_evidence(research: Catalo
     lenses = ("Doubt the source", "Look for the contrary", "Doubt that it is known")
     refuted = vote("refuted", web.url("/law"), "The rule of 2023 lets nobody sell tea")
     unfounded = vote("refuted", web.url("/law"), "tea of any age may be sold to all")
-    votes = {DRUNK: (vote("holds"), unfounded, vote("cannot_tell")), OLD: (vote("holds"), refuted, refuted)}
+    no_page = vote("refuted", "http://[", "nobody") | {
+        "evidence": [{"url": url, "quote": "x"} for url in ("", "http://[")]
+    }
+    votes = {DRUNK: (vote("holds"), unfounded, no_page), OLD: (vote("holds"), refuted, refuted)}
     lines = [
         (("Try to refute one claim", about, lens), verdict)
         for about, verdicts in votes.items()
@@ -199,12 +206,12 @@ def test_an_answer_that_is_cut_off_leaves_out_its_page_or_the_report(research: C
     assert claims(cut, "confirmed") == [DRUNK]
     assert "No report could be written" in cut["report"]
     states = {each["url"].rpartition("/")[2]: each["state"] for each in cut["sources"]}
-    assert states == {"tea": "read", "dead": "failed", "law": "failed"}
+    assert states == {"tea": "read", "dead": "failed", "law": "failed", "[": "failed"}
 
 
 def test_a_budget_that_ends_leaves_what_is_known_and_what_is_not(research: Catalog, web: WebServer) -> None:
-    # Three tools' steps, a plan, two searches, three pages, two readings, a comparison: two votes are left.
-    stopped = research.run(*JSON, "--budget", "steps=11")
+    # A survey, a plan, two searches, four pages, two readings and a comparison: one vote is left.
+    stopped = research.run(*JSON, "--budget", "steps=12")
     assert (stopped.result["complete"], stopped.result["confirmed"], stopped.result["refuted"]) == (False, [], [])
     assert "steps" in stopped.result["left_out"][0]
     assert "the budget ended before enough sceptics had voted" in {each["why"] for each in stopped.result["unverified"]}

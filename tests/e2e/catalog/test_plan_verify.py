@@ -126,6 +126,7 @@ def test_a_plan_is_tested_against_the_code_and_revised_until_nothing_stands(shop
         FORGOTTEN,
     ]
     assert (result["ready"], result["complete"], result["revisions"], result["failures"]) == (True, True, 1, [])
+    assert not any('"seen"' in prompt for prompt in first.prompts), "what the script saw would change prompts"
     tested_again = [prompt for prompt in first.prompts if "Test one step" in prompt and '"id": "cents"' in prompt]
     assert len(tested_again) == 2, "a step that was not revised is not tested again"
     shop.requires_free_rerun(first)
@@ -155,20 +156,24 @@ def test_sceptics_who_disagree_and_objections_that_nobody_could_verify(shop: Cat
         for doubt, verdict in zip(doubts, verdicts, strict=True)
     ]
     made_up, taste = objection("It is made up.", "return nothing"), objection("It is ugly.", blocking=False)
+    hostile = [objection(f"It is in {path!r}.") | {"path": path} for path in ("", "../../etc/passwd", "a\0b")]
     shop.model(
         *lines,
         ("Of several plans", MENDED),
         (CHECK_CALLERS, raised),
-        ("Test a whole plan", [made_up, taste]),
+        ("Test a whole plan", [made_up, taste, *hostile[:2]]),
+        (("Test one step", '"id": "docs"'), hostile[2:]),
         *CONVERSATION,
     )
     result = shop.run(*PLAN, "--rounds", "0").result
     found = result["objections"]
     assert texts(found["standing"]) == ["It is stands."]
     assert texts(found["refuted"]) == ["It is refuted."]
+    lost = "what it quotes does not stand in that file"
     assert {each["objection"]: each["why"] for each in found["unverified"]} == {
+        **{each["objection"]: lost for each in hostile},
         "It is open.": "too few sceptics could judge it",
-        "It is made up.": "what it quotes does not stand in that file",
+        "It is made up.": lost,
         "It is ugly.": "not blocking, so nobody was asked",
     }
     assert result["items"][1]["objections"] == ["It is stands.", "It is open."]
