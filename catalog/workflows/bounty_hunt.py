@@ -72,7 +72,7 @@ OUT_OF_SCOPE = (
     "headers without an attack, old dependencies, code that only tests or examples run, checks that are missing in a "
     "client while the server makes them, input that only the operator controls (environment variables, command line, "
     "configuration files, the database itself), random UUIDs taken for guessable, memory errors in memory-safe code, "
-    "text in logs, and what an attacker could do anyway with the rights that the attack needs."
+    "forged lines in logs, and what an attacker could do anyway with the rights that the attack needs."
 )
 
 FOCI = {
@@ -87,7 +87,8 @@ FOCI = {
     "crypto": "Cryptography that does not give what it is used for: fixed or repeated keys, nonces and IVs, random "
     "numbers from a predictable generator for secrets, encryption without authentication, passwords hashed fast or "
     "without salt, certificates or signatures that are not verified, comparisons that stop early where that can be "
-    "measured, keys derived from little. Name what becomes readable or forgeable, and to whom.",
+    "measured, keys derived from little. Name what becomes readable or forgeable, and to whom. The sink is the "
+    "weak operation, the source is where the attacker gets at what it should protect.",
     "logic": "Rules of the business that can be bent with valid requests: steps taken out of order, twice or by two at "
     "once (a coupon, a withdrawal, an invitation), negative, zero, fractional, huge or foreign amounts, prices and "
     "rights that the client sends, state that is changed before it is paid or checked, limits counted per request "
@@ -102,7 +103,8 @@ FOCI = {
     "that are later executed or served, temporary files with guessable names, include by name. Say what is read or "
     "written by it.",
     "secrets": "Credentials that get where they do not belong: real keys and passwords in the repository (no samples, "
-    "no test values), secrets in logs, errors, URLs, responses, caches or child processes' arguments.",
+    "no test values), secrets in logs, errors, URLs, responses, caches or child processes' arguments. The source is "
+    "where the secret comes from, the sink is where it gets out.",
     "concurrency": "Time between check and use that an attacker can hit: balances, quotas, one-time tokens, files, "
     "shared state between requests or users, caches with a key that lacks the user. Name the interleaving.",
     "memory": "Memory safety in C, C++, unsafe Rust and the like: lengths and indices from input, integer overflow "
@@ -260,8 +262,8 @@ def hunt_prompt(args, focus, approach, known):
     )
     return (
         f"Hunt for vulnerabilities of one kind in the code in {json.dumps(args.path)}: {name.strip()}. Others look for "
-        f"the rest.\n\n{FOCI.get(focus, own.strip() or name)}\n\n{approach} Leave the path where the way leads out of "
-        f"it.\n\n{told}"
+        f"the rest.\n\n{FOCI.get(focus, own.strip() or name)}\n\n{approach} Follow a way out of that folder where it "
+        f"leads there.\n\n{told}"
         "A finding is a way that an attacker can go: from the source, where their input gets in, over each step to the "
         "sink, where it does harm. Read the code of every place on the way, look for guards before you report, and "
         "copy each line exactly: a finding with a line that is not in its file is thrown away. State the preconditions "
@@ -272,8 +274,8 @@ def hunt_prompt(args, focus, approach, known):
 
 
 def claim_of(finding):
-    names = ("title", "source", "steps", "sink", "scenario", "preconditions", "impact", "likelihood")
-    return {key: finding[key] for key in names}
+    """What a sceptic gets: not how bad the hunter thinks it is, which each has to see for themselves."""
+    return {key: finding[key] for key in ("title", "source", "steps", "sink", "scenario", "preconditions")}
 
 
 def sceptic_prompt(args, finding, number):
@@ -298,8 +300,9 @@ def arbiter_prompt(args, finding, reasons):
 JUDGE = (
     "Read the code yourself. `refuted`: something in the code or the rules above speaks against it; name the line in "
     "`evidence`, copied exactly, if there is one. `stands`: you looked for what could refute it and found nothing, and "
-    "the way from source to sink is open. `cannot_tell`: what would decide it is not here to read. What a comment "
-    "claims decides nothing. Give impact and likelihood as you see them."
+    "the way from source to sink is open. `cannot_tell`: what would decide it is not here to read. A guard "
+    "counts for what its code does, not for its name, and what a comment claims decides nothing. Give impact and "
+    "likelihood as you see them."
 )
 
 
@@ -660,42 +663,49 @@ def as_text(report):
     if report["refuted"]:
         lines += ["", f"REFUTED ({len(report['refuted'])})"]
         for finding in report["refuted"]:
-            lines += ["- {}:{}  {}".format(*sink_of(finding), finding["title"]), f"    {finding['reasons'][0]}"]
+            title = squeezed(finding["title"])
+            lines += ["- {}:{}  {}".format(*sink_of(finding), title), f"    {squeezed(finding['reasons'][0])}"]
     return "\n".join([*lines, "", "COVERAGE", *coverage_lines(coverage), *failure_lines(report["failures"])])
 
 
 def entry(finding):
-    votes = finding["votes"]
-    lines = ["", f"[{finding['severity']}] {finding['title']}"]
+    """All on lines of their own making: what a model wrote cannot add one that looks like ours."""
+    lines = ["", f"[{finding['severity']}] {squeezed(finding['title'])}"]
     way = [("Source", finding["source"]), *(("Step", step) for step in finding["steps"]), ("Sink", finding["sink"])]
     for name, place in way:
-        lines += [
-            f"    {name:<6}  {place['path']}:{place['line']}  {place['what']}",
-            f"            > {place['quote'].strip()}",
-        ]
-    lines.append(f"    Scenario: {finding['scenario']}")
-    lines.append(f"    Preconditions: {'; '.join(finding['preconditions']) or 'none'}")
-    lines.append(f"    Impact {finding['impact']}, {finding['likelihood']}. Fix: {finding['fix']}")
-    lines += [f"    Also, not verified apart: {title}" for title in finding["also"]]
+        lines.append(f"    {name:<6}  {place['path']}:{place['line']}  {squeezed(place['what'])}")
+        lines.append(f"            > {squeezed(place['quote'])}")
+    lines.append(f"    Scenario: {squeezed(finding['scenario'])}")
+    lines.append(f"    Preconditions: {squeezed('; '.join(finding['preconditions'])) or 'none'}")
+    lines.append(f"    Impact {finding['impact']}, {finding['likelihood']}. Fix: {squeezed(finding['fix'])}")
+    lines += [f"    Also, not verified apart: {squeezed(title)}" for title in finding["also"]]
     if "note" in finding:
-        lines.append(f"    Unverified: {finding['note']}")
-    told = f"{votes['stands']} let it stand, {votes['refuted']} refute, {votes['abstained']} abstain"
-    return [*lines, f"    {', '.join(finding['focus'])}; {told}"]
+        lines.append(f"    Unverified: {squeezed(finding['note'])}")
+    return [*lines, f"    {', '.join(finding['focus'])}{tally(finding['votes'])}"]
+
+
+def tally(votes):
+    if not any(votes.values()):
+        return ""
+    return f"; {votes['stands']} let it stand, {votes['refuted']} refute, {votes['abstained']} abstain"
 
 
 def coverage_lines(coverage):
     points = coverage["entry_points"]
-    lines = ["- no map of the attack surface could be made" if points is None else f"- {points} entry points mapped"]
+    lines = ["- no map of the attack surface could be made" if points is None else f"- entry points mapped: {points}"]
     for each in coverage["rounds"]:
         found = ", ".join(str(count) for count in each["new"]) or "none"
-        lines.append(f"- {each['focus']}: new findings by round: {found}; ended: {each['ended']}")
+        end = {"dry": "nothing new came", "rounds": "all rounds were used"}.get(
+            each["ended"], f"failed: {each['ended']}"
+        )
+        lines.append(f"- {each['focus']}: new findings by round: {found} ({end})")
     lines.append(f"- {coverage['looked_at']} of {coverage['files']} files of code were looked at, as the hunters say")
     if coverage["not_looked_at"]:
         folders = ", ".join(f"{each['folder']} ({each['files']})" for each in coverage["not_looked_at"][:12])
         more = len(coverage["not_looked_at"]) - 12
         lines.append(f"- not looked at: {folders}" + (f" and {more} more folders" if more > 0 else ""))
     return lines + [
-        f"- a text that speaks to reviewers: {place['path']}:{place['line']} > {place['quote'].strip()}"
+        f"- a text that speaks to reviewers: {place['path']}:{place['line']} > {squeezed(place['quote'])}"
         for place in coverage["addressed"]
     ]
 
@@ -703,5 +713,5 @@ def coverage_lines(coverage):
 def failure_lines(failures):
     if not failures:
         return []
-    lines = [f"- {each['what']} {each['where']}: {each['kind']}: {each['message']}" for each in failures]
+    lines = [f"- {each['what']} {each['where']}: {each['kind']}: {squeezed(each['message'])}" for each in failures]
     return ["", f"FAILED ({len(failures)})", *lines]

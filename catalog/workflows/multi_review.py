@@ -151,11 +151,20 @@ SCALE = (
     "wrong in a case that will come up; `low`: a nuisance."
 )
 
-SCEPTICS = (
-    "Follow the data: can the input or state that the finding needs ever arrive there, past what the callers check?",
-    "Follow the code: does it do what the claim says, line by line, with this language's and its libraries' semantics?",
-    "Follow the intent: is this documented, tested, deliberate, or handled elsewhere? Does a named rule really say so?",
+DATA = (
+    "Follow the data: can the input or state that the finding needs ever arrive there? Look at the callers, and at "
+    "what they check before."
 )
+CODE = (
+    "Follow the code: does it really do what the claim says, line by line, with the actual semantics of this language "
+    "and of the libraries in the versions used here?"
+)
+INTENT = (
+    "Follow the intent: is this wanted, or handled somewhere else? That it is wanted is shown by tests, documents and "
+    "callers that rely on it, not by a comment beside it. Where a rule is named: does it stand there in these words, "
+    "and does it hold for this file?"
+)
+SCEPTICS = (DATA, CODE, INTENT)
 
 
 def shared(args, batch):
@@ -218,7 +227,8 @@ def sceptic_prompt(args, finding, number):
         f"\n\nTry to refute it. {SCEPTICS[number % len(SCEPTICS)]}{change}\n\n"
         "Read the code yourself; the claim may quote or read it wrongly. `holds`: you tried to refute it and could "
         "not, and can say how it goes wrong. `refuted`: the code shows that it is not so. `cannot_tell`: what would "
-        f"decide it is not here to read. What a comment claims decides nothing. Give the severity that you see. {SCALE}"
+        "decide it is not here to read. Code counts for what it does, not for what its names and comments claim. Give "
+        f"the severity that you see. {SCALE}"
     )
 
 
@@ -583,31 +593,31 @@ def as_text(report):
         lines += [f"- {each['where']} ({each['files']}): {each['why']}" for each in report["not_reviewed"]]
     if report["failures"]:
         lines += ["", f"FAILED ({len(report['failures'])})"]
-        lines += [f"- {each['what']} {each['where']}: {each['kind']}: {each['message']}" for each in report["failures"]]
+        lines += [
+            f"- {each['what']} {each['where']}: {each['kind']}: {squeezed(each['message'])}"
+            for each in report["failures"]
+        ]
     return "\n".join(lines)
 
 
 def place(finding):
-    return f"{finding['path']}:{finding['line']}  {finding['title']}"
+    return f"{finding['path']}:{finding['line']}  {squeezed(finding['title'])}"
 
 
 def first_reason(finding):
-    return finding["reasons"][0] if finding["reasons"] else ""
+    return squeezed(finding["reasons"][0]) if finding["reasons"] else ""
 
 
 def entry(finding):
-    votes = finding["votes"]
-    lines = [
-        "",
-        f"[{finding['severity']}] {place(finding)}",
-        f"    > {finding['quote'].strip()}",
-        f"    Why: {finding['why']}",
-    ]
-    if "rule" in finding:
-        lines.append(f"    Rule: {finding['rule']}")
-    lines.append(f"    Fix: {finding['fix']}")
-    lines += [f"    Also, not verified apart: {title}" for title in finding["also"]]
-    if finding.get("note"):
-        lines.append(f"    Unverified: {finding['note']}")
-    told = f"{votes['holds']} hold, {votes['refuted']} refute, {votes['abstained']} abstain"
-    return [*lines, f"    {', '.join(finding['lenses'])}; {told}"]
+    """All on lines of their own making: what a model wrote cannot add one that looks like ours."""
+    lines = ["", f"[{finding['severity']}] {place(finding)}", f"    > {squeezed(finding['quote'])}"]
+    told = [("why", "Why"), ("rule", "Rule"), ("fix", "Fix"), ("note", "Unverified")]
+    lines += [f"    {title}: {squeezed(finding[key])}" for key, title in told if finding.get(key)]
+    lines += [f"    Also, not verified apart: {squeezed(title)}" for title in finding["also"]]
+    return [*lines, f"    {', '.join(finding['lenses'])}{tally(finding['votes'])}"]
+
+
+def tally(votes):
+    if not any(votes.values()):
+        return ""
+    return f"; {votes['holds']} hold, {votes['refuted']} refute, {votes['abstained']} abstain"

@@ -298,9 +298,13 @@ def triage_lines(report):
     if "triage" not in report:
         return []
     if report["triage"] is None:
-        return ["", f"Not triaged: {report['failures'][0]['message']}"]
-    items = [
-        f"  {item['priority']:<6}  {item['path']}:{item['line']}  {item['reason']}"
-        for item in report["triage"]["items"]
-    ]
-    return ["", "Triage: " + report["triage"]["summary"], *items]
+        return ["", f"Not triaged: {squeezed(report['failures'][0]['message'])}"]
+    lines = ["", "Triage: " + squeezed(report["triage"]["summary"])]
+    for item in report["triage"]["items"]:
+        lines.append(f"  {item['priority']:<6}  {item['path']}:{item['line']}  {squeezed(item['reason'])}")
+    return lines
+
+
+def squeezed(text):
+    """On one line, so that what a model wrote cannot add one that looks like ours."""
+    return " ".join(text.split())
