@@ -368,8 +368,8 @@ def names(foci):
 
 
 CODE = re.compile(
-    r"\.(py|js|jsx|mjs|cjs|ts|tsx|vue|svelte|java|kt|kts|scala|groovy|go|rs|rb|erb|php|phtml|cs|cshtml|fs|vb|c|h|cc|cpp|hpp|"
-    r"m|mm|swift|dart|ex|exs|erl|clj|lua|pl|pm|r|sh|bash|zsh|ps1|sql|graphql|proto|sol|tf|ya?ml|html?|j2|ejs|hbs|xml)$"
+    r"\.(py|js|jsx|mjs|cjs|ts|tsx|vue|svelte|java|kt|kts|scala|groovy|go|rs|rb|erb|php|phtml|cs|cshtml|fs|vb|c|h|cc|cpp"
+    r"|hpp|m|mm|swift|dart|ex|exs|erl|clj|lua|pl|pm|r|sh|bash|zsh|ps1|sql|graphql|proto|sol|tf|ya?ml|html?|j2|ejs|hbs|xml)$"
     r"|(^|/)(Dockerfile|Makefile|Jenkinsfile|nginx\.conf)$",
     re.IGNORECASE,
 )

@@ -299,10 +299,11 @@ def triage_lines(report):
         return []
     if report["triage"] is None:
         return ["", f"Not triaged: {squeezed(report['failures'][0]['message'])}"]
-    lines = ["", "Triage: " + squeezed(report["triage"]["summary"])]
-    for item in report["triage"]["items"]:
-        lines.append(f"  {item['priority']:<6}  {item['path']}:{item['line']}  {squeezed(item['reason'])}")
-    return lines
+    told = report["triage"]
+    items = [
+        f"  {item['priority']:<6}  {item['path']}:{item['line']}  {squeezed(item['reason'])}" for item in told["items"]
+    ]
+    return ["", "Triage: " + squeezed(told["summary"]), *items]
 
 
 def squeezed(text):
