@@ -28,7 +28,7 @@ def place(line: int = 3, quote: str = "run(x)", path: str = "a.py") -> dict[str,
 
 def finding(**changes: Any) -> dict[str, Any]:
     plain = {"title": "t", "source": place(1, "x = read()"), "steps": [], "sink": place(), "scenario": "s", "fix": "f"}
-    more = {"preconditions": [], "impact": "high", "likelihood": "likely", "focus": ["injection"], "also": []}
+    more = {"preconditions": [], "impact": "high", "likelihood": "likely", "focus": ["injection"], "behind": []}
     return {**plain, **more, **changes}
 
 
@@ -97,14 +97,20 @@ def test_one_line_that_is_not_there_takes_the_whole_way_with_it() -> None:
     assert "note" in hunt.placed(finding(source=place(quote="  ")), texts)
 
 
-def test_of_one_sink_the_founded_then_the_worse_finding_stays_and_no_title_is_lost() -> None:
+def test_of_one_sink_the_founded_then_the_worse_way_comes_first_and_the_next_one_where_it_is_refuted() -> None:
     mild = finding(title="mild", impact="low", focus=["auth"])
     bad = finding(title="bad", impact="critical")
     unfounded = finding(title="unfounded", impact="critical", note="not in that file")
     joined = hunt.joined(hunt.joined(unfounded, mild), bad)
-    assert (joined["title"], joined["focus"]) == ("bad", ["injection", "auth"])
-    assert sorted(joined["also"]) == ["mild", "unfounded"]
-    assert "note" not in joined
+    first = hunt.told(joined | {"verdict": "confirmed"})
+    assert (first["title"], first["also"], first["focus"]) == ("bad", ["mild", "unfounded"], ["injection", "auth"])
+    assert hunt.told(joined | {"verdict": "refuted"})["also"] == []
+    second = hunt.released(joined)
+    assert (second["title"], second["severity"], [each["title"] for each in second["behind"]]) == (
+        "mild",
+        "low",
+        ["unfounded"],
+    )
 
 
 def test_a_claim_cannot_end_the_fence_around_it() -> None:

@@ -108,10 +108,11 @@ def test_a_way_from_source_to_sink_survives_and_a_changed_file_costs_its_readers
 
 def test_sceptics_who_disagree_call_an_arbiter_and_an_invented_line_is_no_vote(server: Catalog) -> None:
     other = finding("Routes leak", SOURCE, "low")
-    guarded = finding("Guarded", place("server/routes.py", 6, "return db.find(name)"))
+    call = place("server/routes.py", 6, "return db.find(name)")
+    guarded, behind = finding("Guarded", call), finding("Behind it", call, "low")
     server.model(
         MAPPED,
-        hunter(finding("Anybody reads all users"), other, guarded, finding("A shell", INVENTED)),
+        hunter(finding("Anybody reads all users"), other, behind, guarded, finding("A shell", INVENTED)),
         DRY,
         (("Refute it", "Anybody reads", "Is there a guard?"), vote("refuted", evidence=INVENTED)),
         (("Refute it", "Routes leak", "Is the impact real?"), vote("refuted")),
@@ -121,7 +122,8 @@ def test_sceptics_who_disagree_call_an_arbiter_and_an_invented_line_is_no_vote(s
     )
     ran = server.run(*RUN, "--rounds", "1")
     assert {each["title"]: each["votes"] for each in ran.result["confirmed"]} == {
-        "Anybody reads all users": {"stands": 2, "refuted": 0, "abstained": 1}
+        "Anybody reads all users": {"stands": 2, "refuted": 0, "abstained": 1},
+        "Behind it": {"stands": 3, "refuted": 0, "abstained": 0},
     }
     assert {each["title"]: each["votes"]["refuted"] for each in ran.result["refuted"]} == {
         "Routes leak": 2,
