@@ -480,16 +480,27 @@ def with_evidence(kept, other):
 
 
 async def verify(args, work, claims):
-    """Give each claim its verdict; all sceptics of all claims at the same time."""
-    lines = [(claim, number) for claim in claims for number in range(args.votes)]
-    ballots = [] if work["stopped"] else await all_of(work, [doubt(args, work, *line) for line in lines])
-    ballots += [None] * (len(lines) - len(ballots))
-    refuting = [ballot for ballot in ballots if ballot and ballot["verdict"] == "refuted"]
-    await fetch(work, [each["url"] for ballot in refuting for each in ballot["evidence"]])
-    for place, claim in enumerate(claims):
-        claim |= decided(ballots[place * args.votes : (place + 1) * args.votes], args.votes, work["pages"])
-        if claim["verdict"] == "unverified" and work["stopped"]:
-            claim["why"] = "the budget ended before enough sceptics had voted"
+    """Give each claim its verdict: by as many sceptics as can decide it, and by the others where they did not."""
+    enough = args.votes // 2 + 1
+    ballots = [[] for _ in claims]
+    for numbers in (range(enough), range(enough, args.votes)):
+        lines = [
+            (place, number)
+            for place, claim in enumerate(claims)
+            for number in numbers
+            if max(claim.get("votes", {}).get(side, 0) for side in ("holds", "refuted")) < enough
+        ]
+        if not lines or work["stopped"]:
+            break
+        given = await all_of(work, [doubt(args, work, claims[place], number) for place, number in lines])
+        refuting = [ballot for ballot in given if ballot and ballot["verdict"] == "refuted"]
+        await fetch(work, [each["url"] for ballot in refuting for each in ballot["evidence"]])
+        for (place, _), ballot in zip(lines, given):
+            ballots[place].append(ballot)
+            claims[place] |= decided(ballots[place], args.votes, work["pages"])
+    for claim in claims:
+        if claim["verdict"] in (None, "unverified") and work["stopped"]:
+            claim |= {"verdict": "unverified", "why": "the budget ended before enough sceptics had voted"}
 
 
 async def doubt(args, work, claim, number):
@@ -519,7 +530,10 @@ def source_line(evidence):
 
 
 def decided(ballots, votes, pages):
-    """What becomes of a claim. Who failed, could not tell, or refutes without a passage that stands, abstains."""
+    """What becomes of a claim that has `votes` sceptics, of whom not all may have been asked.
+
+    Who failed, could not tell, or refutes without a passage that stands abstains.
+    """
 
     def holds(ballot):
         if ballot["verdict"] == "refuted":
@@ -529,7 +543,7 @@ def decided(ballots, votes, pages):
     verdict = survives(ballots, holds, quorum=votes // 2 + 1)
     given = [(ballot, holds(ballot)) for ballot in ballots if ballot is not None]
     count = {"holds": sum(side is True for _, side in given), "refuted": sum(side is False for _, side in given)}
-    count["abstained"] = votes - count["holds"] - count["refuted"]
+    count["abstained"] = len(ballots) - count["holds"] - count["refuted"]
     telling = {"confirmed": (True,), "refuted": (False,), "unverified": (True, False, None)}[verdict]
     return {
         "verdict": verdict,

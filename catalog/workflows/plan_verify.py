@@ -522,7 +522,7 @@ async def check(args, work, step, by, view):
 
 
 async def vote(args, work, jobs, objections):
-    """Give the blocking ones their verdict; all sceptics of all objections at the same time."""
+    """Give the blocking ones their verdict."""
     for each in objections:
         each |= {"verdict": "unverified", "why": "" if each["blocking"] else "not blocking, so nobody was asked"}
     blocking = [each for each in objections if each["blocking"]]
@@ -533,12 +533,23 @@ async def vote(args, work, jobs, objections):
     for each in asked_about[args.max_objections :]:
         each["why"] = "not put to the vote: the limit --max-objections was reached"
     voted = asked_about[: args.max_objections]
-    lines = [(each, number) for each in voted for number in range(args.votes)]
     views = {"": jobs["", "gaps"]} | {step: view for (step, by), view in jobs.items() if by == "premises"}
-    ballots = [] if work["stopped"] else await all_of(work, [doubt(args, work, views, *line) for line in lines])
-    ballots += [None] * (len(lines) - len(ballots))
-    for place, each in enumerate(voted):
-        each |= decided(ballots[place * args.votes : (place + 1) * args.votes], args.votes)
+    enough = args.votes // 2 + 1
+    ballots = [[] for _ in voted]
+    for numbers in (range(enough), range(enough, args.votes)):  # the others are asked where these did not decide it
+        lines = [
+            (place, number)
+            for place, each in enumerate(voted)
+            for number in numbers
+            if max(each["votes"]["holds"], each["votes"]["refuted"]) < enough
+        ]
+        if not lines or work["stopped"]:
+            break
+        given = await all_of(work, [doubt(args, work, views, voted[place], number) for place, number in lines])
+        for (place, _), ballot in zip(lines, given):
+            ballots[place].append(ballot)
+            voted[place] |= decided(ballots[place], args.votes)
+    for each in voted:
         if each["verdict"] == "unverified" and work["stopped"]:
             each["why"] = "the budget ended before enough sceptics had voted"
 
@@ -584,7 +595,7 @@ def decided(ballots, votes):
     return {
         "verdict": verdict,
         "why": "too few sceptics could judge it" if verdict == "unverified" else "",
-        "votes": count | {"abstained": votes - count["holds"] - count["refuted"]},
+        "votes": count | {"abstained": len(ballots) - count["holds"] - count["refuted"]},
         "reasons": [ballot["reason"] for ballot in given if ballot["verdict"] in telling],
     }
 

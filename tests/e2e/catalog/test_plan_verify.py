@@ -125,6 +125,8 @@ def test_a_plan_is_tested_against_the_code_and_revised_until_nothing_stands(shop
         "takes `draw` for granted: src/cart.py has it not",
         FORGOTTEN,
     ]
+    votes = {"holds": 2, "refuted": 0, "abstained": 0}
+    assert result["objections"]["resolved"][2]["votes"] == votes, "a third vote could not turn it"
     assert (result["ready"], result["complete"], result["revisions"], result["failures"]) == (True, True, 1, [])
     assert not any('"seen"' in prompt for prompt in first.prompts), "what the script saw would change prompts"
     tested_again = [prompt for prompt in first.prompts if "Test one step" in prompt and '"id": "cents"' in prompt]
