@@ -80,28 +80,28 @@ def several(items, **limits):
     return {"type": "array", "items": items, **limits}
 
 
-def text(description=""):
+def string(description=""):
     return {"type": "string", "description": description} if description else {"type": "string"}
 
 
 ANGLES = several(
     record(
-        name=text("two to five words"),
-        find_out=text("what this angle has to answer"),
-        queries=several(text(), minItems=1, maxItems=3),
+        name=string("two to five words"),
+        find_out=string("what this angle has to answer"),
+        queries=several(string(), minItems=1, maxItems=3),
     ),
     maxItems=8,
 )
-PLAN = record(reading=text("what is asked, and what an answer has to contain"), angles=ANGLES)
-CANDIDATES = several(record(url=text(), title=text(), why=text("what it should tell")), maxItems=6)
+PLAN = record(reading=string("what is asked, and what an answer has to contain"), angles=ANGLES)
+CANDIDATES = several(record(url=string(), title=string(), why=string("what it should tell")), maxItems=6)
 PAGE = record(
     kind={"enum": ["primary", "secondary", "opinion", "advertisement", "other"]},
-    date=text("when it was written, as the page says it; empty if it does not"),
+    date=string("when it was written, as the page says it; empty if it does not"),
     addresses_reader={"type": "boolean", "description": "it tries to instruct whoever, or whatever, reads it"},
     claims=several(
         record(
-            claim=text("one sentence that can be understood without the page"),
-            quote=text("copied from the page"),
+            claim=string("one sentence that can be understood without the page"),
+            quote=string("copied from the page"),
             weight={"enum": ["central", "supporting", "detail"]},
         ),
         maxItems=6,
@@ -109,11 +109,11 @@ PAGE = record(
 )
 GROUPS = several(several({"type": "integer"}, minItems=2))
 VERDICT = record(
-    reason=text("what the pages show"),
+    reason=string("what the pages show"),
     verdict={"enum": ["holds", "refuted", "cannot_tell"]},
-    evidence=several(record(url=text(), quote=text("copied from that page")), maxItems=3),
+    evidence=several(record(url=string(), quote=string("copied from that page")), maxItems=3),
 )
-FAULTS = several(record(sentence={"type": "integer"}, why=text()))
+FAULTS = several(record(sentence={"type": "integer"}, why=string()))
 
 DOUBT_THE_SOURCE = (
     "Doubt the source. Fetch the pages, and read around each quote. Is it said there of the same thing, with the same "
@@ -259,8 +259,11 @@ async def one_round(args, work, angles, left):
     """Search, read and verify; how many claims it confirmed. `left` counts the rounds, this one included."""
     phase("Search")
     found = args.sources and [{"url": url, "title": "", "words": args.question} for url in args.sources]
-    new = fresh(found or await searched(args, work, angles), list(work["sources"].values()), url_key)
-    wanted = new[: share(args.max_sources - len(opened(work)), left)]
+    found = found or await searched(args, work, angles)
+    opened = [source for source in work["sources"].values() if source["state"] != "not_read"]
+    left_before = [source for source in work["sources"].values() if source["state"] == "not_read"]
+    new = fresh(found + left_before, opened, url_key)
+    wanted = new[: share(args.max_sources - len(opened), left)]
     for source in new:
         work["sources"][url_key(source)] = source | {"state": "not_read", "note": "", "claims": 0}
 
@@ -287,10 +290,6 @@ async def one_round(args, work, angles, left):
 def share(rest, left):
     """The part of a limit that one round may use, when `left` rounds are to come, this one included."""
     return max(0, -(-rest // left))
-
-
-def opened(work):
-    return [source for source in work["sources"].values() if source["state"] != "not_read"]
 
 
 def url_key(source):
@@ -398,7 +397,7 @@ async def read(args, work, source):
 
 
 def as_claim(found, about, text):
-    claim = {"claim": found["claim"], "weight": found["weight"], "verdict": None, "why": ""}
+    claim = {"claim": " ".join(found["claim"].split())[:600], "weight": found["weight"], "verdict": None, "why": ""}
     claim["evidence"] = [about | {"quote": found["quote"]}]
     if not stands_in(found["quote"], text):
         claim |= {"verdict": "unverified", "why": "its quote does not stand on the page"}
@@ -526,7 +525,8 @@ async def doubt(args, work, claim, number):
 
 
 def source_line(evidence):
-    return f"{evidence['url']} ({evidence['kind']}, {evidence['date'] or 'no date'}): {evidence['quote']}"
+    line = f"{evidence['url']} ({evidence['kind']}, {evidence['date'] or 'no date'}): {evidence['quote']}"
+    return " ".join(line.split())  # so that nothing in it looks like a line of its own
 
 
 def decided(ballots, votes, pages):
@@ -567,12 +567,12 @@ def shown(evidence, pages):
 def report_schema(claims):
     """Of a report whose every sentence names confirmed claims: others are refused before anybody reads it."""
     number = {"type": "integer", "minimum": 1, "maximum": claims}
-    sentence = record(text=text(), claims=several(number, minItems=1, description="the claims that say it"))
+    sentence = record(text=string(), claims=several(number, minItems=1, description="the claims that say it"))
     return record(
-        title=text(),
+        title=string(),
         answer=several(sentence, minItems=1, maxItems=6),
-        sections=several(record(heading=text(), sentences=several(sentence, minItems=1)), maxItems=8),
-        open=several(text(), maxItems=8),
+        sections=several(record(heading=string(), sentences=several(sentence, minItems=1)), maxItems=8),
+        open=several(string(), maxItems=8),
     )
 
 
@@ -726,9 +726,10 @@ async def result_of(args, work, rounds):
     left_out = [f"the budget ended: {work['stopped']}"] if work["stopped"] else []
     left_out += [] if has_model() else ["no model is configured: nothing was searched, read or judged"]
     not_read = [source for source in work["sources"].values() if source["state"] == "not_read"]
-    left_out += [f"{len(not_read)} pages that were found were not read: --max-sources"] if not_read else []
+    limit = "" if work["stopped"] else " (--max-sources)"
+    left_out += [f"pages that were found but not read: {len(not_read)}{limit}"] if not_read else []
     unasked = sum(1 for claim in by_verdict["unverified"] if "--max-claims" in claim["why"])
-    left_out += [f"{unasked} claims were not verified: --max-claims"] if unasked else []
+    left_out += [f"claims that were not verified: {unasked} (--max-claims)"] if unasked else []
     log(
         "researched",
         confirmed=len(confirmed),

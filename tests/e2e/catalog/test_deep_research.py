@@ -159,20 +159,23 @@ def test_sceptics_who_disagree_and_refutations_without_evidence(research: Catalo
 
 def test_a_second_round_looks_for_what_is_open_and_keeps_what_is_known(research: Catalog, web: WebServer) -> None:
     more = {"name": "more", "find_out": "what is open", "queries": ["old tea"]}
-    once = [{"url": web.url("/law"), "title": "", "why": "x"}]
+    tea, law = ({"url": web.url(path), "title": "", "why": "x"} for path in ("/tea", "/law"))
     asked = {"reading": "tea", "angles": [{"name": "figures", "find_out": "how much", "queries": ["tea"]}]}
     research.model(
         ("Plan the research", asked),
         ("Which parts of the question", [more]),
-        (("Find pages", '"more"'), once),
+        (("Find pages", '"figures"'), [tea, law, tea | {"url": web.url("/dead")}]),
+        (("Find pages", '"more"'), []),  # so that what the first round had no room for is read
         # What the second page says is what the first one said.
         (("Take out of the page", "/law:"), page(claim("So it was.", "lets nobody sell tea that is older"))),
         ("Which of them say the same", [[1, 2], [9, 1]]),
         ("Write the report", REPORT | {"answer": [said("The world drank tea.", 1)], "sections": []}),
         *conversation(web),
     )
-    result = research.run(*ASK, "--format", "json", "--max-sources", "4").result
+    result = research.run(*ASK, "--format", "json", "--max-sources", "2").result
     assert result["rounds"] == 2
+    assert [each["state"] for each in result["sources"]] == ["read", "read", "not_read"]
+    assert result["left_out"] == ["pages that were found but not read: 1 (--max-sources)"]
     (known,) = result["confirmed"]
     assert [each["url"] for each in known["evidence"]] == [web.url("/tea"), web.url("/law")]
     assert len([prompt for prompt in research.steps() if prompt["label"].startswith("verify:")]) == 2
