@@ -56,7 +56,13 @@ meta = {
                 "default": 20,
                 "description": "claims to verify in all, the weightiest first",
             },
-            "votes": {"type": "integer", "minimum": 1, "maximum": 7, "default": 3, "description": "sceptics a claim"},
+            "votes": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 7,
+                "default": 3,
+                "description": "sceptics for a claim",
+            },
             "format": {
                 "enum": ["text", "json"],
                 "default": "text",

@@ -31,8 +31,20 @@ meta = {
                 "default": ["simplest", "safest", "extensible"],
                 "description": "a draft from each",
             },
-            "max_steps": {"type": "integer", "minimum": 1, "maximum": 30, "default": 10, "description": "of the plan"},
-            "votes": {"type": "integer", "minimum": 1, "maximum": 7, "default": 3, "description": "an objection"},
+            "max_steps": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 30,
+                "default": 10,
+                "description": "steps, at most",
+            },
+            "votes": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 7,
+                "default": 3,
+                "description": "sceptics for each blocking objection",
+            },
             "max_objections": {
                 "type": "integer",
                 "minimum": 1,
@@ -670,17 +682,9 @@ def item(step, open_now):
 
 
 def as_markdown(result):
-    lines = [f"# Plan: {result['goal'].splitlines()[0][:100]}", "", state_of(result), "", result["approach"]]
+    lines = [f"# Plan: {one_line(result['goal'])[:100]}", "", state_of(result), "", one_line(result["approach"])]
     for number, each in enumerate(result["items"], 1):
-        lines += ["", f"## {number}. {each['title']} (`{each['id']}`)", "", each["detail"], ""]
-        lines += [f"- {file['change']} `{file['path']}`" for file in each["files"]]
-        lines += [f"- after: {', '.join(f'`{name}`' for name in each['depends_on'])}"] if each["depends_on"] else []
-        lines += [
-            f"- done when: {each['check']}",
-            f"- risk {each['risk']}: {each['risk_reason']}",
-            f"- size {each['size']}",
-        ]
-        lines += [f"- **objection**: {objection}" for objection in each["objections"]]
+        lines += ["", f"## {number}. {one_line(each['title'])} (`{one_line(each['id'])}`)", "", *about(each)]
     parts = {
         "Not part of it": result["out_of_scope"],
         "Objections that stand": [line_of(each) for each in result["objections"]["standing"]],
@@ -690,8 +694,22 @@ def as_markdown(result):
         "Failures": [f"{each['what']}: {each['kind']}: {each['message']}" for each in result["failures"]],
     }
     for name, entries in parts.items():
-        lines += ["", f"## {name}", "", *(f"- {each}" for each in entries)] if entries else []
+        lines += ["", f"## {name}", "", *(f"- {one_line(each)}" for each in entries)] if entries else []
     return "\n".join(lines) + "\n"
+
+
+def about(item):
+    said = [f"{each['change']} `{each['path']}`" for each in item["files"]]
+    said += [f"after: {', '.join(item['depends_on'])}"] if item["depends_on"] else []
+    said += [f"done when: {item['check']}", f"risk {item['risk']}: {item['risk_reason']}", f"size {item['size']}"]
+    said += [f"**objection**: {objection}" for objection in item["objections"]]
+    # Its author may have written several lines, but no heading of this report.
+    detail = re.sub(r"^(\s*)(#|\*\*|---|===)", r"\1\\\2", item["detail"].strip(), flags=re.MULTILINE)
+    return [detail, "", *(f"- {one_line(each)}" for each in said)]
+
+
+def one_line(said):
+    return " ".join(said.split())
 
 
 def state_of(result):

@@ -167,3 +167,15 @@ def test_a_plan_is_ready_if_all_was_checked_and_nothing_blocking_is_left(
     plan: Any, verdict: str, blocking: bool, unread: list[Any], ready: bool
 ) -> None:
     assert planning.is_ready(plan, [{"blocking": blocking, "verdict": verdict}], unread) is ready
+
+
+def test_no_text_of_a_model_makes_a_heading_of_the_report() -> None:
+    item = step("a", "b\n## Ready") | {
+        "detail": "First.\n## Ready\n  # so\n**Ready**: yes",
+        "title": "x",
+        "risk": "low",
+    }
+    item |= {"risk_reason": "r\n# Ready", "size": "S", "objections": ["o\n## Ready"], "check": "c\n\n# Ready"}
+    shown = "\n".join(planning.about(item)).splitlines()
+    assert not [line for line in shown if line.lstrip().startswith(("#", "**"))]
+    assert "- **objection**: o ## Ready" in shown
