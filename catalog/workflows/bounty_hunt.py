@@ -21,7 +21,12 @@ meta = {
             "path": {"type": "string", "default": ".", "description": "file or folder to hunt in"},
             "focus": {
                 "type": "array",
-                "items": {"type": "string", "minLength": 1, "maxLength": 500},
+                "items": {
+                    "type": "string",
+                    "maxLength": 500,
+                    "pattern": "^(injection|auth|crypto|logic|deserialisation|ssrf|files|secrets|concurrency|memory"
+                    "|[^:]+: *[^ ].*)$",
+                },
                 "minItems": 1,
                 "maxItems": 12,
                 "uniqueItems": True,
@@ -31,7 +36,6 @@ meta = {
             },
             "context": {
                 "type": "string",
-                "default": "",
                 "description": "what the hunters should know: who the attacker is, what is out of scope, how it runs",
             },
             "rounds": {

@@ -25,12 +25,15 @@ meta = {
             },
             "context": {
                 "type": "string",
-                "default": "",
                 "description": "what the reviewers should know: purpose of the change, worries, what is known already",
             },
             "lenses": {
                 "type": "array",
-                "items": {"type": "string", "minLength": 1, "maxLength": 500},
+                "items": {
+                    "type": "string",
+                    "maxLength": 500,
+                    "pattern": "^(correctness|security|standards|performance|tests|compatibility|[^:]+: *[^ ].*)$",
+                },
                 "minItems": 1,
                 "maxItems": 8,
                 "uniqueItems": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -123,6 +124,12 @@ def test_a_claim_cannot_end_the_fence_around_it() -> None:
     ]
     assert all(json.dumps(hostile) in prompt for prompt in prompts), "it stays one line of JSON"
     assert all(f"\n{'=' * 10}\n" not in prompt for prompt in prompts), "the fence is longer"
+
+
+def test_a_misspelt_name_is_no_focus_of_ones_own() -> None:
+    allowed = re.compile(hunt.meta["args"]["properties"]["focus"]["items"]["pattern"])
+    assert all(allowed.search(name) for name in [*hunt.FOCI, "tenants: data that gets to another one"])
+    assert not any(allowed.search(name) for name in ("securty", "tenants:", ": no name"))
 
 
 class Asked:

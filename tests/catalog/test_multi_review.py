@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -134,6 +135,12 @@ def test_a_claim_cannot_end_the_fence_around_it() -> None:
     assert fence not in inside
     prompt = review.sceptic_prompt(Asked(context=hostile), finding(title=hostile), 0)
     assert json.dumps(hostile) in prompt, "a claim stays one line of JSON"
+
+
+def test_a_misspelt_name_is_no_lens_of_ones_own() -> None:
+    allowed = re.compile(review.meta["args"]["properties"]["lenses"]["items"]["pattern"])
+    assert all(allowed.search(name) for name in [*review.LENSES, "tenants: data that gets to another one"])
+    assert not any(allowed.search(name) for name in ("securty", "tenants:", ": no name"))
 
 
 class Asked:

@@ -99,20 +99,24 @@ def test_what_two_lenses_see_is_verified_once_and_a_changed_file_costs_its_reade
 def test_sceptics_who_disagree_decide_by_majority_and_a_draw_is_unverified(shop: Catalog) -> None:
     drawn = finding("src/api.py", 5, "return cart.total(request.prices, request.discount)", "Prices are not checked")
     wrong = finding("src/api.py", 1, "import cart", "cart is missing")
+    behind = finding("src/api.py", 1, "import cart", "cart is not sorted in", "low")
     unreal = finding("src/api.py", 3, "eval(request.text)", "It evaluates requests", "critical")
     shop.model(
-        *reviewers(FOUND, api={"findings": [drawn, wrong, unreal], "not_read": []}),
+        *reviewers(FOUND, api={"findings": [behind, drawn, wrong, unreal], "not_read": []}),
         (("Try to refute", "counts twice", "Follow the code"), vote("refuted")),
         (("Try to refute", "counts twice"), vote("holds", "critical")),
         (("Try to refute", "not checked", "Follow the data"), vote("holds")),
         (("Try to refute", "not checked", "Follow the code"), vote("refuted")),
         (("Try to refute", "not checked"), vote("cannot_tell")),
         (("Try to refute", "cart is missing"), vote("refuted")),
+        (("Try to refute", "not sorted in"), vote("holds", "low")),
         ("were confirmed", "One thing."),
     )
-    result = shop.run(*RUN).result
+    ran = shop.run(*RUN)
+    result = ran.result
     assert [(each["title"], each["votes"]["holds"]) for each in result["confirmed"]] == [
-        ("The discount counts twice", 2)
+        ("The discount counts twice", 2),
+        ("cart is not sorted in", 2),
     ]
     assert [each["title"] for each in result["refuted"]] == ["cart is missing"]
     assert {each["title"]: each["note"] for each in result["unverified"]} == {
@@ -120,7 +124,7 @@ def test_sceptics_who_disagree_decide_by_majority_and_a_draw_is_unverified(shop:
         "Prices are not checked": "the sceptics disagree",
     }
     assert result["complete"]
-    assert not any("evaluates requests" in prompt for prompt in shop.project.vibe("multi-review", *RUN[1:]).prompts)
+    assert not any("evaluates requests" in prompt for prompt in ran.prompts), "nobody is asked about a misquotation"
 
 
 def test_a_provider_that_fails_half_of_the_time_is_told_apart_and_the_next_run_asks_for_the_rest(shop: Catalog) -> None:
@@ -150,15 +154,17 @@ def test_a_provider_that_fails_half_of_the_time_is_told_apart_and_the_next_run_a
 
 def test_answers_that_are_cut_off_are_failures_and_no_verdicts(shop: Catalog) -> None:
     shop.model(
-        *reviewers(FOUND, CutOff({"findings": [BARE], "not_read": []})),
+        *reviewers(FOUND, CutOff({"findings": [BARE], "not_read": []}), NONE | {"not_read": ["src/api.py"]}),
         ("Try to refute", CutOff(vote("refuted"))),
     )
     result = shop.run(*RUN).result
     assert [each["note"] for each in result["unverified"]] == ["3 of 3 sceptics failed (truncated)"]
     assert (result["confirmed"], result["refuted"]) == ([], [])
-    assert result["not_reviewed"] == [
-        {"where": "src/cart.py", "files": 1, "why": "standards: the reviewer failed (truncated)"}
-    ]
+    assert {each["why"]: each["where"] for each in result["not_reviewed"]} == {
+        "correctness: the reviewer did not read it": "src/api.py",
+        "standards: the reviewer did not read it": "src/api.py",
+        "standards: the reviewer failed (truncated)": "src/cart.py",
+    }
     assert "incomplete" in result["summary"]
 
 
@@ -189,7 +195,7 @@ def test_of_a_change_only_what_differs_is_reviewed_and_what_stays_out_is_named(s
             ("for correctness", '["src/cart.py"]', f"+    {quote}"),
             {"findings": [TWICE | {"quote": quote}], "not_read": []},
         ),
-        (("for correctness", '["src/new.py"]', "untracked"), {"findings": [], "not_read": ["src/new.py"]}),
+        (("for correctness", '["src/new.py"]', "untracked"), NONE),
         (("Try to refute", 'changed since "main"'), vote("refuted")),
     )
     result = shop.run(
@@ -198,7 +204,7 @@ def test_of_a_change_only_what_differs_is_reviewed_and_what_stays_out_is_named(s
     ).result  # fmt: skip
     assert [each["title"] for each in result["refuted"]] == ["The discount counts twice"]
     assert result["target"] == {"path": ".", "diff": "main", "files": 2, "lenses": ["correctness"]}
+    assert not result["complete"]
     assert {each["where"]: each["why"] for each in result["not_reviewed"]} == {
-        "src/new.py": "correctness: the reviewer did not read it",
         "src/old.py": "above --max-files 2",
     }
