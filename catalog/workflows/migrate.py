@@ -73,6 +73,13 @@ meta = {
                 "default": 20,
                 "description": "files at most; others are named as left out",
             },
+            "at_once": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 50,
+                "default": 4,
+                "description": "files at work, and test commands, at the same time",
+            },
             "may_touch": {
                 "type": "array",
                 "items": {"type": "string", "minLength": 1},
@@ -162,7 +169,8 @@ async def main(args):
     try:
         await prepare(args, job)
         if not job["stopped"] and not args.dry:
-            await parallel([attempt(args, job, entry) for entry in job["files"]], on_error="raise")
+            steps = [attempt(args, job, entry) for entry in job["files"]]
+            await parallel(steps, limit=args.at_once, on_error="raise")
     except BudgetExceeded as error:
         job["stopped"] = f"the budget ended it: {error.message}"
     try:  # a merge asks no model: what was accepted is merged also where tokens ran out

@@ -160,7 +160,7 @@ def test_a_cut_off_answer_of_an_agent_or_a_reviewer_merges_nothing(shop: Catalog
 def test_when_the_budget_ends_what_was_accepted_is_merged_and_the_rest_named(shop: Catalog) -> None:
     shop.model(PLAN, *migrates("a", "b", "c"), ("Decide", ACCEPT))
     shop.tokens = Tokens(prompt=2_000, completion=100)
-    done = shop.run(*JOB, "--allow", "write", "--budget", "16k")
+    done = shop.run(*JOB, "--allow", "write", "--at-once", "1", "--budget", "16k")
     assert done.result["complete"] is False
     assert "budget" in done.result["stopped"]
     assert verdicts(done.result) == {"a.py": "merged", "b.py": "not_done", "c.py": "not_done"}
@@ -174,7 +174,7 @@ def test_a_gate_that_stays_red_keeps_that_file_out_and_no_other(shop: Catalog) -
         look("edit_file", path="b.py", old="return old_price(net)", new="return price(net) + 1"), DONE, DONE, DONE
     )
     nothing = {"outcome": "unchanged", "reason": "nothing calls it", "notes": []}
-    shop.model(PLAN, *migrates("a"), ("in b.py", wrong), ("in c.py", nothing), ("Decide", ACCEPT))
+    shop.model(PLAN, *migrates("a"), ("Make the change in b.py", wrong), ("Make the change in c.py", nothing), ("Decide", ACCEPT))
     done = shop.run(*GATED)
     assert verdicts(done.result) == {"a.py": "merged", "b.py": "failed_gate", "c.py": "unchanged"}
     assert "b.total(2) is not 4" in done.result["files"][1]["reason"]
@@ -194,7 +194,7 @@ def test_a_conflict_is_told_with_both_sides_and_its_file_tried_once_more(shop: C
     def LOG() -> str:
         return shop.project.read("LOG")
 
-    shop.model(PLAN, ("in a.py", with_log("a.py")), ("in b.py", with_log("b.py")), ("Decide", ACCEPT))
+    shop.model(PLAN, ("Make the change in a.py", with_log("a.py")), ("Make the change in b.py", with_log("b.py")), ("Decide", ACCEPT))
     job = ("migrate", "--change", CHANGE, "--paths", "a.py", "--paths", "b.py", "--may-touch", "LOG")
     done = shop.run(*job, "--allow", "write", "--concurrency", "1")
     assert verdicts(done.result) == {"a.py": "merged", "b.py": "merged"}
@@ -205,7 +205,10 @@ def test_a_conflict_is_told_with_both_sides_and_its_file_tried_once_more(shop: C
         "b.py\n",
     )
     assert LOG() == "b.py\n"
-    shop.requires_free_rerun(done)
+    second = shop.again(done)
+    print(second.err, [p[:60] for p in second.prompts], second.result["files"])
+    print(shop.project.vibe("why", "8").out)
+    assert 0
 
 
 def test_files_are_found_by_an_agent_and_dry_changes_nothing(shop: Catalog) -> None:
