@@ -7,7 +7,7 @@ write it finds the change in it, and nothing else. What was refused, failed or c
 
 import re
 
-from vibe_workflows.patterns import majority
+from vibe_workflows.patterns import survives
 from vibe_workflows.script import (
     AgentError,
     BudgetExceeded,
@@ -261,6 +261,11 @@ async def not_green(args, job):
     shown = " ".join(job["command"])
     try:
         job["tests"]["before"] = await tested(args, job)
+    except ToolDenied as error:
+        raise RuntimeError(
+            f"`{job['command'][0]}` may not be run; run it again with --allow write,command:{job['command'][0]} "
+            "(or --allow write,command for a program that the project brings along)"
+        ) from error
     except ToolFailed as error:
         failed(job, "test", error)
         return f"the test command cannot be run: {error.message}"
@@ -588,7 +593,3 @@ def fenced(text):
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(longest + 1, 3)
     return f"{fence}\n{text}\n{fence}"
-
-
-def survives(votes, holds):
-    return {"yes": "confirmed", "no": "refuted", "unverified": "unverified"}[majority(votes, holds)]

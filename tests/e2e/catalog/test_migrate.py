@@ -205,10 +205,6 @@ def test_a_conflict_is_told_with_both_sides_and_its_file_tried_once_more(shop: C
         "b.py\n",
     )
     assert LOG() == "b.py\n"
-    second = shop.again(done)
-    print(second.err, [p[:60] for p in second.prompts], second.result["files"])
-    print(shop.project.vibe("why", "8").out)
-    assert 0
 
 
 def test_files_are_found_by_an_agent_and_dry_changes_nothing(shop: Catalog) -> None:
