@@ -50,7 +50,7 @@ meta = {
                 "minimum": 1,
                 "maximum": 50,
                 "default": 5,
-                "description": "groups of failing tests that a round takes up; the others wait for the next one",
+                "description": "groups of failing tests that a round takes up",
             },
             "at_once": {
                 "type": "integer",
@@ -225,6 +225,7 @@ async def one_round(args, job):
     this = {"failing_before": before, "repairs": [], "failing_after": None, "broken": []}
     job["rounds"].append(this)
     groups = [group for group in grouped(job) if group["name"] not in job["settled"]]
+    outages = len(job["failures"])
     repairs = []
     ended = False
     try:
@@ -239,6 +240,8 @@ async def one_round(args, job):
     except BudgetExceeded:
         ended = True
     await bring_in(job, repairs)  # a merge asks no model, nor does a test: both are made also where tokens ran out
+    for repair in repairs:
+        remember(job, repair)
     verdicts = [told["verdict"] for told in this["repairs"]]
     if "merged" in verdicts:
         await test(args, job)
@@ -247,7 +250,7 @@ async def one_round(args, job):
     if ended and not job["stopped"]:
         job["stopped"] = "budget"
     if not job["stopped"] and not any(verdict in TRIED for verdict in verdicts) and len(groups) <= args.max_groups:
-        job["stopped"] = "nothing_to_repair"
+        job["stopped"] = "outage" if len(job["failures"]) > outages else "nothing_to_repair"
     return max(0, len(before) - len(job["failing"]))
 
 
@@ -283,30 +286,26 @@ def joined(diagnosed):
     repairs = []
     for one in diagnosed:
         files = set(one["found"]["files"])
-        same = [
-            each
-            for each in repairs
-            if one["verdict"] == each["told"]["verdict"] == "not_done" and files & each["files"]
-        ]
+        due = one["verdict"] == "not_done"
+        same = [each for each in repairs if due and each["told"]["verdict"] == "not_done" and files & each["files"]]
         parts = [part for each in same for part in each["parts"]] + [one]
         repairs = [each for each in repairs if each not in same]
-        repairs.append(
-            {
-                "parts": parts,
-                "files": files.union(*(each["files"] for each in same)),
-                "done": None,
-                "told": {
-                    "tests": [name for part in parts for name in part["tests"]],
-                    "verdict": one["verdict"],
-                    "cause": "\n".join(dict.fromkeys(part["found"]["cause"] for part in parts)),
-                    "evidence": "\n".join(dict.fromkeys(part["found"]["evidence"] for part in parts)),
-                    "reason": "",
-                    "patch": None,
-                    "objections": [],
-                },
-            }
-        )
+        files = files.union(*(each["files"] for each in same))
+        repairs.append({"parts": parts, "files": files, "done": None, "told": told_of(parts)})
     return repairs
+
+
+def told_of(parts):
+    """What the result says of a repair; its verdict is yet to come where it is to be made."""
+    return {
+        "tests": [name for part in parts for name in part["tests"]],
+        "verdict": parts[0]["verdict"],
+        "cause": "\n".join(dict.fromkeys(part["found"]["cause"] for part in parts)),
+        "evidence": "\n".join(dict.fromkeys(part["found"]["evidence"] for part in parts)),
+        "reason": "",
+        "patch": None,
+        "objections": [],
+    }
 
 
 def diagnose_prompt(args, job, group):
@@ -359,7 +358,6 @@ async def mend(args, job, repair):
             settle(told, "unverified", "too few reviewers could judge the patch; it was not merged")
             break
         settle(told, "rejected", "refused; see the objections")
-    remember(job, repair)
 
 
 async def repaired(args, job, repair):
@@ -411,14 +409,11 @@ async def reviewed(args, job, repair, patch):
 
 def untouchable(args, job, tests, files):
     """Objections to a patch that changes tests, what configures them, or the program that runs them."""
-    named = {name.partition("::")[0] for name in tests}
+    named = {name.partition("::")[0] for name in tests} | {word.removeprefix("./") for word in job["command"]}
     touched = [
         path
         for path in files
-        if is_test(path)
-        or path in named
-        or path in job["command"]
-        or any(matches(path, glob) for glob in args.test_files or [])
+        if is_test(path) or path in named or any(matches(path, glob) for glob in args.test_files or [])
     ]
     if not touched:
         return []
@@ -426,13 +421,15 @@ def untouchable(args, job, tests, files):
 
 
 def remember(job, repair):
-    """For the next diagnosis: what was tried, and why it did not do."""
+    """For the next diagnosis: what was tried, and why it did not do. What is blocked waits for a person."""
     told = repair["told"]
+    said = "; ".join([told["reason"], *told["objections"]])[:1_000]
     for part in repair["parts"]:
-        said = "; ".join([told["reason"], *told["objections"]])
-        job["tried"].setdefault(part["name"], []).append(
-            f"- {part['found']['plan']} ({told['verdict']}: {said[:1_000]})"
-        )
+        if told["verdict"] in TRIED:
+            tried = f"- {part['found']['plan']} ({told['verdict']}: {said})"
+            job["tried"].setdefault(part["name"], []).append(tried)
+        elif told["verdict"] == "blocked":
+            job["settled"][part["name"]] = "blocked"
 
 
 def repair_prompt(args, job, repair):
@@ -444,7 +441,7 @@ def repair_prompt(args, job, repair):
     tests = (
         "Tests may be changed only where the diagnosis shows that the test is wrong, and never to ask for less."
         if args.may_edit_tests
-        else "Do not touch tests, nor what configures or runs them: a patch that does is refused, whatever else it holds."
+        else "Do not touch tests, nor what configures or runs them: a patch that does is refused, whatever it holds."
     )
     back = ""
     if repair["told"]["objections"]:
@@ -476,8 +473,8 @@ def review_prompt(args, repair, patch):
         "Its patch; the project does not have it yet, so that the tools show you the files as they were before:\n"
         f"{fenced(patch)}\n\n"
         "That the tests pass proves nothing by itself. Read them and the code, and look for a reason to refuse:\n"
-        f"1. Tests that ask for less{also}: deleted, skipped, renamed, not collected any more, asserts loosened, expected "
-        "values or tolerances changed, what they call replaced by something else.\n"
+        f"1. Tests that ask for less{also}: deleted, skipped, renamed, not collected any more, asserts loosened, "
+        "expected values or tolerances changed, what they call replaced by something else.\n"
         "2. Code that knows of the test: its values as a special case or a table, a look at whether tests are running, "
         "an early end with success, an error that is swallowed, a comparison that is always true.\n"
         "3. A symptom that was mended in place of the cause: find an input beside those of the test that still goes "
@@ -628,30 +625,37 @@ def steady(output):
 
 
 def excerpt(output, tests):
-    """What the output says of these tests: the lines behind each mention, else its end."""
+    """What the output says of these tests, of each up to where it goes on to something else; or else its end."""
     lines = output.splitlines()
     shown = set()
     for name in tests[:10]:
         short = re.split(r"::|\.|/| › ", name.partition("[")[0])[-1]
-        at = next((number for number, line in enumerate(lines) if short and short in line), None)
-        if at is not None:
-            shown |= set(range(at, min(at + 40, len(lines))))
+        at = [number for number, line in enumerate(lines) if short in line]
+        headings = [number for number in at if re.match(r"_{3,} |(?:FAIL|ERROR)[: ]|---|\s*●", lines[number])]
+        for number in (headings or at)[:1]:
+            shown.add(number)
+            for below in range(number + 1, min(number + 40, len(lines))):
+                if re.match(r"={5,}|_{5,} |Ran N? ?\d* ?tests?|--- |\s*● ", lines[below]):
+                    break
+                shown.add(below)
     text = "\n".join(lines[number] for number in sorted(shown))
     return text[:SAID_CHARACTERS] if text else output[-SAID_CHARACTERS:]
+
+
+#: Files that are tests, or that decide which tests run and how, by their names in small letters.
+TESTS = (
+    r"test_.*|tests?\.\w+|.*[_.-](?:test|tests|spec)\.\w+|.*tests?\.(?:java|kt|cs|scala)",
+    r"(?:conftest|noxfile|sitecustomize|usercustomize)\.py|(?:pytest|tox)\.ini|\.coveragerc|setup\.cfg|pyproject\.toml",
+    r"(?:jest|vitest|karma|playwright)\.config\.\w+|package\.json|(?:gnu)?makefile|justfile",
+)
 
 
 def is_test(path):
     """Whether a file is a test, or decides how tests run, by its name."""
     folders, _, name = path.lower().rpartition("/")
-    if any(folder in ("test", "tests", "__tests__", "spec", "specs", "testdata") for folder in folders.split("/")):
+    if {"test", "tests", "__tests__", "spec", "specs", "testdata"} & set(folders.split("/")):
         return True
-    return (
-        re.fullmatch(r"(?:test_.*|.*[_.-](?:test|tests|spec))\.\w+|tests?\.\w+|.*tests?\.(?:java|kt|cs|scala)", name)
-        is not None
-        or re.fullmatch(r"(?:conftest|sitecustomize|usercustomize)\.py|(?:pytest|tox)\.ini|\.coveragerc", name)
-        is not None
-        or re.fullmatch(r"(?:jest|vitest|karma|playwright)\.config\.\w+|noxfile\.py", name) is not None
-    )
+    return any(re.fullmatch(pattern, name) for pattern in TESTS)
 
 
 # ---------------------------------------------------------------- words and texts

@@ -186,6 +186,10 @@ async def main(args):
 async def prepare(args, job):
     """The files, whether the tests are green before anything is changed, and the recipe."""
     phase("Find")
+    if job["command"] and not args.dry:
+        job["stopped"] = await not_green(args, job)
+    if job["stopped"] and not args.paths:
+        return
     paths = list(dict.fromkeys(path.removeprefix("./") for path in await listed(args, job)))
     job["left_out"] += [{"path": path, "reason": "more than max_files"} for path in paths[args.max_files :]]
     job["files"] = [
@@ -201,10 +205,6 @@ async def prepare(args, job):
         for path in paths[: args.max_files]
     ]
     if not paths or job["stopped"]:
-        return
-    if job["command"] and not args.dry:
-        job["stopped"] = await not_green(args, job)
-    if job["stopped"]:
         return
     phase("Plan")
     job["context"] = shared(args, None)
@@ -286,8 +286,8 @@ def find_prompt(args):
     return (
         f"A change is to be made in this project, file by file:\n\n{fenced(args.change)}\n\n"
         "List the files in which it has to be made. First settle what such a place looks like in a file: the names, "
-        "imports or shapes of code that give it away. Then search with grep for each of them, other spellings included; "
-        "read a few of the matches: leave out files in which the match is only a comment, a string, or something "
+        "imports or shapes of code that give it away. Then search with grep for each of them, in other spellings, too; "
+        "read a few of the matches, and leave out files in which the match is only a comment, a string, or something "
         "else of that name, and files that were generated or copied from elsewhere. A file with one doubtful place "
         "belongs in the list; a file that you only guess at does not.\n\n"
         "Order: a file that others build on comes before those. Paths from the project's root, as the tools show them. "
@@ -347,21 +347,22 @@ async def attempt(args, job, entry):
         phase("Migrate")
         done = await changed(args, job, entry)
         if done is None:
-            return None
+            break
         entry["patch"] = size_of(done.patch, done.files)
         objections = unasked(entry["path"], done.files, args.may_touch or [], done.patch)
-        if objections:
-            verdict = "refuted"
-        else:
+        verdict = "refuted"
+        if not objections:
             phase("Review")
             verdict, objections = await reviewed(args, job, entry, done.patch)
+        entry["objections"] = objections
         if verdict == "confirmed":
             job["accepted"][entry["path"]] = done
-            return settle(entry, "accepted", done.value["reason"])
-        entry["objections"] = objections
+            settle(entry, "accepted", done.value["reason"])
+            break
         if verdict == "unverified":
-            return settle(entry, "unverified", "too few reviewers could judge the patch; it was not merged")
-    settle(entry, "rejected", "refused twice; see the objections")
+            settle(entry, "unverified", "too few reviewers could judge the patch; it was not merged")
+            break
+        settle(entry, "rejected", "refused; see the objections")
 
 
 async def changed(args, job, entry):

@@ -100,7 +100,7 @@ def test_what_cheats_is_refused_by_its_paths_or_by_the_reviewer(red: Catalog) ->
 
 
 def test_a_test_that_seems_wrong_is_told_to_the_person_and_the_others_are_mended(red: Catalog) -> None:
-    suspicious = (ABOUT_TEXT[0], diagnosis("test_text.py", "test"))
+    suspicious = (ABOUT_TEXT[0], turns(look("read_file", path="test_text.py"), diagnosis("test_text.py", "test")))
     red.model(ABOUT_CALC, suspicious, MENDS_CALC, ACCEPTED)
     done = red.run(*JOB)
     assert (done.result["green"], done.result["stopped"]) == (False, "nothing_to_repair")
@@ -108,6 +108,14 @@ def test_a_test_that_seems_wrong_is_told_to_the_person_and_the_others_are_mended
     assert [(each["test"], each["verdict"]) for each in done.result["remaining"]] == [(SHOUTS, "suspicious")]
     assert red.project.read("calc.py") == CALC.replace("-", "+")
     assert red.project.read("test_text.py") == TEST_TEXT
+    red.project.write("notes.md", "that no agent has read\n")
+    assert red.again(done).requests == ()
+    red.project.write("text.py", TEXT + "\n\nMORE = 1\n")
+    assert red.again(done).requests == ()
+    red.project.write("test_text.py", TEST_TEXT + "\n\nMORE = 1\n")
+    readers = red.again(done)
+    assert len(readers.requests) == 2
+    assert readers.result["suspicious"] == done.result["suspicious"]
 
 
 def test_reviewers_decide_by_more_than_half_of_those_who_could_tell(red: Catalog) -> None:
@@ -139,12 +147,13 @@ def test_a_flaky_test_is_told_apart_and_nobody_is_asked(red: Catalog) -> None:
 
 
 def test_a_repair_whose_tests_stay_red_is_tried_otherwise_until_nothing_improves(red: Catalog) -> None:
-    red.project.write("test_text.py", "")
-    red.model(ABOUT_CALC, (MENDS_CALC[0], edits("calc.py", "a - b", "a * b")))
-    done = red.run(*JOB)
+    name = "tests/test_calc.py::test_adds"
+    red.project.write("run.py", f"import calc, sys\nif calc.add(2, 3) != 5:\n    sys.exit('FAILED {name} - no')\n")
+    red.model(("Find out why", diagnosis("calc.py")), ("Mend the cause", edits("calc.py", "a - b", "a * b")))
+    done = red.run("fix-tests", "--test", "python -B run.py", *ALLOW)
     assert (done.result["green"], done.result["stopped"]) == (False, "no_progress")
     assert verdicts(done.result) == [["failed_gate"], ["failed_gate"]]
-    assert sum("This was tried already" in prompt for prompt in done.prompts) == 2
+    assert sum("This was tried already" in prompt for prompt in done.prompts) == 1
     assert red.project.read("calc.py") == CALC
 
 
@@ -185,16 +194,6 @@ def test_when_the_budget_ends_what_was_accepted_is_merged_and_the_rest_named(red
     assert [each["test"] for each in done.result["remaining"]] == [SHOUTS]
     more = red.again(done, "--budget", "100k")
     assert more.result["green"] is True
-
-
-def test_after_one_changed_file_only_its_readers_and_what_ran_on_all_files_are_asked_again(red: Catalog) -> None:
-    red.project.write("notes.md", "one\n")
-    red.model(ABOUT_CALC, ABOUT_TEXT, MENDS_CALC, MENDS_TEXT, ACCEPTED)
-    first = red.run(*JOB)
-    red.project.write("notes.md", "two\n")
-    second = red.again(first)
-    assert second.result["green"] is True
-    print(second.err, second.prompts, second.result)
 
 
 def test_without_a_command_that_can_be_run_nothing_is_asked(red: Catalog) -> None:

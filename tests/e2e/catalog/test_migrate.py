@@ -174,7 +174,13 @@ def test_a_gate_that_stays_red_keeps_that_file_out_and_no_other(shop: Catalog) -
         look("edit_file", path="b.py", old="return old_price(net)", new="return price(net) + 1"), DONE, DONE, DONE
     )
     nothing = {"outcome": "unchanged", "reason": "nothing calls it", "notes": []}
-    shop.model(PLAN, *migrates("a"), ("Make the change in b.py", wrong), ("Make the change in c.py", nothing), ("Decide", ACCEPT))
+    shop.model(
+        PLAN,
+        *migrates("a"),
+        ("Make the change in b.py", wrong),
+        ("Make the change in c.py", nothing),
+        ("Decide", ACCEPT),
+    )
     done = shop.run(*GATED)
     assert verdicts(done.result) == {"a.py": "merged", "b.py": "failed_gate", "c.py": "unchanged"}
     assert "b.total(2) is not 4" in done.result["files"][1]["reason"]
@@ -194,7 +200,12 @@ def test_a_conflict_is_told_with_both_sides_and_its_file_tried_once_more(shop: C
     def LOG() -> str:
         return shop.project.read("LOG")
 
-    shop.model(PLAN, ("Make the change in a.py", with_log("a.py")), ("Make the change in b.py", with_log("b.py")), ("Decide", ACCEPT))
+    shop.model(
+        PLAN,
+        ("Make the change in a.py", with_log("a.py")),
+        ("Make the change in b.py", with_log("b.py")),
+        ("Decide", ACCEPT),
+    )
     job = ("migrate", "--change", CHANGE, "--paths", "a.py", "--paths", "b.py", "--may-touch", "LOG")
     done = shop.run(*job, "--allow", "write", "--concurrency", "1")
     assert verdicts(done.result) == {"a.py": "merged", "b.py": "merged"}
@@ -225,9 +236,7 @@ def test_files_are_found_by_an_agent_and_dry_changes_nothing(shop: Catalog) -> N
         ("python -c 'raise SystemExit(3)'", "write,command:python", "fails before anything is changed"),
     ],
 )
-def test_without_tests_that_are_green_before_nothing_is_asked(
-    shop: Catalog, test: str, grants: str, said: str
-) -> None:
+def test_without_tests_that_are_green_before_nothing_is_asked(shop: Catalog, test: str, grants: str, said: str) -> None:
     shop.model()
     done = shop.run(*JOB, "--allow", grants, "--test", test)
     assert said in done.result["stopped"]
@@ -238,7 +247,7 @@ def test_without_tests_that_are_green_before_nothing_is_asked(
 def test_the_program_of_the_tests_has_to_be_granted(shop: Catalog) -> None:
     shop.model()
     refused = shop.run(*JOB, "--allow", "write", "--test", "python -B check.py", code=1)
-    assert "--allow command:python" in refused.err
+    assert "--allow write,command:python" in refused.document["error"]["message"]
 
 
 def test_without_a_model_every_file_is_unchanged(shop: Catalog) -> None:
