@@ -16,11 +16,13 @@ checked against the schema that the workflow's page documents.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import jsonschema
@@ -29,6 +31,7 @@ from tests.support.behaviours import Answer, Behaviour, Call, Fail, Tokens
 from tests.support.exchanges import SeenRequest
 from tests.support.field_project import Ended, FieldProject, prompt_of
 from tests.support.neutral import Conversation
+from vibe_workflows.catalog.discovery import BUILTIN_FOLDER
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "catalog"
 
@@ -116,6 +119,17 @@ def _cut(whole: Behaviour) -> Answer:
     assert isinstance(whole, Answer)
     calls = tuple(Call(name=call.name, arguments=call.arguments[: len(call.arguments) // 2]) for call in whole.calls)
     return Answer(text=whole.text[: len(whole.text) // 2], calls=calls, finish="length")
+
+
+def workflow_module(name: str) -> ModuleType:
+    """A built-in workflow as ordinary Python, for its pure functions: primitives would refuse to run here."""
+    path = BUILTIN_FOLDER / f"{name.replace('-', '_')}.py"
+    spec = importlib.util.spec_from_file_location(f"workflow_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 # ---------------------------------------------------------------- what pages promise
