@@ -83,6 +83,7 @@ meta = {
                 "items": {"type": "string", "minLength": 1},
                 "description": "globs of further files that are tests, beside those that are known by their names",
             },
+            "format": {"enum": ["text", "json"], "default": "text", "description": "a report, or data"},
         },
         "additionalProperties": False,
     },
@@ -161,7 +162,8 @@ async def main(args):
                 job["stopped"] = "max_rounds"
     except BudgetExceeded:
         job["stopped"] = "budget"
-    return report(job)
+    result = report(job)
+    return result if args.format == "json" else as_text(result)
 
 
 # ---------------------------------------------------------------- Test
@@ -545,6 +547,60 @@ def report(job):
     }
 
 
+#: Why it stopped, for people.
+ENDS = {
+    "green": "the tests are green",
+    "nothing_to_repair": "there is nothing left that could be repaired without a person",
+    "only_flaky": "only flaky tests fail",
+    "no_progress": "two rounds have brought nothing",
+    "max_rounds": "that was the last round allowed",
+    "outage": "agents failed; run it again",
+    "budget": "the budget ended it; go on with a larger one",
+    "cannot_run": "the test command cannot be run",
+}
+
+
+def as_text(result):
+    state = "Green" if result["green"] else "Not green"
+    lines = [f"{state} after {len(result['rounds'])} rounds of repairs: {ENDS[result['stopped']]}."]
+    repairs = [repair for this in result["rounds"] for repair in this["repairs"]]
+    repaired_ones = [repair for repair in repairs if repair["verdict"] == "merged"]
+    if repaired_ones:
+        lines += ["", f"REPAIRED ({len(repaired_ones)})", *(line for each in repaired_ones for line in lines_of(each))]
+    broken = [name for this in result["rounds"] for name in this["broken"]]
+    if broken:
+        lines += ["", "BROKEN BY A REPAIR", *(f"- {name}" for name in dict.fromkeys(broken))]
+    if result["remaining"]:
+        lines += ["", f"STILL FAILING ({len(result['remaining'])})"]
+        lines += [f"- {each['test']}  {each['verdict']}" for each in result["remaining"]]
+    still = {each["test"] for each in result["remaining"]}
+    last = {
+        tuple(each["tests"]): each for each in repairs if each["verdict"] != "merged" and still & set(each["tests"])
+    }
+    if last:
+        lines += ["", "WHY", *(line for each in last.values() for line in lines_of(each))]
+    if result["flaky"]:
+        lines += ["", "FLAKY: failed and passed without a change", *(f"- {name}" for name in result["flaky"])]
+    if result["failures"]:
+        lines += ["", f"FAILED ({len(result['failures'])})"]
+        lines += [f"- {each['where']}: {each['kind']}: {each['message']}" for each in result["failures"]]
+    return "\n".join(lines)
+
+
+def lines_of(repair):
+    verdict = "the test seems wrong" if repair["verdict"] == "suspicious" else repair["verdict"]
+    head = f"- {', '.join(repair['tests'][:5])}{'' if verdict == 'merged' else f'  {verdict}'}"
+    lines = [head, f"    Cause: {repair['cause']}"]
+    if repair["patch"] and repair["verdict"] == "merged":
+        lines.append(
+            f"    In {', '.join(repair['patch']['files'])}, +{repair['patch']['added']} -{repair['patch']['removed']}"
+        )
+    else:
+        lines.append(f"    Evidence: {repair['evidence']}")
+    lines += [f"    {line}" for line in repair["reason"].splitlines()]
+    return lines + [f"    Objection: {said}" for said in repair["objections"]]
+
+
 def settle(told, verdict, reason):
     told["verdict"] = verdict
     told["reason"] = reason
@@ -559,7 +615,7 @@ def failed(job, where, error):
 
 #: Of each program, how it names a test that failed. The first one counts that finds any.
 NAMES = {
-    "pytest": r"^(?:FAILED|ERROR) (\S+\.py(?:::.+?)?)(?: - .*)?$",
+    "pytest": r"^(?:FAILED|ERROR) (\S+\.py(?:::[^\[\n]+?(?:\[.*?\](?= - |$))?)?)(?: - .*)?$",
     "cargo": r"^test (\S+) \.\.\. FAILED$",
     "go": r"^--- FAIL: (\S+)",
     "jest": r"^\s*● (.+ › .+)$",
@@ -635,10 +691,10 @@ def excerpt(output, tests):
         for number in (headings or at)[:1]:
             shown.add(number)
             for below in range(number + 1, min(number + 40, len(lines))):
-                if re.match(r"={5,}|_{5,} |Ran N? ?\d* ?tests?|--- |\s*● ", lines[below]):
+                if re.match(r"={5,}|_{5,} |Ran \d+ tests?|--- |\s*● ", lines[below]):
                     break
                 shown.add(below)
-    text = "\n".join(lines[number] for number in sorted(shown))
+    text = "\n".join(lines[number] for number in sorted(shown) if lines[number].strip("- "))
     return text[:SAID_CHARACTERS] if text else output[-SAID_CHARACTERS:]
 
 
@@ -687,4 +743,4 @@ def fenced(text):
     """Text of somebody else between lines that cannot stand in it."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(longest + 1, 3)
-    return f"{fence}\n{text}\n{fence}"
+    return f"{fence}\n{text.rstrip()}\n{fence}"

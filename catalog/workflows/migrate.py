@@ -86,6 +86,7 @@ meta = {
                 "description": "globs of other files that a file's agent may change along with it",
             },
             "dry": {"type": "boolean", "default": False, "description": "only list the files and write the recipe"},
+            "format": {"enum": ["text", "json"], "default": "text", "description": "a report, or data"},
         },
         "required": ["change"],
         "additionalProperties": False,
@@ -177,7 +178,8 @@ async def main(args):
         await bring_in(args, job)
     except BudgetExceeded as error:
         job["stopped"] = f"the budget ended it: {error.message}"
-    return report(args, job)
+    result = report(args, job)
+    return result if args.format == "json" else as_text(result)
 
 
 # ---------------------------------------------------------------- Find and Plan
@@ -557,6 +559,58 @@ def report(args, job):
     }
 
 
+def as_text(result):
+    lines = [f"Files: {result['summary']}"]
+    if result["stopped"]:
+        lines.append(f"Stopped: {result['stopped']}")
+    if result["gated"]:
+        lines.append(
+            f"Tests: {state(result['tests']['before'])} before, {state(result['tests']['after'])} after the merges"
+        )
+    if state(result["tests"]["after"]) == "red":
+        lines += [
+            "The changes are green one by one, and not together. `vibe undo` takes them back. The end of the output:",
+            indented(result["tests"]["after"]["output"]),
+        ]
+    if result["recipe"]:
+        lines += ["", "RECIPE", indented(told(result["recipe"]))]
+    for title, merged_ones in (("MERGED", True), ("NOT MERGED", False)):
+        entries = [entry for entry in result["files"] if (entry["verdict"] == "merged") == merged_ones]
+        if entries:
+            lines += ["", f"{title} ({len(entries)})", *(line for entry in entries for line in lines_of(entry))]
+    if result["left_out"]:
+        lines += ["", f"LEFT OUT ({len(result['left_out'])})"]
+        lines += [f"- {left['path']}: {left['reason']}" for left in result["left_out"]]
+    if result["failures"]:
+        lines += ["", f"FAILED ({len(result['failures'])})"]
+        lines += [f"- {each['where']}: {each['kind']}: {each['message']}" for each in result["failures"]]
+    return "\n".join(lines)
+
+
+def lines_of(entry):
+    size = f"  +{entry['patch']['added']} -{entry['patch']['removed']}" if entry["patch"] else ""
+    if entry["verdict"] == "merged":
+        lines = [f"- {entry['path']}{size}"]
+    else:
+        lines = [f"- {entry['path']}{size}  {entry['verdict']}", indented(entry["reason"])]
+        lines += [f"    Objection: {said}" for said in entry["objections"]]
+        for file in entry["conflicts"]:
+            for hunk in file["hunks"][:3]:
+                lines += [f"    {file['path']}, line {hunk['line']}, is now", indented(hunk["ours"])]
+                lines += ["    and in the patch", indented(hunk["theirs"])]
+    return lines + [f"    Note: {note}" for note in entry["notes"]]
+
+
+def state(tested):
+    if tested is None:
+        return "not run"
+    return "green" if tested["exit_code"] == 0 else "red"
+
+
+def indented(text):
+    return "\n".join(f"    {line}" for line in text.rstrip().splitlines())
+
+
 def settle(entry, verdict, reason):
     entry["verdict"] = verdict
     entry["reason"] = reason
@@ -593,4 +647,4 @@ def fenced(text):
     """Text of somebody else between lines that cannot stand in it."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(longest + 1, 3)
-    return f"{fence}\n{text}\n{fence}"
+    return f"{fence}\n{text.rstrip()}\n{fence}"

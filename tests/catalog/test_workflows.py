@@ -71,14 +71,16 @@ def test_each_compiles_and_describes_itself(path: Path, described: dict[str, Met
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
-def test_each_runs_without_arguments(path: Path, described: dict[str, Metadata], zygote: Zygote) -> None:
+def test_each_runs_with_nothing_but_what_it_requires(
+    path: Path, described: dict[str, Metadata], zygote: Zygote
+) -> None:
     schema: Any = described[path.stem].args
     assert schema is not None
     assert all("description" in below for below in schema["properties"].values())
 
     async def main() -> Any:
         async with open_checker(zygote) as checker:
-            return json.loads(await bind_arguments(schema, {}, checker))
+            return json.loads(await bind_arguments(schema, dict.fromkeys(schema.get("required", ()), "text"), checker))
 
     bound = trio.run(main)
     assert set(bound) == set(schema["properties"])

@@ -21,7 +21,21 @@ for name in ("a", "b", "c"):
 """
 CHANGE = "Call shop.price() instead of shop.old_price()."
 ALLOW = ("--allow", "write,command:python")
-JOB = ("migrate", "--change", CHANGE, "--paths", "a.py", "--paths", "b.py", "--paths", "c.py", "--concurrency", "1")
+JOB = (
+    "migrate",
+    "--format",
+    "json",
+    "--change",
+    CHANGE,
+    "--paths",
+    "a.py",
+    "--paths",
+    "b.py",
+    "--paths",
+    "c.py",
+    "--concurrency",
+    "1",
+)
 GATED = (*JOB, *ALLOW, "--test", "python -B check.py")
 RECIPE = {"rules": ["call price"], "pitfalls": [], "leave_alone": [], "example": "old_price(2) becomes price(2)"}
 DONE = {"outcome": "changed", "reason": "line 5 calls price", "notes": []}
@@ -206,7 +220,19 @@ def test_a_conflict_is_told_with_both_sides_and_its_file_tried_once_more(shop: C
         ("Make the change in b.py", with_log("b.py")),
         ("Decide", ACCEPT),
     )
-    job = ("migrate", "--change", CHANGE, "--paths", "a.py", "--paths", "b.py", "--may-touch", "LOG")
+    job = (
+        "migrate",
+        "--format",
+        "json",
+        "--change",
+        CHANGE,
+        "--paths",
+        "a.py",
+        "--paths",
+        "b.py",
+        "--may-touch",
+        "LOG",
+    )
     done = shop.run(*job, "--allow", "write", "--concurrency", "1")
     assert verdicts(done.result) == {"a.py": "merged", "b.py": "merged"}
     (conflict,) = done.result["files"][1]["conflicts"]
@@ -221,7 +247,7 @@ def test_a_conflict_is_told_with_both_sides_and_its_file_tried_once_more(shop: C
 def test_files_are_found_by_an_agent_and_dry_changes_nothing(shop: Catalog) -> None:
     found = {"searched": "old_price(", "paths": ["a.py", "gone.py", "b.py"]}
     shop.model(("List the files", turns(look("grep", pattern=r"old_price\("), found)), PLAN)
-    done = shop.run("migrate", "--change", CHANGE, "--dry", "--max-files", "1", "--allow", "write")
+    done = shop.run("migrate", "--format", "json", "--change", CHANGE, "--dry", "--max-files", "1", "--allow", "write")
     assert verdicts(done.result) == {"a.py": "not_done"}
     assert done.result["recipe"] == RECIPE
     assert sorted(left["path"] for left in done.result["left_out"]) == ["b.py", "gone.py"]
