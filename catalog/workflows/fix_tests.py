@@ -561,8 +561,9 @@ ENDS = {
 
 
 def as_text(result):
-    state = "Green" if result["green"] else "Not green"
-    lines = [f"{state} after {len(result['rounds'])} rounds of repairs: {ENDS[result['stopped']]}."]
+    state, rounds = "Green" if result["green"] else "Not green", len(result["rounds"])
+    after = f" after {rounds} {'round' if rounds == 1 else 'rounds'} of repairs" if rounds else ""
+    lines = [f"{state}{after}: {ENDS[result['stopped']]}."]
     repairs = [repair for this in result["rounds"] for repair in this["repairs"]]
     repaired_ones = [repair for repair in repairs if repair["verdict"] == "merged"]
     if repaired_ones:

@@ -202,8 +202,9 @@ def test_without_a_command_that_can_be_run_nothing_is_asked(red: Catalog) -> Non
     assert "--allow write,command:python" in denied.document["error"]["message"]
 
 
-def test_without_a_model_the_failing_tests_are_named_and_nothing_is_changed(red: Catalog) -> None:
+def test_without_a_model_the_report_names_the_failing_tests_and_nothing_is_changed(red: Catalog) -> None:
     red.model()
-    done = red.run(*JOB, "--offline")
-    assert (done.result["green"], done.result["stopped"]) == (False, "nothing_to_repair")
-    assert [each["verdict"] for each in done.result["remaining"]] == ["undiagnosed", "undiagnosed"]
+    done = red.run("fix-tests", "--test", "python -B -m unittest", *ALLOW, "--offline")
+    assert done.result.startswith("Not green after 1 round of repairs: there is nothing left")
+    assert f"- {SHOUTS}  undiagnosed" in done.result
+    assert red.project.read("text.py") == TEXT

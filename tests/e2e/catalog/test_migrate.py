@@ -118,7 +118,7 @@ def test_what_is_refused_goes_back_once_with_the_objections_and_is_then_not_merg
         (("Decide whether it may be merged", "a.py"), in_order(REFUSE, ACCEPT)),
         (("Decide whether it may be merged", "b.py"), REFUSE),
     )
-    done = shop.run(*GATED)
+    done = shop.run(*JOB, "--allow", "write")
     assert verdicts(done.result) == {"a.py": "merged", "b.py": "rejected", "c.py": "rejected"}
     back = [prompt for prompt in done.prompts if "An earlier attempt" in prompt]
     assert sum("also renames" in prompt for prompt in back) == 2 * 3
@@ -252,7 +252,6 @@ def test_files_are_found_by_an_agent_and_dry_changes_nothing(shop: Catalog) -> N
     assert done.result["recipe"] == RECIPE
     assert sorted(left["path"] for left in done.result["left_out"]) == ["b.py", "gone.py"]
     assert len(done.requests) == 3
-    shop.requires_free_rerun(done)
 
 
 @pytest.mark.parametrize(
@@ -276,8 +275,9 @@ def test_the_program_of_the_tests_has_to_be_granted(shop: Catalog) -> None:
     assert "--allow write,command:python" in refused.document["error"]["message"]
 
 
-def test_without_a_model_every_file_is_unchanged(shop: Catalog) -> None:
+def test_without_a_model_every_file_is_unchanged_and_the_report_says_so(shop: Catalog) -> None:
     shop.model()
-    done = shop.run(*GATED, "--offline", "--pattern", r"old_price\(")
-    assert set(verdicts(done.result).values()) == {"unchanged"}
+    done = shop.run("migrate", "--change", CHANGE, "--pattern", r"return old_price\(", "--allow", "write", "--offline")
     assert done.document["offline"] is True
+    assert done.result.startswith("Files: 3 unchanged\n")
+    assert "- b.py  unchanged" in done.result
