@@ -381,7 +381,11 @@ async def repaired(args, job, repair):
             detail=True,
         )
     except GateFailed as error:
-        return settle(told, "failed_gate", steady(f"{error.message.splitlines()[0]}\n{error.output[-2_000:]}"))
+        said = error.answer or {"outcome": "", "reason": ""}
+        if said["outcome"] == "blocked":  # it was told that the tests are red, and stood by it
+            return settle(told, "blocked", said["reason"])
+        how = error.message.splitlines()[0]
+        return settle(told, "failed_gate", steady(f"{how}; it says: {said['reason']}\n{error.output[-2_000:]}"))
     except AgentError as error:
         failed(job, label, error)
         return settle(told, "not_done", error.message)
@@ -462,7 +466,8 @@ def repair_prompt(args, job, repair):
         "When you answer, the tests run on your work, and what they print comes back to you while they fail. "
         "`repaired`: done; say what was wrong and what you changed. `blocked`: it cannot be mended honestly here (the "
         "test asks for something wrong, something is missing, a person has to decide); say what, and leave no edits. "
-        f"That is a good answer, and a repair that only makes the test pass is not. {MATERIAL}{back}"
+        "That is a good answer, and a repair that only makes the test pass is not; give it again when you hear that the "
+        f"tests are red. {MATERIAL}{back}"
     )
 
 

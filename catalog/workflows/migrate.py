@@ -384,7 +384,11 @@ async def changed(args, job, entry):
             detail=True,
         )
     except GateFailed as error:
-        return settle(entry, "failed_gate", f"{error.message.splitlines()[0]}\n{error.output[-SAID_CHARACTERS:]}")
+        said = error.answer or {"outcome": "", "reason": ""}
+        if said["outcome"] == "blocked":
+            return settle(entry, "blocked", said["reason"])
+        how = error.message.splitlines()[0]
+        return settle(entry, "failed_gate", f"{how}; it says: {said['reason']}\n{error.output[-SAID_CHARACTERS:]}")
     except AgentError as error:
         failed(job, f"migrate:{path}", error)
         return settle(entry, "not_done", error.message)

@@ -33,6 +33,11 @@ class Shouts(unittest.TestCase):
     def test_shouts(self):
         self.assertEqual(shout("a"), "A")
 """
+RUN = """\
+import calc, sys, time
+if calc.add(2, 3) != 5:
+    sys.exit(f"FAILED tests/test_calc.py::test_adds - it ran for {time.perf_counter()} s")
+"""
 ALLOW = ("--allow", "write,command:python")
 JOB = ("fix-tests", "--format", "json", "--test", "python -B -m unittest", "--concurrency", "1", *ALLOW)
 ADDS, SHOUTS = "test_calc.Adds.test_adds", "test_text.Shouts.test_shouts"
@@ -145,14 +150,24 @@ def test_a_flaky_test_is_told_apart_and_nobody_is_asked(red: Catalog) -> None:
 
 
 def test_a_repair_whose_tests_stay_red_is_tried_otherwise_until_nothing_improves(red: Catalog) -> None:
-    name = "tests/test_calc.py::test_adds"
-    red.project.write("run.py", f"import calc, sys\nif calc.add(2, 3) != 5:\n    sys.exit('FAILED {name} - no')\n")
+    red.project.write("run.py", RUN)
     red.model(("Find out why", diagnosis("calc.py")), ("Mend the cause", edits("calc.py", "a - b", "a * b")))
     done = red.run("fix-tests", "--format", "json", "--test", "python -B run.py", *ALLOW)
     assert (done.result["green"], done.result["stopped"]) == (False, "no_progress")
     assert verdicts(done.result) == [["failed_gate"], ["failed_gate"]]
-    assert sum("This was tried already" in prompt for prompt in done.prompts) == 1
+    diagnoses = [prompt for prompt in done.prompts if "Find out why" in prompt]
+    assert ["This was tried already" in prompt for prompt in diagnoses] == [False, True]
+    assert all("ran for N s" in prompt for prompt in diagnoses), "times would make each run's prompt another one"
     assert red.project.read("calc.py") == CALC
+
+
+def test_a_repair_that_cannot_be_made_honestly_is_left_to_the_person_with_its_reason(red: Catalog) -> None:
+    cannot = {"outcome": "blocked", "reason": "whether it adds or subtracts is for a person to say"}
+    red.project.write("run.py", RUN)
+    red.model(("Find out why", diagnosis("calc.py")), ("Mend the cause", cannot))
+    done = red.run("fix-tests", "--format", "json", "--test", "python -B run.py", *ALLOW)
+    assert (done.result["stopped"], verdicts(done.result)) == ("nothing_to_repair", [["blocked"]])
+    assert done.result["rounds"][0]["repairs"][0]["reason"] == cannot["reason"]
 
 
 def test_an_outage_is_no_verdict_and_a_later_run_makes_up_for_it(red: Catalog) -> None:
