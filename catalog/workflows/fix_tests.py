@@ -466,8 +466,8 @@ def repair_prompt(args, job, repair):
         "When you answer, the tests run on your work, and what they print comes back to you while they fail. "
         "`repaired`: done; say what was wrong and what you changed. `blocked`: it cannot be mended honestly here (the "
         "test asks for something wrong, something is missing, a person has to decide); say what, and leave no edits. "
-        "That is a good answer, and a repair that only makes the test pass is not; give it again when you hear that the "
-        f"tests are red. {MATERIAL}{back}"
+        "That is a good answer, and a repair that only makes the test pass is not; give it again when the "
+        f"tests come back red. {MATERIAL}{back}"
     )
 
 

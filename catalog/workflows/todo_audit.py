@@ -298,9 +298,14 @@ def triage_lines(report):
     if "triage" not in report:
         return []
     if report["triage"] is None:
-        return ["", f"Not triaged: {report['failures'][0]['message']}"]
+        return ["", f"Not triaged: {squeezed(report['failures'][0]['message'])}"]
+    told = report["triage"]
     items = [
-        f"  {item['priority']:<6}  {item['path']}:{item['line']}  {item['reason']}"
-        for item in report["triage"]["items"]
+        f"  {item['priority']:<6}  {item['path']}:{item['line']}  {squeezed(item['reason'])}" for item in told["items"]
     ]
-    return ["", "Triage: " + report["triage"]["summary"], *items]
+    return ["", "Triage: " + squeezed(told["summary"]), *items]
+
+
+def squeezed(text):
+    """On one line, so that what a model wrote cannot add one that looks like ours."""
+    return " ".join(text.split())

@@ -23,7 +23,15 @@ YES, NO, DUNNO = (ballot(verdict) for verdict in ("holds", "refuted", "cannot_te
 
 
 def finding(path: str = "a.py", line: int = 3, **changes: Any) -> dict[str, Any]:
-    plain = {"quote": "x = 1", "title": "t", "why": "w", "fix": "f", "severity": "low", "lenses": ["tests"], "also": []}
+    plain = {
+        "quote": "x = 1",
+        "title": "t",
+        "why": "w",
+        "fix": "f",
+        "severity": "low",
+        "lenses": ["tests"],
+        "behind": [],
+    }
     return {"path": path, "line": line, **plain, **changes}
 
 
@@ -71,13 +79,24 @@ def test_the_rest_is_asked_only_where_it_can_turn_the_vote(ballots: list[Any], q
     assert review.settled(ballots, quorum) is is_settled
 
 
-def test_findings_of_one_line_become_one_and_nothing_that_was_said_is_lost() -> None:
+def test_of_one_line_the_worst_finding_comes_first_and_the_next_one_where_it_is_refuted() -> None:
     one = finding(severity="low", title="one", lenses=["correctness"])
     two = finding(severity="critical", title="two", lenses=["security"])
     three = finding(severity="medium", title="three", lenses=["security"])
-    joined = review.joined(review.joined(one, two), three)
-    assert (joined["title"], joined["severity"], joined["also"]) == ("two", "critical", ["one", "three"])
-    assert joined["lenses"] == ["correctness", "security"]
+    unmasked = finding(severity="critical", title="unmasked", note="not in that file")
+    joined = review.joined(review.joined(review.joined(unmasked, one), two), three)
+    first = review.told(joined | {"verdict": "confirmed"})
+    assert (first["title"], first["also"]) == ("two", ["three", "one", "unmasked"])
+    assert first["lenses"] == ["security", "correctness", "tests"]
+    refuted = review.told(joined | {"verdict": "refuted"})
+    assert (refuted["also"], refuted["lenses"]) == ([], ["security"])
+    second = review.released(joined)
+    assert (second["title"], second["verdict"], [each["title"] for each in second["behind"]]) == (
+        "three",
+        "unverified",
+        ["one", "unmasked"],
+    )
+    assert "behind" not in first
 
 
 def test_a_quote_puts_the_line_right_or_unmasks_the_finding() -> None:
