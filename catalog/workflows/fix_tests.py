@@ -146,7 +146,7 @@ async def main(args):
         "output": "",
         "flaky": [],
         "rounds": [],
-        "settled": {},
+        "settled": [],
         "tried": {},
         "failures": [],
         "stopped": "",
@@ -226,7 +226,7 @@ async def one_round(args, job):
     before = job["failing"]
     this = {"failing_before": before, "repairs": [], "failing_after": None, "broken": []}
     job["rounds"].append(this)
-    groups = [group for group in grouped(job) if group["name"] not in job["settled"]]
+    groups = grouped(job)
     outages = len(job["failures"])
     repairs = []
     ended = False
@@ -257,11 +257,12 @@ async def one_round(args, job):
 
 
 def grouped(job):
-    """The failing tests by where they stand; all in one where a part of them cannot be run alone."""
-    if selected(job["command"], job["runner"], job["failing"]) is None:
+    """The failing tests that nobody has settled, by where they stand; all in one where a part cannot be run alone."""
+    left = [name for name in job["failing"] if name not in job["settled"]]
+    if left and selected(job["command"], job["runner"], left) is None:
         return [{"name": WHOLE, "tests": job["failing"]}]
     groups = {}
-    for name in job["failing"]:
+    for name in left:
         groups.setdefault(group_of(job["runner"], name), []).append(name)
     return [{"name": name, "tests": tests} for name, tests in groups.items()]
 
@@ -279,7 +280,7 @@ async def diagnose(args, job, group):
     if verdict == "suspicious" and args.may_edit_tests:
         verdict = "not_done"
     if verdict != "not_done":
-        job["settled"][group["name"]] = verdict
+        job["settled"] += group["tests"]
     return {"name": group["name"], "tests": group["tests"], "verdict": verdict, "found": found}
 
 
@@ -435,7 +436,7 @@ def remember(job, repair):
             tried = f"- {part['found']['plan']} ({told['verdict']}: {said})"
             job["tried"].setdefault(part["name"], []).append(tried)
         elif told["verdict"] == "blocked":
-            job["settled"][part["name"]] = "blocked"
+            job["settled"] += part["tests"]
 
 
 def repair_prompt(args, job, repair):
@@ -554,21 +555,21 @@ def report(job):
 
 #: Why it stopped, for people.
 ENDS = {
-    "green": "the tests are green",
-    "nothing_to_repair": "there is nothing left that could be repaired without a person",
-    "only_flaky": "only flaky tests fail",
-    "no_progress": "two rounds have brought nothing",
-    "max_rounds": "that was the last round allowed",
-    "outage": "agents failed; run it again",
-    "budget": "the budget ended it; go on with a larger one",
-    "cannot_run": "the test command cannot be run",
+    "green": "",
+    "nothing_to_repair": ": there is nothing left that could be repaired without a person",
+    "only_flaky": ": only flaky tests fail",
+    "no_progress": ": two rounds have brought nothing",
+    "max_rounds": ": that was the last round allowed",
+    "outage": ": agents failed; run it again",
+    "budget": ": the budget ended it; go on with a larger one",
+    "cannot_run": ": the test command cannot be run",
 }
 
 
 def as_text(result):
     state, rounds = "Green" if result["green"] else "Not green", len(result["rounds"])
     after = f" after {rounds} {'round' if rounds == 1 else 'rounds'} of repairs" if rounds else ""
-    lines = [f"{state}{after}: {ENDS[result['stopped']]}."]
+    lines = [f"{state}{after}{ENDS[result['stopped']]}."]
     repairs = [repair for this in result["rounds"] for repair in this["repairs"]]
     repaired_ones = [repair for repair in repairs if repair["verdict"] == "merged"]
     if repaired_ones:
@@ -662,7 +663,9 @@ def group_of(runner, name):
 
 
 def selected(command, runner, tests):
-    """The command that runs just these tests; None where it cannot be told."""
+    """The command that runs just these tests; None where it cannot be told. Their names come from output."""
+    if any(name.startswith("-") for name in tests):
+        return None
     if runner == "pytest" and any(word.rpartition("/")[2] in ("pytest", "py.test") for word in command):
         files = {name.partition("::")[0] for name in tests}
         roots = {"/".join(file.split("/")[:depth]) for file in files for depth in range(1, file.count("/") + 2)}
@@ -691,8 +694,10 @@ def excerpt(output, tests):
     lines = output.splitlines()
     shown = set()
     for name in tests[:10]:
-        short = re.split(r"::|\.|/| › ", name.partition("[")[0])[-1]
-        at = [number for number, line in enumerate(lines) if short in line]
+        whole = re.split(r"::| › ", name)[-1]
+        short = re.split(r"[./]", whole.partition("[")[0])[-1]
+        at = [number for number, line in enumerate(lines) if whole in line]
+        at = at or [number for number, line in enumerate(lines) if short in line]
         headings = [number for number in at if re.match(r"_{3,} |(?:FAIL|ERROR)[: ]|---|\s*●", lines[number])]
         for number in (headings or at)[:1]:
             shown.add(number)

@@ -84,6 +84,7 @@ def test_the_failing_tests_are_read_from_what_the_programs_print(
         ("go test ./...", "go", ["TestA/b", "TestC"], "go test -run ^(TestA|TestC)$ ./..."),
         ("cargo test", "cargo", ["a::b"], "cargo test -- --exact a::b"),
         ("npx jest", "jest", ["a › b"], None),
+        ("pytest", "pytest", ["-cevil.py"], None),
         ("make test", "pytest", ["t/a.py::x"], None),
     ],
 )
@@ -91,6 +92,15 @@ def test_a_part_of_the_tests_is_run_alone_only_where_that_is_known_to_work(
     command: str, runner: str, tests: list[str], alone: str | None
 ) -> None:
     assert FIX.selected(command.split(), runner, tests) == (None if alone is None else alone.split())
+
+
+def test_what_was_settled_is_not_taken_up_again_but_for_what_is_new_beside_it() -> None:
+    job = {"command": ["pytest"], "runner": "pytest", "failing": ["a.py::x", "a.py::y", "b.py::z"], "settled": []}
+    assert [group["tests"] for group in FIX.grouped(job)] == [["a.py::x", "a.py::y"], ["b.py::z"]]
+    job["settled"] = ["a.py::x", "b.py::z"]
+    assert FIX.grouped(job) == [{"name": "a.py", "tests": ["a.py::y"]}]
+    assert FIX.grouped(job | {"command": ["make"]}) == [{"name": FIX.WHOLE, "tests": job["failing"]}]
+    assert FIX.grouped(job | {"settled": job["failing"], "command": ["make"]}) == []
 
 
 def test_what_differs_from_run_to_run_is_not_in_a_prompt() -> None:
@@ -107,6 +117,8 @@ def test_an_excerpt_is_the_part_about_the_test() -> None:
         "AssertionError: -1 != 5",
     ]
     assert "assert 1 == 2" in FIX.excerpt(PYTEST, ["tests/test_a.py::Group::test_b[x - y]"])
+    two = "____ test_b[1] ____\none\n____ test_b[2.5] ____\ntwo\n=====\n"
+    assert FIX.excerpt(two, ["a.py::test_b[1]", "a.py::test_b[2.5]"]).splitlines()[1::2] == ["one", "two"]
     assert FIX.excerpt("no names here", [FIX.WHOLE]) == "no names here"
 
 
