@@ -32,7 +32,7 @@ meta = {
             "test": {
                 "type": ["string", "array"],
                 "items": {"type": "string"},
-                "minLength": 1,
+                "pattern": "\\S",
                 "minItems": 1,
                 "default": "pytest -q",
                 "description": "the test command, read by no shell; grant its program: --allow write,command:pytest",

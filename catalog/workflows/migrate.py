@@ -49,6 +49,8 @@ meta = {
             "test": {
                 "type": ["string", "array"],
                 "items": {"type": "string"},
+                "pattern": "\\S",
+                "minItems": 1,
                 "description": "command that must succeed with each change, such as 'python -m unittest', read by no "
                 "shell; grant its program: --allow command:python",
             },
