@@ -100,7 +100,8 @@ class Outside:
         if use.name not in BUILT_IN:
             yield from self._other_tool(use.name, grants, groups=False)
             return
-        yield from self._permission(use.name, BUILT_IN[use.name], grants)
+        if BUILT_IN[use.name] != COMMAND_GRANT:  # which command it is may be an argument, and is granted then
+            yield from self._permission(use.name, BUILT_IN[use.name], grants)
         parameters = SPECS[use.name].parameters
         known = parameters.get("properties")
         required = parameters.get("required")

@@ -230,3 +230,9 @@ def test_a_name_that_nobody_defines_refuses_a_run_before_its_first_step(project:
         assert done.returncode == 2
         assert "flow.py:2:8: `frist` is not defined anywhere; did you mean `first`?" in done.stderr
     assert not (project.project / ".vibe" / "vibe.db").exists()
+
+
+def test_nothing_is_found_in_the_built_in_workflows(project: CommandHere) -> None:
+    folder = Path(__file__).resolve().parents[2] / "catalog" / "workflows"
+    done = project("validate", "--strict", str(folder))
+    assert (done.returncode, done.stdout) == (0, "")

@@ -721,6 +721,7 @@ OUTSIDE_SOUND = (
     Sound("unknown-tool", "return await agent('a', tools=['read', 'grep', 'git_diff'])"),
     Sound("unknown-tool", "meta = {'permissions': ['mcp:github']}\nreturn await tool('github__anything', x=1)"),
     Sound("tool-argument", "options = {'pattern': 'x'}\nreturn await tool('grep', **options)"),
+    Sound("permission", "return await tool('run_command', argv=args.get('test'))"),
     Sound("permission", "meta = {'permissions': ['write', 'web']}\nreturn await agent('a', tools=['write', 'web'])"),
     Sound("permission", "meta = {'permissions': ['command:true']}\nreturn await agent('a', gate=['true'])"),
     Sound("unknown-model", "return [await agent('a', model=m) for m in ('fast', 'x')]"),
