@@ -183,7 +183,8 @@ def _json(text: str, where: str) -> JSON:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise WorkflowError(
-            f"{where}: not valid JSON: {error.msg} ({place}); names and texts need double quotes, as in '{{\"path\": \"src\"}}'"
+            f"{where}: not valid JSON: {error.msg} ({place}); names and texts need double quotes, "
+            """as in '{"path": "src"}'"""
         ) from error
     except (ValueError, RecursionError) as error:
         raise WorkflowError(f"{where}: not valid JSON: {error}") from error

@@ -148,7 +148,9 @@ def _json_value(name: str, text: str) -> JSON:
     try:
         value: JSON = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"{name}:={text} is no JSON ({_reason(error)}); for a text write {name}={text}") from error
+        raise click.UsageError(
+            f"{name}:={text} is no JSON ({_reason(error)}); for a text write {name}={text}"
+        ) from error
     return value
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import singledispatch
+from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 #: What people call things elsewhere: what to type here.
 ELSEWHERE: Mapping[str, str] = {
@@ -35,10 +37,7 @@ _TOO_MANY = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
 def usage_text(error: click.ClickException) -> str:
     """The message and, where a command is known, how to get its help."""
-    if isinstance(error, click.MissingParameter):  # a BadParameter as well
-        text = _missing(error)
-    else:
-        text = _said(error)
+    text = _said(error)
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"error: {text}" + ("" if context is None else f"\nTry `{context.command_path} --help`.")
 
@@ -77,7 +76,7 @@ def _no_command(error: click.NoSuchCommand) -> str:
 
 
 @_said.register
-def _nothing_given(error: click.NoArgsIsHelpError) -> str:
+def _nothing_given(error: NoArgsIsHelpError) -> str:
     return f"name a command, as in `{error.ctx.command_path} list`; known: {', '.join(_commands(error.ctx))}"
 
 
@@ -103,6 +102,7 @@ def _bad_value(error: click.BadParameter) -> str:
     return f"{name}: {wanted} is needed, not {_quoted(given[1] or given[2])}"
 
 
+@_said.register
 def _missing(error: click.MissingParameter) -> str:
     context = error.ctx
     if error.param is None or context is None:
@@ -110,7 +110,7 @@ def _missing(error: click.MissingParameter) -> str:
     return f"{error.param.make_metavar(context)} is missing: {context.command_path} {' '.join(_arguments(context))}"
 
 
-def _wanted(kind: click.ParamType) -> str | None:
+def _wanted(kind: click.ParamType[Any]) -> str | None:
     if isinstance(kind, click.Choice):
         return f"one of {', '.join(map(str, kind.choices))}"
     if isinstance(kind, click.IntRange):

@@ -15,7 +15,7 @@ from . import problems
 from .policy_body import Outline, assemble, check_body, outline
 from .policy_meta import read_meta
 from .policy_nodes import Policy
-from .problems import SYNTAX_ERROR, ScriptProblem, ScriptRefused, column
+from .problems import ScriptProblem, ScriptRefused, column
 from .undefined import undefined_names
 from .verifier import Unverified, verify
 
@@ -112,7 +112,9 @@ def _parse(source: str, filename: str) -> ast.Module:
     try:
         return ast.parse(source, filename)
     except SyntaxError as error:
-        raise ScriptRefused((ScriptProblem(error.lineno or 1, error.offset or 1, _syntax_message(error)),)) from None
+        raise ScriptRefused(
+            (ScriptProblem(error.lineno or 1, error.offset or 1, problems.syntax_message(error, source_lines(source))),)
+        ) from None
     except (RecursionError, MemoryError):
         raise ScriptRefused((ScriptProblem(1, 1, problems.TOO_DEEP),)) from None
     except _HOSTILE as error:
@@ -148,7 +150,7 @@ def _compile(tree: ast.Module, filename: str, policy: Policy) -> CodeType | None
         line = error.lineno or 1
         # Without source at hand the compiler counts bytes, the parser counts characters.
         column = policy.column(line, (error.offset or 1) - 1)
-        policy.found.add(ScriptProblem(line, column, _syntax_message(error)))
+        policy.found.add(ScriptProblem(line, column, problems.syntax_message(error, policy.lines)))
     except Unverified as error:
         policy.found.add(ScriptProblem(error.line, 1, f"{error}, which is not available in workflow scripts"))
     except (RecursionError, MemoryError):
@@ -158,7 +160,3 @@ def _compile(tree: ast.Module, filename: str, policy: Policy) -> CodeType | None
     else:
         return code
     return None
-
-
-def _syntax_message(error: SyntaxError) -> str:
-    return f"{SYNTAX_ERROR}{error.msg}"

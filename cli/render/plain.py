@@ -72,7 +72,9 @@ class PlainProgress:
         self._failed: dict[tuple[str, str], _Alike] = {}
         self._retried: dict[str, _Alike] = {}
         self._held: list[_Alike] = []  # those of _failed that are not told yet
-        self._latest: _Alike | None = None  # told with the next event: the one that ends the run gives its reason itself
+        self._latest: _Alike | None = (
+            None  # told with the next event: the one that ends the run gives its reason itself
+        )
 
     def handle(self, event: Event) -> None:
         if not isinstance(event, RunFinished):

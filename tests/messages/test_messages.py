@@ -2,8 +2,8 @@
 command, and one in `scripts/` for each broken workflow.
 
 Each message says what is wrong, where, and what to do next. tests/support/message_cases.py tells how a file is read. In
-`invocations/` there is the workflow `flow.py` beside what a file names; a model is at hand where a file gives a key, and
-answers as its prompts ask: "answer 429", "answer: some text".
+`invocations/` there is the workflow `flow.py` beside what a file names. A model is at hand where a command has a key,
+and answers as its prompts ask: "answer 429", "answer: some text".
 
 A message that changed on purpose is stored anew with `VIBE_REWRITE_SCREENS=1 pytest tests/messages`; then read `git
 diff tests/messages`, and ask of each: what, where, next move? A new case is a file without a result.

@@ -6,9 +6,9 @@
     === exit code 2
     error: count.py:1:12: ...
 
-Of several commands the last one is shown. `NAME=value` before one is a variable. A file in `~/` is in the home folder; a
-name that ends with `/` is a folder; `NAME (escaped)` is written as in a string of Python; `NAME (5000 times)` is
-repeated.
+Of several commands the last one is shown. `NAME=value` before one is a variable. A file in `~/` is in the home folder,
+and a name that ends with `/` is a folder. `NAME (escaped)` is written as in a string of Python, and
+`NAME (5000 times)` is repeated.
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ def _file(section: str) -> tuple[str, bytes | None]:
     if name.endswith("/"):
         return name, None
     if note["escaped"]:
-        return name, text.removesuffix("\n").encode("latin-1", "backslashreplace").decode("unicode_escape").encode(
-            "latin-1"
-        )
+        return name, text.removesuffix("\n").encode().decode("unicode_escape").encode("latin-1")
     return name, text.encode() * int(note["times"] or 1)
 
 

@@ -31,6 +31,18 @@ GROUPS = ("read", "write", "command", "web")
 _OF_SERVER = "mcp:"
 
 #: Names that the script language knows, so that asking for one is told apart from a misspelling.
+#: What tools of the same kind are called elsewhere.
+_SAME = {
+    "bash": "command",
+    "cat": "read_file",
+    "execute": "command",
+    "fetch": "web_fetch",
+    "find": "glob",
+    "ls": "list_files",
+    "search": "grep",
+    "shell": "command",
+    "terminal": "command",
+}
 _ELSEWHERE = frozenset(
     {
         "spawn_subagent",
@@ -148,7 +160,9 @@ class ToolBox:
         known = f"tools here: {', '.join(own)}; groups: {', '.join(self._groups())}"
         if name in _ELSEWHERE or name in GROUPS:
             return f"tool `{name}` is not available in this version of Vibe; {known}"
-        near = nearest(name, [*self._tools, *self._groups()])
+        here = [*self._tools, *self._groups()]
+        same = _SAME.get(name.lower())
+        near = same if same in here else nearest(name, here)
         hint = f"did you mean `{near}`? " if near else ""
         return f"no tool `{name}`; {hint}{known}"
 
