@@ -33,7 +33,11 @@ class _RunCommand(click.Command):
         ctx.meta[_SPLIT] = found
         ctx.meta[TARGET] = found.target
         ctx.meta[_BY_NAME] = by_name
-        return super().parse_args(ctx, found.own)
+        try:
+            return super().parse_args(ctx, found.own)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         target = [] if ctx.meta.get(_BY_NAME) else ["FILE|NAME|-"]
@@ -97,6 +101,8 @@ def command(
     typed: Split = ctx.meta[_SPLIT]
     if target is None:
         raise click.UsageError("name a workflow: vibe run FILE (`vibe list` shows those that are here)", ctx)
+    if given.get("offline") and given.get("require_model"):
+        raise click.UsageError("--offline and --require-model exclude each other; leave one of them out", ctx)
     from .invocation import Asked, invoke, preview
     from .settings import load
 

@@ -13,6 +13,7 @@ from functools import partial
 from types import FunctionType
 from typing import Any, NoReturn
 
+from .attributes import OF_NONE
 from .blocks import BUDGET_METHODS, Budget
 from .branch_random import random_functions
 from .channel import Channel, NotJson, encode
@@ -181,6 +182,8 @@ class _Script:
                 message = f"{message}; {_AWAITABLE}"
         elif isinstance(error, TypeError) and message == _NO_EXCEPTION:
             message = 'what is raised must be an exception: raise ValueError("...")'
+        elif isinstance(error, TypeError) and message.startswith("'NoneType' object is not "):
+            message = f"{message}; {OF_NONE}"
         elif isinstance(error, KeyError) and " " not in message:  # the key alone, in quotes
             message = f"no key {message}"
         elif isinstance(error, RecursionError):

@@ -201,6 +201,7 @@ def test_errors_that_all_differ_are_told_one_by_one_in_bounded_memory() -> None:
     view = PlainProgress(Output(stream), quiet=True)
     for number in range(1_000):
         view.handle(failed(number, f"error{number}"))
+    view.close()
     assert len(stream.getvalue().splitlines()) == 1_000
     assert len(view._failed) <= 64
 
