@@ -90,7 +90,7 @@ def _places(report: ConfigReport) -> list[Place]:
     from .render.settings import Place
 
     settings = report.settings
-    states = {file.path: "cannot be read" for file in report.files if file.exists and not file.read}
+    states = {file.path: "cannot be read" for file in report.files if file.unreadable}
     folders = [settings.project_root / folder for folder in reversed(PROJECT_FOLDERS)]
     found = [
         ("project", settings.project_root),

@@ -64,12 +64,17 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError as error:
-        raise ConfigError(f"{path}: a file is where a folder is to be; move it away") from error
+        raise ConfigError(
+            f"{_named(error, path)}: to be a folder, and something else is there; move it away"
+        ) from error
     except NotADirectoryError as error:
         raise ConfigError(f"{path}: something on its way is no folder; move that away") from error
     except OSError as error:
-        named = error.filename if isinstance(error.filename, str) else path
-        raise ConfigError(f"{named}: cannot be written: {error.strerror}; {_advice(error)}") from error
+        raise ConfigError(f"{_named(error, path)}: cannot be written: {error.strerror}; {_advice(error)}") from error
+
+
+def _named(error: OSError, path: Path) -> str:
+    return os.fspath(error.filename) if isinstance(error.filename, str | Path) else str(path)
 
 
 def _advice(error: OSError) -> str:

@@ -46,6 +46,10 @@ class ReadFile(NamedTuple):
     exists: bool
     read: bool
 
+    @property
+    def unreadable(self) -> bool:
+        return self.exists and not self.read
+
 
 class ConfigReport(NamedTuple):
     """`problems` are errors that end any other command; what they are about is left out of all values."""

@@ -7,6 +7,7 @@ Two rounds in a row without anything new end it. What was found is kept whatever
 
 import json
 
+from vibe_workflows.patterns import dry, fresh
 from vibe_workflows.script import AgentError, BudgetExceeded, agent, budget, log, phase
 
 meta = {
@@ -35,25 +36,23 @@ ROOM = 20_000  # tokens that have to be left for another round
 
 async def main(args):
     phase("Search")
-    known, rounds, dry, failed = {}, 0, 0, 0
-    while dry < 2 and rounds < args.max_rounds and budget.remaining() > ROOM:
-        rounds += 1
+    known, counts = [], []  # what was found, and how much of it was new in each round: None where a round failed
+    while not dry(counts) and len(counts) < args.max_rounds and budget.remaining() > ROOM:
         task = f"Look below {args.path} for {args.goal}. Report what you saw yourself; an empty list is a good answer."
         if known:  # places alone: what an earlier round wrote is no instruction for this one
-            task += f"\n\nKnown already, and not to be reported again:\n{json.dumps(sorted(known))}"
+            task += f"\n\nKnown already, and not to be reported again:\n{json.dumps([place(each) for each in known])}"
         try:
-            found = await agent(task, tools=["read"], schema=FINDINGS, label=f"round:{rounds}")
+            found = await agent(task, tools=["read"], schema=FINDINGS, label=f"round:{len(counts) + 1}")
         except BudgetExceeded:
             break
-        except AgentError as error:  # it says nothing about what is left to find, so that it is no dry round
+        except AgentError as error:
             log("a round failed", error=error.message)
-            failed += 1
+            counts.append(None)
             continue
-        fresh = {place(finding): finding for finding in found if place(finding) not in known}
-        known.update(fresh)
-        dry = 0 if fresh else dry + 1
-    findings = [known[where] for where in sorted(known)]
-    return {"findings": findings, "complete": dry == 2, "rounds": rounds, "failed_rounds": failed}
+        new = fresh(found, known, place)
+        known += new
+        counts.append(len(new))
+    return {"findings": known, "complete": dry(counts), "rounds": len(counts), "failed_rounds": counts.count(None)}
 
 
 def place(finding):

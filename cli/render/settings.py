@@ -45,12 +45,12 @@ def settings_text(
         ]
     if any(setting.ignored for setting in report.values.values()):
         parts.append("`vibe trust` shows what this project's file asks for, and lets it count")
+    parts += [f"left out: {near.path(file.path)}, which cannot be read" for file in report.files if file.unreadable]
     others = len(report.values) - len(settings)
     if not settings:
-        parts.append(
-            f"nothing is set: all {others} settings hold their defaults, which --all shows; `vibe init` writes a file "
-            "to set some in"
-        )
+        there = [near.path(file.path) for file in report.files if file.exists]
+        where = f"set some in {' or '.join(there)}" if there else "`vibe init` writes a file to set some in"
+        parts.append(f"nothing is set: all {others} settings hold their defaults, which --all shows; {where}")
     elif others:
         parts.append(f"{others} more hold their defaults; --all shows them, and `vibe config NAME` explains one")
     return "\n".join(parts)

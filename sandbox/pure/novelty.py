@@ -97,7 +97,9 @@ def _canonical(who: str, value: Any) -> Hashable:
         return (set, frozenset([_canonical(who, each) for each in value]))
     if value is None:
         return None
-    if type(value).__hash__ in _NO_VALUE or callable(value):
+    if callable(value):
+        raise TypeError(f"{who}: a key is a function that nobody called; write its (), or give what it is to be")
+    if type(value).__hash__ in _NO_VALUE:
         raise TypeError(
             f"{who}: a key of type {kind(value)} has no value to compare; give a text or a number, or a list or dict "
             f"of them"

@@ -85,6 +85,9 @@ def test_all_settings_have_a_line_and_defaults_say_so(person: CommandHere) -> No
 
 def test_where_nothing_is_set_it_says_so_and_what_writes_a_file(here: CommandHere) -> None:
     said = here("config").stdout
+    assert said.endswith("; set some in vibe.yaml\n")
+    (here.project / "vibe.yaml").unlink()
+    said = here("config").stdout
     assert said.startswith(f"nothing is set: all {len(KEYS)} settings hold their defaults, which --all shows; ")
     assert said.endswith("; `vibe init` writes a file to set some in\n")
 
@@ -155,6 +158,7 @@ def test_a_file_that_is_no_yaml_leaves_the_other_one_readable(person: CommandHer
     assert done.returncode == 2
     assert "vibe.yaml:2:1: not valid YAML" in done.stderr
     assert "model openai/gpt-5 ~/.config/vibe/config.yaml:1" in lines(done.stdout)
+    assert "left out: vibe.yaml, which cannot be read" in lines(done.stdout)
     paths = lines(person("config", "--paths").stdout)
     assert "project's settings vibe.yaml cannot be read" in paths
 

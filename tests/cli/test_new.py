@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import CommandHere
+from vibe_workflows.catalog.template_files import Template, templates
 
 FAN_OUT = "Ask the same question of many files at once, and merge the answers."
 
@@ -148,4 +149,16 @@ def test_a_file_in_the_place_of_the_folder_is_told(here: CommandHere) -> None:
     here.command.write("workflows", "")
     done = here("new", "a")
     assert done.returncode == 2
-    assert "workflows: a file is where a folder is to be; move it away" in done.stderr
+    assert "workflows: to be a folder, and something else is there; move it away" in done.stderr
+
+
+@pytest.mark.parametrize("template", templates(), ids=lambda template: template.name)
+def test_a_template_is_valid_short_and_says_what_it_takes(here: CommandHere, template: Template) -> None:
+    here("new", "mine", "--from", template.name)
+    checked = here("validate", "mine")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    shown = json.loads(here("show", "mine", "--json").stdout)
+    arguments = shown["args"]["properties"]
+    assert all(each["description"] and "default" in each for each in arguments.values())
+    assert f"    vibe mine --{next(iter(arguments)).replace('_', '-')} " in shown["source"], "the example is its own"
+    assert 30 <= sum(bool(line.strip()) for line in template.text.splitlines()) <= 60

@@ -140,14 +140,18 @@ async def a_coroutine(*_: Any) -> str:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: untyped.chunks("x", 0), ValueError, "chunks: the tokens are a number, at least 1, not 0"),
+        (lambda: untyped.chunks("x", 0), ValueError, "chunks: the tokens are a number; it is at least 1, not 0"),
         (
             lambda: untyped.chunks("x", "5"),
             TypeError,
-            "chunks: the tokens are a number, a whole number, not a value of type str",
+            "chunks: the tokens are a number; it is a whole number, not a value of type str",
         ),
         (lambda: untyped.chunks("x", 10, 6), ValueError, "the overlap is at most half of the tokens, here 5, not 6"),
-        (lambda: untyped.chunks("x", 10, -1), ValueError, "the overlap is a number of tokens, at least 0, not -1"),
+        (
+            lambda: untyped.chunks("x", 10, -1),
+            ValueError,
+            "the overlap is a number of tokens; it is at least 0, not -1",
+        ),
         (
             lambda: untyped.chunks({"text": "x"}, 10),
             TypeError,
@@ -156,13 +160,13 @@ async def a_coroutine(*_: Any) -> str:
         (lambda: untyped.chunks(None, 10), TypeError, "not a value of type NoneType"),
         (lambda: untyped.token_count(b"x"), TypeError, "token_count: it takes a text, not a value of type bytes"),
         (lambda: untyped.chunks(a_coroutine(), 10), TypeError, "chunks: the text has not run"),
-        (lambda: untyped.batches(["x"], 0), ValueError, "batches: the tokens are a number, at least 1"),
+        (lambda: untyped.batches(["x"], 0), ValueError, "batches: the tokens are a number; it is at least 1"),
         (
             lambda: untyped.batches([{}], 5, lambda item: item),
             TypeError,
             "`text` gives the text of an item, not a value of type dict",
         ),
-        (lambda: untyped.batches(["x"], 5, a_coroutine), TypeError, "batches: `text` is a plain function"),
+        (lambda: untyped.batches(["x"], 5, a_coroutine), TypeError, "batches: `text` has to be a plain function"),
         (lambda: untyped.batches("xyz", 5), TypeError, "batches: the items are a list, not one text"),
     ],
 )

@@ -104,12 +104,12 @@ async def a_coroutine(*_: Any) -> str:
         (
             lambda: untyped.dedup([1], a_coroutine),
             TypeError,
-            "dedup: the key is a plain function; await what it needs before",
+            "dedup: the key has to be a plain function, not an async one; await",
         ),
         (
             lambda: untyped.dedup([1], lambda each: "a".strip),
             TypeError,
-            "of type builtin_function_or_method has no value",
+            "a key is a function that nobody called",
         ),
         (
             lambda: untyped.dedup([1], lambda each: (n for n in [each])),
@@ -119,7 +119,7 @@ async def a_coroutine(*_: Any) -> str:
         (
             lambda: untyped.fresh([1], [2], lambda each: [{"a": print_later}]),
             TypeError,
-            "fresh: a key of type function",
+            "fresh: a key is a function that nobody called",
         ),
         (lambda: untyped.dedup([bytearray(b"x")]), TypeError, "a key of type bytearray has no value to compare"),
         (
@@ -132,16 +132,16 @@ async def a_coroutine(*_: Any) -> str:
             TypeError,
             "merge gave None; it must return what is kept",
         ),
-        (lambda: untyped.dedup([1, 1], merge=a_coroutine), TypeError, "dedup: merge is a plain function"),
+        (lambda: untyped.dedup([1, 1], merge=a_coroutine), TypeError, "dedup: merge has to be a plain function"),
         (lambda: untyped.fresh([1], None), TypeError, "fresh: the seen items are a list"),
         (
             lambda: untyped.dry([[], []]),
             TypeError,
-            r"a count is how much was new in one round, such as len\(found\), a whole",
+            r"a count is how much was new in one round, such as len\(found\); it is a whole",
         ),
         (lambda: untyped.dry([True, False]), TypeError, "not a value of type bool"),
         (lambda: untyped.dry([0, -1]), ValueError, "at least 0, not -1"),
-        (lambda: untyped.dry([0], 0), ValueError, "the rounds are a number of counts, at least 1, not 0"),
+        (lambda: untyped.dry([0], 0), ValueError, "the rounds are a number of counts; it is at least 1, not 0"),
         (lambda: untyped.dry(0), TypeError, "dry: the counts are a list, not a value of type int"),
     ],
 )

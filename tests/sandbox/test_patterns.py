@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tests.support.script_child import ForkServer, fork_server
 from vibe_workflows import patterns
 from vibe_workflows.sandbox.facades import registry
 from vibe_workflows.sandbox.facades.module import members
+from vibe_workflows.sandbox.policy import compile_script
 
 ROOT = Path(__file__).parents[2]
 TYPES = {"Outcome", "Standing", "Verdict"}
@@ -114,15 +116,15 @@ def test_a_script_uses_each_of_them(child: ForkServer) -> None:
         ("survives(parallel([agent('x')]), bool)", "write survives(await parallel(...), ...)"),
         ("survives([agent('x')], bool)", "a vote has not run"),
         ("dedup([agent('x'), agent('x')])", "an item has not run"),
-        ("dedup([1], late)", "the key is a plain function"),
+        ("dedup([1], late)", "the key has to be a plain function"),
         ("dedup([1], lambda each: (n for n in [each]))", "a key of type generator has no value to compare"),
-        ("dedup([1], lambda each: log)", "has no value to compare"),
+        ("dedup([1], lambda each: log)", "a key is a function that nobody called"),
         ("dedup(args)", "the items are a list, not a dict"),
         ("chunks(agent('x'), 5)", "the text has not run"),
         ("rank([1, 2], [compare()])", "an outcome has not run"),
         ("rank([1, 2], [(0, 1, True)])", "the winner is 0, 1, or None where nobody could say, not True"),
-        ("batches([1], 5, text=late)", "`text` is a plain function"),
-        ("majority([1], late)", "the test is a plain function"),
+        ("batches([1], 5, text=late)", "`text` has to be a plain function"),
+        ("majority([1], late)", "the test has to be a plain function"),
     ],
 )
 def test_a_wrong_use_ends_a_workflow_with_its_line(child: ForkServer, expression: str, message: str) -> None:
@@ -202,3 +204,11 @@ def test_the_page_shows_the_examples_of_the_functions_and_no_others() -> None:
         for example in doctest.DocTestParser().get_examples(inspect.getdoc(getattr(patterns, name)) or "")
     ]
     assert [(each.source, each.want) for each in shown] == [(each.source, each.want) for each in own]
+
+
+def test_the_scripts_of_the_page_compile() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/patterns.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    imports = f"from vibe_workflows.patterns import {', '.join(FUNCTIONS)}\nFOUND = {{}}\n"
+    for block in blocks:
+        compile_script(imports + block, "page.py")

@@ -124,9 +124,9 @@ async def a_coroutine() -> None: ...
     ("call", "error", "message"),
     [
         (lambda: untyped.pairings(["a", "b"]), TypeError, r"write pairings\(len\(items\)\)"),
-        (lambda: untyped.pairings(-1), ValueError, "how many items there are, at least 0, not -1"),
+        (lambda: untyped.pairings(-1), ValueError, "how many items there are; it is at least 0, not -1"),
         (lambda: untyped.pairings(2.0), TypeError, "a whole number, not a value of type float"),
-        (lambda: untyped.pairings(4, 0), ValueError, "pairings: the rounds are a number, at least 1, not 0"),
+        (lambda: untyped.pairings(4, 0), ValueError, "pairings: the rounds are a number; it is at least 1, not 0"),
         (lambda: untyped.rank(["a", "b"], [(0, 1, True)]), ValueError, "the winner is 0, 1, or None .* not True"),
         (lambda: untyped.rank(["a", "b"], [(0, 1, "a")]), ValueError, "the winner is 0, 1, or None .* not 'a'"),
         (lambda: untyped.rank(["a", "b"], [(0, 1, 2)]), ValueError, "not 2"),

@@ -152,7 +152,7 @@ def test_what_is_no_list_of_votes_is_named_with_what_to_write() -> None:
             survives(wrong, says_yes)  # type: ignore[arg-type]
         if hasattr(wrong, "close"):
             wrong.close()
-    with pytest.raises(TypeError, match="majority: the test is a plain function; await what it needs before"):
+    with pytest.raises(TypeError, match="majority: the test has to be a plain function, not an async one; await"):
         majority(["yes"], asks)  # type: ignore[arg-type]
 
 
@@ -172,10 +172,10 @@ def test_the_test_of_a_vote_is_asked_only_about_those_who_voted_and_must_decide(
 
 
 def test_a_quorum_is_a_number_of_votes() -> None:
-    with pytest.raises(ValueError, match="a number of votes, at least 1, not 0"):
+    with pytest.raises(ValueError, match="a number of votes; it is at least 1, not 0"):
         majority([1], bool, 0)
     for wrong in (True, 0.5, "2"):
-        with pytest.raises(TypeError, match="a number of votes, a whole number"):
+        with pytest.raises(TypeError, match="a number of votes; it is a whole number"):
             majority([1], bool, wrong)  # type: ignore[arg-type]
 
 
@@ -215,7 +215,7 @@ def test_it_works_in_a_workflow_where_an_error_of_the_engine_abstains(child: For
     [
         ("majority([1], 5)", "'int' object is not callable"),
         ("majority([1], lambda vote: 'yes')", "majority: the test gives True, False, or None"),
-        ("majority([1], bool, 0)", "majority: the quorum is a number of votes, at least 1, not 0"),
+        ("majority([1], bool, 0)", "majority: the quorum is a number of votes; it is at least 1, not 0"),
         ("majority(parallel([agent('x')]), bool)", "await"),
     ],
 )
