@@ -14,7 +14,7 @@ def listed(who: str, what: str, values: Iterable[T]) -> Iterable[T]:
         raise TypeError(f"{who}: these {what} are not in yet; write {who}(await parallel(...), ...)")
     if isinstance(values, dict):
         raise TypeError(
-            f"{who}: the {what} are a list, not a dict; hand over the list in it, such as found['items'], or its "
+            f"{who}: the {what} are a list, not a dict; hand over the list in it, such as found['items'], or "
             f"list(found.values())"
         )
     if isinstance(values, (str, bytes)):
@@ -38,16 +38,16 @@ def given(who: str, which: str, value: T) -> T:
     """What a function of the caller gave, if that is no coroutine. Raises TypeError."""
     if hasattr(value, "__await__"):
         close(value)
-        raise TypeError(f"{who}: {which} is a plain function; await what it needs before, and hand over the results")
+        raise TypeError(f"{who}: {which} has to be a plain function, not an async one; await what it needs before")
     return value
 
 
 def whole(who: str, what: str, value: int, least: int) -> int:
     """`value`, if it is a whole number, and not too small. Raises TypeError and ValueError."""
     if type(value) is not int:
-        raise TypeError(f"{who}: {what}, a whole number, not a value of type {kind(value)}")
+        raise TypeError(f"{who}: {what}; it is a whole number, not a value of type {kind(value)}")
     if value < least:
-        raise ValueError(f"{who}: {what}, at least {least}, not {value}")
+        raise ValueError(f"{who}: {what}; it is at least {least}, not {value}")
     return value
 
 

@@ -113,8 +113,8 @@ def _lead(text: str, start: int, limit: int) -> int:
     begin = start - min(start, _most(lambda size: text[max(0, start - size) : start], limit))
     if not 0 < begin < start:
         return begin
-    found = [at + 1 for mark in " \t\n" if (at := text.find(mark, begin - 1, start - 1)) >= 0]
-    return min(found, default=begin)
+    found = [at for mark in " \t\n" if (at := text.find(mark, begin - 1, start - 1)) >= 0]
+    return start - len(text[min(found) : start].lstrip()) if found else begin
 
 
 def _most(piece: Callable[[int], str], limit: int) -> int:

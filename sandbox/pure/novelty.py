@@ -86,15 +86,19 @@ def _key(who: str, key: Callable[[Any], Any] | None, item: Any) -> Hashable:
 
 
 def _canonical(who: str, value: Any) -> Hashable:
-    # A bool is set apart because True == 1, a list and a dict because each becomes a tuple.
+    # Marked by its type are a bool, because True == 1, and what becomes a frozenset. No list can hold a type.
     if type(value) is bool:
         return (bool, value)
     if isinstance(value, (list, tuple)):
-        return (list, tuple([_canonical(who, each) for each in value]))
+        return tuple([_canonical(who, each) for each in value])
     if isinstance(value, dict):
         return (dict, frozenset([(_canonical(who, name), _canonical(who, each)) for name, each in value.items()]))
     if isinstance(value, (set, frozenset)):
         return (set, frozenset([_canonical(who, each) for each in value]))
+    if value is None:
+        return None
+    if callable(value):
+        raise TypeError(f"{who}: a key is a function that nobody called; write its (), or give what it is to be")
     if type(value).__hash__ in _NO_VALUE:
         raise TypeError(
             f"{who}: a key of type {kind(value)} has no value to compare; give a text or a number, or a list or dict "

@@ -76,8 +76,10 @@ def _decided(outcome: Outcome | Exception | None) -> tuple[int, int] | None:
     if outcome is None or isinstance(outcome, Exception):
         return None
     settled("rank", "an outcome", outcome)
-    if not isinstance(outcome, (tuple, list)) or len(outcome) != 3:
+    if not isinstance(outcome, (tuple, list)):
         raise TypeError(f"rank: an outcome is (i, j, winner), not a value of type {kind(outcome)}")
+    if len(outcome) != 3:
+        raise ValueError(f"rank: an outcome is three values, (i, j, winner), not {len(outcome)}")
     one, other, winner = outcome
     if type(one) is not int or type(other) is not int or one == other:
         raise ValueError(
