@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 MAX_PROBLEMS: Final = 20
+#: How the message about what is no valid Python begins.
+SYNTAX_ERROR: Final = "syntax error: "
 
 
 class ScriptProblem(NamedTuple):
@@ -13,6 +16,10 @@ class ScriptProblem(NamedTuple):
     line: int
     column: int
     message: str
+
+    @property
+    def is_syntax(self) -> bool:
+        return self.message.startswith(SYNTAX_ERROR)
 
 
 class ScriptRefused(Exception):
@@ -24,6 +31,12 @@ class ScriptRefused(Exception):
 
     def __str__(self) -> str:
         return "\n".join(f"{line}:{column}: {message}" for line, column, message in self.problems)
+
+
+def column(lines: Sequence[str], line: int, offset: int) -> int:
+    """The column, from 1 and in characters, of an offset in UTF-8 bytes."""
+    text = lines[line - 1] if 0 < line <= len(lines) else ""
+    return len(text.encode("utf-8", "replace")[:offset].decode("utf-8", "replace")) + 1
 
 
 def unavailable(what: str, advice: str = "") -> str:

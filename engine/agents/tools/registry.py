@@ -8,6 +8,7 @@ from types import MappingProxyType
 from ...errors import SetupError, ToolDenied, ToolFailed
 from ...grants import DEFAULT_GRANTS, held_of, require_tool
 from ...mcp.names import server_of
+from ...model import ToolSpec
 from ...nearest import nearest
 from ...ports import CommandRunner, CommandTool, EditingTool, PageReader, Tool
 from .arguments import BadArguments
@@ -55,13 +56,11 @@ def edit_tools(workspace: Workspace) -> tuple[EditingTool, ...]:
     return (WriteFile(workspace), EditFile(workspace))
 
 
+_EVERY = (ReadFile, ListFiles, Glob, Grep, GitDiff, WriteFile, EditFile, RunCommand, WebFetch, WebSearch)
 #: The tools that every run could have, by name, with their groups.
-BUILT_IN: Mapping[str, str] = MappingProxyType(
-    {
-        tool.spec.name: tool.group
-        for tool in (ReadFile, ListFiles, Glob, Grep, GitDiff, WriteFile, EditFile, RunCommand, WebFetch, WebSearch)
-    }
-)
+BUILT_IN: Mapping[str, str] = MappingProxyType({tool.spec.name: tool.group for tool in _EVERY})
+#: The same, with what they take.
+SPECS: Mapping[str, ToolSpec] = MappingProxyType({tool.spec.name: tool.spec for tool in _EVERY})
 
 
 def web_tools(web: WebAccess, reader: PageReader) -> tuple[Tool, ...]:
