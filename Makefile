@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SET_UP := .venv/.set-up
 
-.PHONY: demo test test-long test-aarch64 lint bench lock clean
+.PHONY: demo test test-long test-aarch64 lint bench docs lock clean
 
 ## Install, and run a workflow on this repository itself; no key and no network model needed.
 demo: $(SET_UP)
@@ -30,6 +30,11 @@ lint: $(SET_UP)
 ## Measure what a run costs, as ratios beside plain alternatives on this machine.
 bench: $(SET_UP)
 	$(BIN)/python -m tests.benchmarks
+
+## Write the reference from the typed module, and build the pages as a site in build/site.
+docs: $(SET_UP)
+	$(BIN)/python -m tests.documentation.reference
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
 
 ## Resolve the dependencies anew.
 lock:

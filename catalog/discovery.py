@@ -124,6 +124,18 @@ def discover(settings: Settings) -> Catalog:
     return Catalog(workflows=offered, skipped=tuple(skipped))
 
 
+def files_named(settings: Settings, name: str) -> tuple[WorkflowFile, ...]:
+    """All files of a name, the nearest first; built-in ones also where they are switched off."""
+    return tuple(
+        file for folder, origin in _folders(settings) for file in _scan(folder, origin, []) if file.name == name
+    )
+
+
+def is_name(stem: str) -> bool:
+    """Whether a workflow of this name can be run by it."""
+    return _STEM.fullmatch(stem) is not None
+
+
 def _folders(settings: Settings) -> Iterator[tuple[Path, Origin]]:
     root = settings.project_root
     user = settings.user_config_dir / "workflows"

@@ -122,10 +122,10 @@ def build_metadata(name: str, report: Report) -> Metadata:
     values: dict[str, Any] = {}
     line = report.get("meta_line") or 1
     for key, value in (report.get("meta") or {}).items():
-        check = _META.get(key)
+        check = META.get(key)
         try:
             if check is None:
-                raise ValueError(f"unknown key; {did_you_mean(str(key), _META)}")
+                raise ValueError(f"unknown key; {did_you_mean(str(key), META)}")
             values[_FIELDS.get(key, key)] = check(value)
         except ValueError as error:
             problems.append(MetadataProblem(line=line, column=1, message=f'meta["{key}"]: {error}'))
@@ -188,7 +188,8 @@ def _permissions(value: object) -> tuple[str, ...]:
     return tuple(grants(value))
 
 
-_META: Mapping[str, Callable[[object], object]] = {
+#: The keys of `meta`, and what checks the value of each. Raises ValueError.
+META: Mapping[str, Callable[[object], object]] = {
     "name": _text,
     "description": _text,
     "when_to_use": _text,

@@ -54,7 +54,7 @@ from vibe_workflows.sandbox.launcher import Zygote
 from vibe_workflows.sandbox.level import Level
 from vibe_workflows.sandbox.limits import MIB, ChildLimits, HostLimits
 
-from . import wiring
+from . import workflow_files
 from .benches import open_benches
 from .binding import given_arguments
 from .commands import ConfinedCommands, program_outside
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from vibe_workflows.engine.mcp.servers import RunServers
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
+    from vibe_workflows.sandbox.replies import PlanNode
 
 
 def run_workflow(
@@ -106,6 +107,14 @@ def read_all_metadata(zygote: Zygote, sources: Sequence[WorkflowSource], index: 
     async def main() -> list[Metadata]:
         async with open_checker(zygote) as checker:
             return await read_metadata(sources, checker, index)
+
+    return trio.run(main)
+
+
+def read_plan(zygote: Zygote, source: str) -> tuple[PlanNode, ...]:
+    async def main() -> tuple[PlanNode, ...]:
+        async with open_checker(zygote) as checker:
+            return await checker.read_plan(source)
 
     return trio.run(main)
 
@@ -205,8 +214,8 @@ async def _check(
     island = await stack.enter_async_context(open_island())
     host = await stack.enter_async_context(open_host(zygote, _host_limits(settings)))
     _require_level(host, settings)
-    index = stack.enter_context(wiring.open_index(settings))
-    source = wiring.find_source(settings, request.target, request.source_text)
+    index = stack.enter_context(workflow_files.open_index(settings))
+    source = workflow_files.find_source(settings, request.target, request.source_text)
     (metadata,) = await read_metadata([source], host.checker, index)
     _require_sound(metadata, shown(source.file.path))
     if require_grants:

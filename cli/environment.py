@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import NamedTuple, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+if TYPE_CHECKING:
+    from .render.near import Near
 
 
 class Screen(NamedTuple):
@@ -37,6 +41,13 @@ def screen(stream: TextIO, environ: Mapping[str, str] = os.environ) -> Screen:
 def debugging(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether a traceback is wanted with an error (VIBE_DEBUG=1)."""
     return environ.get("VIBE_DEBUG", "") not in ("", "0")
+
+
+def near() -> Near:
+    """What paths are shown in relation to."""
+    from .render.near import Near
+
+    return Near(cwd=Path.cwd(), home=Path(os.path.expanduser("~")))
 
 
 def stdin_is_terminal() -> bool:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 @options.as_json
 def command(as_json: bool) -> None:
     """The workflows that can be run here by name: the project's, your own, and the built-in ones."""
-    from . import wiring
+    from . import workflow_files
     from .environment import screen
     from .printing import print_json, print_text
     from .settings import load
 
-    found = wiring.list_workflows(load({}))
+    found = workflow_files.list_workflows(load({}))
     if as_json:
         print_json(_as_json(found))
         return

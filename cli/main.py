@@ -30,8 +30,9 @@ _RUNNING, _WORKFLOWS, _PAST, _SETUP = "Run", "Workflows", "Past runs", "Set-up"
 COMMANDS = {
     "run": _Entry(_RUNNING, "run", "Run a workflow: a file, a name, or - for standard input."),
     "resume": _Entry(_RUNNING, "resume", "Go on with a run that did not complete."),
+    "new": _Entry(_WORKFLOWS, "new", "Write a workflow from a template."),
     "list": _Entry(_WORKFLOWS, "listing", "The workflows that can be run here."),
-    "show": _Entry(_WORKFLOWS, "show", "What a workflow does and takes, and its source."),
+    "show": _Entry(_WORKFLOWS, "show", "What a workflow does and takes, its plan, and its source."),
     "validate": _Entry(_WORKFLOWS, "validate", "Check workflow files without running them."),
     "guide": _Entry(_WORKFLOWS, "guide", "The script language on one page."),
     "runs": _Entry(_PAST, "runs", "The runs of this project, newest first."),
@@ -40,6 +41,8 @@ COMMANDS = {
     "diff": _Entry(_PAST, "diff", "What one run did otherwise than another."),
     "undo": _Entry(_PAST, "undo", "Take the edits of a run back."),
     "cache": _Entry(_PAST, "cache", "What the store holds: look at it, clear it, export and import steps."),
+    "init": _Entry(_SETUP, "init", "Make a folder a project: settings, workflows, .gitignore."),
+    "config": _Entry(_SETUP, "config", "Every setting, where it came from, and what was ignored."),
     "trust": _Entry(_SETUP, "trust", "Let this project's own settings and store count."),
     "doctor": _Entry(_SETUP, "doctor", "Probe the sandbox, check the store, and look for MCP servers."),
 }

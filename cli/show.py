@@ -14,28 +14,62 @@ if TYPE_CHECKING:
     from vibe_workflows.catalog.arguments import ArgumentOption
     from vibe_workflows.catalog.discovery import WorkflowFile
     from vibe_workflows.catalog.metadata import Metadata
+    from vibe_workflows.engine.config import Settings
+    from vibe_workflows.sandbox.replies import PlanNode
 
 
 @click.command()
 @click.argument("target", metavar="FILE|NAME")
+@click.option("--plan", "only_plan", is_flag=True, help="Without the source.")
+@click.option("--source", "only_source", is_flag=True, help="The source alone: to copy a workflow, say.")
 @options.as_json
-def command(target: str, as_json: bool) -> None:
-    """What a workflow does, its phases, arguments, permissions and budget; then its source."""
-    from . import wiring
+def command(target: str, only_plan: bool, only_source: bool, as_json: bool) -> None:
+    """What a workflow does: phases, arguments, permissions, budget, a drawing of its plan; then its source."""
+    if only_plan and only_source:
+        raise click.UsageError("--plan and --source exclude each other")
+    from msgspec import to_builtins
+
+    from . import workflow_files
     from .environment import screen
     from .printing import print_json, print_text
+    from .render.paint import Style, paint
+    from .render.plan import plan_lines
+    from .render.sanitize import clean, one_line
     from .settings import load
 
-    file, metadata, source = wiring.describe(load({}), target)
+    settings = load({})
+    file, metadata, source = workflow_files.describe(settings, target)
+    if only_source:
+        print_text(clean(source).rstrip("\n") if sys.stdout.isatty() else source.rstrip("\n"))
+        return
+    plan, problem = _plan(settings, metadata, source)
     if as_json:
-        print_json(_as_json(file, metadata, source))
+        print_json(_as_json(file, metadata, source) | {"plan": [to_builtins(node) for node in plan]})
         return
     surface = screen(sys.stdout)
-    print_text(show_text(file, metadata, source, width=surface.width, colour=surface.colour))
+    parts = [show_text(file, metadata, width=surface.width, colour=surface.colour)]
+    parts += ["", paint("plan", Style.TITLE, colour=surface.colour)] if plan or problem else []
+    parts += plan_lines(plan, width=surface.width, colour=surface.colour)
+    parts += [one_line(problem)] if problem else []
+    if not only_plan:
+        parts += ["", paint("source", Style.TITLE, colour=surface.colour), clean(source).rstrip("\n")]
+    print_text("\n".join(parts))
 
 
-def show_text(file: WorkflowFile, metadata: Metadata, source: str, *, width: int | None, colour: bool) -> str:
-    """Facts first, then the arguments, then the source as it is, but for what a terminal would obey."""
+def _plan(settings: Settings, metadata: Metadata, source: str) -> tuple[tuple[PlanNode, ...], str]:
+    """The plan, and why there is none."""
+    from . import workflow_files
+
+    if metadata.problems:
+        return (), ""  # they are told, and come first
+    try:
+        return workflow_files.plan_of(settings, source), ""
+    except ValueError as error:
+        return (), str(error)
+
+
+def show_text(file: WorkflowFile, metadata: Metadata, *, width: int | None, colour: bool) -> str:
+    """Facts, problems and arguments."""
     from vibe_workflows.catalog.arguments import argument_options
 
     from .render.paint import Style, paint
@@ -56,7 +90,6 @@ def show_text(file: WorkflowFile, metadata: Metadata, source: str, *, width: int
         )
         rows = [(each.flag, _kind(each), _default(each), each.description) for each in arguments]
         parts += ["", table(columns, rows, width=width, colour=colour)]
-    parts += ["", paint("source", Style.TITLE, colour=colour), clean(source).rstrip("\n")]
     return "\n".join(parts)
 
 
@@ -80,11 +113,11 @@ def write_help(target: str, formatter: click.HelpFormatter) -> None:
     """The part of `vibe NAME --help` that is the workflow's own. Raises WorkflowError."""
     from vibe_workflows.catalog.arguments import argument_options
 
-    from . import wiring
+    from . import workflow_files
     from .render.sanitize import one_line
     from .settings import load
 
-    file, metadata, _source = wiring.describe(load({}), target)
+    file, metadata, _source = workflow_files.describe(load({}), target)
     formatter.write_paragraph()
     with formatter.indentation():
         for text in (metadata.description, metadata.when_to_use):

@@ -21,14 +21,14 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
         raise click.UsageError("name the files to check: vibe validate workflows/*.py")
     from vibe_workflows.engine.errors import ExitCode
 
-    from . import wiring
+    from . import workflow_files
     from .errors import say
     from .printing import print_json, print_text
     from .render.figures import count
     from .render.sanitize import clean
     from .settings import load
 
-    checked = wiring.validate(load({}), files)
+    checked = workflow_files.validate(load({}), files)
     bad = [each for each in checked if each.problems]
     if as_json:
         print_json([_as_json(each) for each in checked])

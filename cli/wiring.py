@@ -1,4 +1,4 @@
-"""Puts the parts together: the only place that does. Functions here are called by the commands, one each.
+"""Puts the parts together; for workflow files, workflow_files.py does. The commands call these functions, one each.
 
 Importing this module is cheap. What needs the engine at work is in assembly.py, imported only after the zygote was
 started, so that the sandbox gets ready while Python still imports.
@@ -7,21 +7,20 @@ started, so that the sandbox gets ready while Python still imports.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vibe_workflows.engine.config import Settings, load_settings
-from vibe_workflows.engine.errors import ConfigError, SandboxError, WorkflowError
+from vibe_workflows.engine.errors import ConfigError
 
-from .answers import AgentStanding, CheckedFile, ListedWorkflow, McpStanding, TrustReport, WorkflowList, WorkflowOffer
+from .answers import AgentStanding, McpStanding, TrustReport, WorkflowOffer
+from .sandboxing import open_zygote
+from .workflow_files import trusts_of
 
 if TYPE_CHECKING:
-    from vibe_workflows.catalog.discovery import Trusts, WorkflowFile, WorkflowSource
-    from vibe_workflows.catalog.index import Index
-    from vibe_workflows.catalog.metadata import Metadata
     from vibe_workflows.engine.agents.profiles import Examined
+    from vibe_workflows.engine.config_report import ConfigReport
     from vibe_workflows.engine.dry_run import DryRun
     from vibe_workflows.engine.launch import RunReport, RunRequest
     from vibe_workflows.engine.model import Run, RunId
@@ -34,12 +33,18 @@ if TYPE_CHECKING:
     from vibe_workflows.engine.undo import Undo
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
-    from vibe_workflows.sandbox.launcher import Zygote
 
 
 def load(flags: Mapping[str, object]) -> Settings:
     """The settings of this process, in its working directory. Raises ConfigError."""
     return load_settings(cwd=Path.cwd(), environ=os.environ, flags=flags)
+
+
+def examine_config() -> ConfigReport:
+    """The configuration of this process as `load` would read it, also where parts of it are wrong."""
+    from vibe_workflows.engine import config_report
+
+    return config_report.examine_config(cwd=Path.cwd(), environ=os.environ)
 
 
 def run_workflow(
@@ -49,7 +54,7 @@ def run_workflow(
 
     Raises VibeErrors for what is found before the run exists, and StoreError.
     """
-    with _zygote() as zygote:
+    with open_zygote() as zygote:
         from . import assembly
 
         return assembly.run_workflow(zygote, settings, request, sinks, backend)
@@ -59,7 +64,7 @@ def dry_run(
     settings: Settings, request: RunRequest, sinks: Sequence[EventSink], *, backend: ModelBackend | None = None
 ) -> DryRun:
     """What a run would do first, with no model asked and nothing stored. Raises as `run_workflow`."""
-    with _zygote() as zygote:
+    with open_zygote() as zygote:
         from . import assembly
 
         return assembly.dry_run(zygote, settings, request, sinks, backend)
@@ -67,7 +72,7 @@ def dry_run(
 
 def doctor() -> tuple[DoctorReport, ConfineReport]:
     """Attack a really locked script and a really confined command, and report which walls hold."""
-    with _zygote() as zygote:
+    with open_zygote() as zygote:
         from . import assembly
 
         return assembly.probe_scripts(zygote), assembly.probe_commands()
@@ -117,92 +122,6 @@ def agent_programs(settings: Settings) -> list[AgentStanding]:
         problem = "" if program else "no such program in PATH (folders of the project do not count); install it"
         found.append(AgentStanding(name, agent.enabled, program or agent.program, problem))
     return found
-
-
-# ---------------------------------------------------------------- the catalog
-
-
-def list_workflows(settings: Settings) -> WorkflowList:
-    """All workflows that can be named here, by name. One that cannot be run by its name says why."""
-    from vibe_workflows.catalog.discovery import discover, read_source
-    from vibe_workflows.catalog.metadata import Metadata
-
-    catalog = discover(settings)
-    trusts = _trusts(settings)
-    sources: list[WorkflowSource] = []
-    listed: list[ListedWorkflow] = []
-    for file in catalog.workflows.values():
-        try:
-            sources.append(read_source(file))
-        except WorkflowError as error:
-            listed.append(ListedWorkflow(file=file, metadata=Metadata(name=file.name), problem=error.message))
-    for source, metadata in zip(sources, _metadata(settings, sources), strict=True):
-        problem = next(iter(metadata.problem_lines(source.file.path.name)), "")
-        if source.file.needs_trust and not trusts(source.file.path, source.content):
-            problem = "takes a name that is not the project's; `vibe trust` lets it have it"
-        listed.append(ListedWorkflow(file=source.file, metadata=metadata, problem=problem))
-    listed.sort(key=lambda each: each.file.name)
-    return WorkflowList(workflows=tuple(listed), skipped=catalog.skipped)
-
-
-def describe(settings: Settings, target: str) -> tuple[WorkflowFile, Metadata, str]:
-    """A workflow by name or path, its metadata and its source. Raises WorkflowError and TrustNeeded."""
-    source = find_source(settings, target)
-    (metadata,) = _metadata(settings, [source])
-    return source.file, metadata, source.text
-
-
-def validate(settings: Settings, files: Sequence[str]) -> list[CheckedFile]:
-    """Compile each file as a run would, without running it. A file that cannot be read has that as its problem."""
-    from vibe_workflows.catalog.metadata import MetadataProblem
-
-    found: dict[str, WorkflowSource] = {}
-    problems: dict[str, tuple[MetadataProblem, ...]] = {}
-    for name in dict.fromkeys(files):
-        try:
-            found[name] = find_source(settings, name)
-        except WorkflowError as error:
-            problems[name] = (MetadataProblem(line=1, column=1, message=error.message),)
-    for name, metadata in zip(found, _metadata(settings, list(found.values())), strict=True):
-        problems[name] = metadata.problems
-    return [CheckedFile(path=name, problems=problems[name]) for name in dict.fromkeys(files)]
-
-
-def find_source(settings: Settings, target: str, text: str | None = None) -> WorkflowSource:
-    """The source of a name or a path; of `text` where it came on standard input."""
-    from vibe_workflows.catalog.discovery import Origin, WorkflowFile, discover, workflow_source
-
-    if text is not None:
-        return workflow_source(WorkflowFile(name="stdin", path=Path("<stdin>"), origin=Origin.PATH), text)
-    return discover(settings).load(target, Path.cwd(), _trusts(settings))
-
-
-def _trusts(settings: Settings) -> Trusts:
-    from vibe_workflows.engine.trust import TrustKind, TrustStore
-
-    trust = TrustStore(settings.state_dir)
-    return lambda path, content: trust.trusts(TrustKind.WORKFLOW, path, content)
-
-
-def open_index(settings: Settings) -> Index:
-    from vibe_workflows.catalog.index import Index
-
-    return Index(settings.cache_dir)
-
-
-def _metadata(settings: Settings, sources: Sequence[WorkflowSource]) -> list[Metadata]:
-    """From the index where it knows all of them, else with a locked child for those that it does not."""
-    from vibe_workflows.catalog.metadata import known_metadata
-
-    with open_index(settings) as index:
-        known = known_metadata(sources, index)
-        metadata = [each for each in known if each is not None]
-        if len(metadata) == len(sources):
-            return metadata
-        with _zygote() as zygote:
-            from . import assembly
-
-            return assembly.read_all_metadata(zygote, sources, index)
 
 
 # ---------------------------------------------------------------- the store
@@ -279,7 +198,7 @@ def trust_report(settings: Settings) -> TrustReport:
     offer = config_offer(settings.project_file)
     if offer is not None and (not offer.keys or _config_trusted(offer, held)):
         offer = None
-    trusts = _trusts(settings)
+    trusts = trusts_of(settings)
     takers = [read_source(file) for file in discover(settings).workflows.values() if file.needs_trust]
     problem = None
     if settings.db_path.exists():
@@ -329,21 +248,3 @@ def trust_revoke(settings: Settings) -> tuple[Trusted, ...]:
     from vibe_workflows.engine.trust import TrustStore
 
     return TrustStore(settings.state_dir).revoke(settings.project_root)
-
-
-# ---------------------------------------------------------------- the sandbox's helper process
-
-
-@contextmanager
-def _zygote() -> Iterator[Zygote]:
-    from vibe_workflows.sandbox.errors import SandboxUnavailable
-    from vibe_workflows.sandbox.launcher import start_zygote
-
-    try:
-        zygote = start_zygote()
-        try:
-            yield zygote
-        finally:
-            zygote.close()
-    except SandboxUnavailable as error:
-        raise SandboxError(str(error)) from error

@@ -131,18 +131,20 @@ def load_settings(*, cwd: Path, environ: Mapping[str, str], flags: Mapping[str, 
     """
     places = find_places(cwd, environ)
     layers = Layers(places)
-    if user := _config_file(places.user_config_dir / USER_FILE):
+    if user := config_file(places.user_config_dir / USER_FILE):
         layers.add_file(user, Layer.USER)
-    if project := _config_file(places.project_root / PROJECT_FILE):
+    if project := config_file(places.project_root / PROJECT_FILE):
         layers.add_project(project)
-    for key, text in _variables(environ, layers.warnings):
-        layers.add(key, text, Source(layer=Layer.ENVIRONMENT, name=key.variable), text=True)
+    for key, text, source in variables(environ, layers.warnings):
+        layers.add(key, text, source, text=True)
     for flag, key, value in _flags(flags):
         layers.add(key, value, Source(layer=Layer.FLAG, name=flag), text=True)
-    return _settings(layers, cwd, environ)
+    check_models(layers)
+    return settings_of(layers, cwd, environ)
 
 
-def _config_file(path: Path) -> ConfigFile | None:
+def config_file(path: Path) -> ConfigFile | None:
+    """What a file says; None where there is none. Raises ConfigError."""
     if not os.path.lexists(path):
         return None
     from .config_file import read_config_file  # YAML takes longer to import than all else here
@@ -150,12 +152,13 @@ def _config_file(path: Path) -> ConfigFile | None:
     return read_config_file(path, SECTIONS)
 
 
-def _variables(environ: Mapping[str, str], warnings: list[str]) -> Iterator[tuple[Key, str]]:
+def variables(environ: Mapping[str, str], warnings: list[str]) -> Iterator[tuple[Key, str, Source]]:
+    """What variables set; a name that is nearly one of ours is told in `warnings`."""
     known = {key.variable: key for key in KEYS.values()}
     for name, text in environ.items():
         if key := known.get(name):
             if text:  # empty is how a shell unsets for one command
-                yield key, text
+                yield key, text, Source(layer=Layer.ENVIRONMENT, name=key.variable)
         elif name.startswith("VIBE_") and (meant := nearest(name, known, cutoff=0.85)):
             warnings.append(f"the environment variable {name} is not known; did you mean {meant}?")
 
@@ -175,11 +178,12 @@ def _flags(flags: Mapping[str, object]) -> Iterator[tuple[str, Key, object]]:
             yield (key.flag, KEYS["aliases"], {alias: target}) if sign else (key.flag, key, named)
 
 
-def _settings(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings:
+def settings_of(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings:
+    """What the layers come to."""
+    if ci := environ.get("CI", "").lower() not in ("", "0", "false"):
+        layers.require_model("CI")
     values, places = layers.values, layers.places
-    check_models(layers)
     by_hand = layers.sources["db"].layer in (Layer.ENVIRONMENT, Layer.FLAG)
-    ci = environ.get("CI", "").lower() not in ("", "0", "false")
     return Settings(
         model=values["model"],
         aliases=values["aliases"],
@@ -217,7 +221,7 @@ def _settings(layers: Layers, cwd: Path, environ: Mapping[str, str]) -> Settings
         catalog_builtin=values["catalog.builtin"],
         catalog_hide=values["catalog.hide"],
         offline=values["offline"],
-        require_model=values["require_model"] or ci,
+        require_model=values["require_model"],
         ci=ci,
         no_color=bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb",
         project_root=places.project_root,

@@ -127,11 +127,14 @@ def _usage(value: object) -> dict[str, Any]:
 def _exits(value: object) -> dict[str, Any]:
     from .clis.failures import KINDS
 
-    held = mapping(value, False, {"41": "login"})
-    for code, kind in held.items():
-        if not isinstance(code, int) or isinstance(code, bool) or not 0 < code < 256 or kind not in KINDS:
+    found: dict[int, str] = {}
+    for code, kind in mapping(value, False, {"41": "login"}).items():  # the keys of a file are texts
+        text = str(code)
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 3 else 0
+        if not 0 < number < 256 or kind not in KINDS:
             raise ValueError(f"an exit code and one of {', '.join(KINDS)} are needed, not {shown(f'{code}: {kind}')}")
-    return {"exits": dict(held)}
+        found[number] = kind
+    return {"exits": found}
 
 
 def _env(value: object) -> dict[str, Any]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import NamedTuple
 
 from .config_agents import agents
 from .config_amounts import budget, max_usd
+from .config_key import Key, Reach
 from .config_mcp import mcp
 from .config_models import aliases, api_bases, fallbacks, model, prices, routing
 from .config_values import (
-    Parser,
     address,
     choice,
     folders,
@@ -26,52 +24,37 @@ from .config_values import (
 from .config_web import allow_hosts, proxy, search
 from .config_worktree import commands, inner_folders
 
-
-class Reach(StrEnum):
-    """What a project's own file may do with a key before the person trusts that file."""
-
-    FREE = "free"  # set it
-    LOWER = "lower"  # lower it, below what the person's own config says
-    PERSON = "person"  # nothing: it counts from user config, environment and flags
-
-
-class Key(NamedTuple):
-    """`parse(value, text)` raises ValueError; `text` says that it comes as text (environment, flags).
-
-    `merged`: the value is a mapping whose entries merge across layers, one by one, instead of replacing each other.
-    """
-
-    name: str
-    parse: Parser
-    default: object
-    reach: Reach
-    about: str
-    merged: bool = False
-
-    @property
-    def variable(self) -> str:
-        return "VIBE_" + self.name.replace(".", "_").upper()
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.name.replace(".", "-").replace("_", "-")
-
-
-# ---------------------------------------------------------------- the table
+__all__ = ["KEYS", "SECTIONS", "Key", "Reach"]
 
 _FREE, _LOWER, _PERSON = Reach.FREE, Reach.LOWER, Reach.PERSON
 
 KEYS: Mapping[str, Key] = {
     key.name: key
     for key in (
-        Key(name="model", parse=model, default="", reach=_FREE, about="the model of steps that name none"),
-        Key(name="aliases", parse=aliases, default={}, reach=_FREE, about="short names of models", merged=True),
+        Key(
+            name="model",
+            parse=model,
+            default="",
+            reach=_FREE,
+            about="the model of steps that name none",
+            sample="openai/gpt-5-mini",
+        ),
+        Key(
+            name="aliases",
+            parse=aliases,
+            default={},
+            reach=_FREE,
+            about="short names of models",
+            merged=True,
+            sample="{fast: openai/gpt-5-mini, smart: anthropic/claude-sonnet-4-5}",
+        ),
         Key(
             name="routing",
             parse=routing,
             default=(),
             reach=_FREE,
             about="models by phase, label, profile and size of the prompt, first match",
+            sample="[{phase: Verify, model: fast}]",
         ),
         Key(
             name="fallbacks",
@@ -80,6 +63,7 @@ KEYS: Mapping[str, Key] = {
             reach=_FREE,
             about="models that answer where an alias or a model fails",
             merged=True,
+            sample="{smart: [openai/gpt-5]}",
         ),
         Key(
             name="concurrency",
@@ -106,7 +90,15 @@ KEYS: Mapping[str, Key] = {
             about="seconds of one step with all its attempts, waits for a place left out",
         ),
         Key(name="retries", parse=whole_number(0, 20), default=2, reach=_PERSON, about="further attempts at a step"),
-        Key(name="budget", parse=budget, default={}, reach=_LOWER, about="hard limit of a run", merged=True),
+        Key(
+            name="budget",
+            parse=budget,
+            default={},
+            reach=_LOWER,
+            about="hard limit of a run",
+            merged=True,
+            sample="{tokens: 2M, usd: 5}",
+        ),
         Key(name="max_usd", parse=max_usd, default=10.0, reach=_LOWER, about="dollars that one invocation may pay"),
         Key(name="db", parse=path, default=".vibe/vibe.db", reach=_PERSON, about="the database"),
         Key(
@@ -123,8 +115,16 @@ KEYS: Mapping[str, Key] = {
             reach=_PERSON,
             about="dollars per million tokens, by model",
             merged=True,
+            sample="{openai/my-model: {input: 0.5, output: 1.5}}",
         ),
-        Key(name="api_base", parse=address, default=None, reach=_PERSON, about="address of an OpenAI-like server"),
+        Key(
+            name="api_base",
+            parse=address,
+            default=None,
+            reach=_PERSON,
+            about="address of an OpenAI-like server",
+            sample="http://localhost:8000/v1",
+        ),
         Key(
             name="api_bases",
             parse=api_bases,
@@ -132,13 +132,44 @@ KEYS: Mapping[str, Key] = {
             reach=_PERSON,
             about="address of a server by provider",
             merged=True,
+            sample="{openai: http://localhost:8000/v1}",
         ),
         Key(
-            name="workflows", parse=folders, default={}, reach=_FREE, about="further folders of workflows", merged=True
+            name="workflows",
+            parse=folders,
+            default={},
+            reach=_FREE,
+            about="further folders of workflows",
+            merged=True,
+            sample="[more/workflows]",
         ),
-        Key(name="allow", parse=grants, default={}, reach=_PERSON, about="what agents may do unasked", merged=True),
-        Key(name="agents", parse=agents, default={}, reach=_PERSON, about="agent CLIs, by name", merged=True),
-        Key(name="mcp", parse=mcp, default={}, reach=_PERSON, about="MCP servers, by name", merged=True),
+        Key(
+            name="allow",
+            parse=grants,
+            default={},
+            reach=_PERSON,
+            about="what agents may do unasked",
+            merged=True,
+            sample="[write, command:pytest]",
+        ),
+        Key(
+            name="agents",
+            parse=agents,
+            default={},
+            reach=_PERSON,
+            about="agent CLIs, by name",
+            merged=True,
+            sample="{claude-code: true}",
+        ),
+        Key(
+            name="mcp",
+            parse=mcp,
+            default={},
+            reach=_PERSON,
+            about="MCP servers, by name",
+            merged=True,
+            sample="{github: {command: [github-mcp-server, stdio], env: [GITHUB_TOKEN]}}",
+        ),
         Key(
             name="sandbox.accept",
             parse=choice("strong", "good", "weak"),
@@ -188,15 +219,31 @@ KEYS: Mapping[str, Key] = {
             reach=_PERSON,
             about="hosts of one's own network that pages may be fetched from",
             merged=True,
+            sample="[wiki.corp.example]",
         ),
-        Key(name="web.proxy", parse=proxy, default=None, reach=_PERSON, about="a proxy that leads to the web"),
-        Key(name="web.search", parse=search, default=None, reach=_PERSON, about="who answers web_search"),
+        Key(
+            name="web.proxy",
+            parse=proxy,
+            default=None,
+            reach=_PERSON,
+            about="a proxy that leads to the web",
+            sample="http://proxy.corp.example:3128",
+        ),
+        Key(
+            name="web.search",
+            parse=search,
+            default=None,
+            reach=_PERSON,
+            about="who answers web_search",
+            sample="{provider: searxng, url: http://localhost:8888}",
+        ),
         Key(
             name="confine.read",
             parse=folders,
             default=(),
             reach=_PERSON,
             about="folders beside the project and the system that commands of agents may read",
+            sample="[~/.pyenv]",
         ),
         Key(
             name="confine.env",
@@ -204,6 +251,7 @@ KEYS: Mapping[str, Key] = {
             default=(),
             reach=_PERSON,
             about="variables of your environment that commands of agents get",
+            sample="[PYTHONPATH]",
         ),
         Key(
             name="worktree.link",
@@ -218,6 +266,7 @@ KEYS: Mapping[str, Key] = {
             default=(),
             reach=_PERSON,
             about="commands to run in each new worktree",
+            sample="[[npm, ci, --offline]]",
         ),
         Key(name="catalog.builtin", parse=switch, default=True, reach=_FREE, about="offer the built-in workflows"),
         Key(
@@ -226,6 +275,7 @@ KEYS: Mapping[str, Key] = {
             default=frozenset(),
             reach=_FREE,
             about="built-in workflows not to offer",
+            sample="[multi-review]",
         ),
         Key(name="offline", parse=switch, default=False, reach=_PERSON, about="answer without any model"),
         Key(name="require_model", parse=switch, default=False, reach=_PERSON, about="a missing model is an error"),

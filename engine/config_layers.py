@@ -42,11 +42,19 @@ class Source(NamedTuple):
 
 
 class Ignored(NamedTuple):
-    """A setting of a project's file that does not count, and why."""
+    """A setting of a project's file that does not count, and why. `warning` says it all, with the next move."""
 
     key: str
     source: Source
     reason: str
+    warning: str = ""
+
+
+class Given(NamedTuple):
+    """What one source says of a key, as far as it may count; of a merged key, its own entries alone."""
+
+    value: Any
+    source: Source
 
 
 class Layers:
@@ -56,16 +64,17 @@ class Layers:
         self.places = places
         self.values: dict[str, Any] = {key.name: key.default for key in KEYS.values()}
         self.sources = {name: Source(layer=Layer.BUILTIN) for name in KEYS}
+        self.given: dict[str, list[Given]] = {}  # by key, weakest first
         self.warnings: list[str] = []
         self.ignored: list[Ignored] = []
 
     def add_file(self, file: ConfigFile, layer: Layer) -> None:
-        for key, value, source in _keys(file, layer):
+        for key, value, source in config_keys(file, layer):
             self.add(key, value, source)
 
     def add_project(self, file: ConfigFile) -> None:
         """A project may come from a stranger: what it may not set is ignored until the person trusts the file."""
-        found = [(key, _parsed(key, value, source), source) for key, value, source in _keys(file, Layer.PROJECT)]
+        found = [(key, _parsed(key, value, source), source) for key, value, source in config_keys(file, Layer.PROJECT)]
         for key, value, source in found:
             for name in _models(key, value):
                 refuse_address(name, str(source))
@@ -81,6 +90,18 @@ class Layers:
 
     def add(self, key: Key, value: object, source: Source, *, text: bool = False) -> None:
         self._put(key, _parsed(key, value, source, text=text), source)
+
+    def require_model(self, variable: str) -> None:
+        """Where a machine runs unattended, made-up answers help nobody, whatever the layers say."""
+        if not self.values["require_model"]:
+            self._put(KEYS["require_model"], True, Source(layer=Layer.ENVIRONMENT, name=variable))
+
+    def check(self, key: Key, value: object, source: Source, *, text: bool = False) -> None:
+        """Raise the ConfigError that taking this value would end with; nothing is taken."""
+        parsed = _parsed(key, value, source, text=text)
+        if source.layer is Layer.PROJECT:
+            for name in _models(key, parsed):
+                refuse_address(name, str(source))
 
     def _trusted(self, file: ConfigFile) -> bool:
         from .trust import TrustKind, TrustStore
@@ -112,14 +133,16 @@ class Layers:
         return value
 
     def _ignore(self, key: Key, source: Source, reason: str) -> None:
-        self.ignored.append(Ignored(key=key.name, source=source, reason=reason))
-        self.warnings.append(
+        warning = (
             f"{source}: `{key.name}` is ignored: {reason}; set it in {self.places.user_config_dir / USER_FILE}, "
             "or run `vibe trust` to accept what this file asks for"
         )
+        self.ignored.append(Ignored(key=key.name, source=source, reason=reason, warning=warning))
+        self.warnings.append(warning)
 
     def _put(self, key: Key, value: Any, source: Source) -> None:
         self.sources[key.name] = source
+        self.given.setdefault(key.name, []).append(Given(value=value, source=source))
         if not key.merged:
             self.values[key.name] = value
             return
@@ -130,7 +153,8 @@ class Layers:
             self.sources[f"{key.name}.{entry}"] = source
 
 
-def _keys(file: ConfigFile, layer: Layer) -> Iterator[tuple[Key, object, Source]]:
+def config_keys(file: ConfigFile, layer: Layer) -> Iterator[tuple[Key, object, Source]]:
+    """What a file sets. Raises ConfigError at a key that does not exist."""
     for entry in file.entries:
         source = Source(layer=layer, file=file.path, line=entry.line)
         key = KEYS.get(entry.name)

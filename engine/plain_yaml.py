@@ -79,7 +79,17 @@ def _entries(where: str, loader: _Loader, root: yaml.Node, sections: frozenset[s
             ]
         elif not (isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null")):
             raise ConfigError(f"{where}:{line}: `{name}` holds `key: value` lines of its own, not {_kind(node)}")
-    return found
+    return _each_once(where, found)
+
+
+def _each_once(where: str, entries: list[Entry]) -> list[Entry]:
+    """A key of a section may stand there, or with a dot on a line of its own, and not both."""
+    lines: dict[str, int] = {}
+    for entry in entries:
+        if first := lines.get(entry.name):
+            raise ConfigError(f"{where}:{entry.line}: `{entry.name}` is set twice (first in line {first}); keep one")
+        lines[entry.name] = entry.line
+    return entries
 
 
 def _mapping(where: str, node: yaml.MappingNode) -> Mapping[str, tuple[int, yaml.Node]]:

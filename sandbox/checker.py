@@ -15,7 +15,7 @@ from .frames import Problem
 from .launcher import Zygote
 from .limits import ALL_LAYERS, MAX_FRAME
 from .patterns import LINE_CHARS
-from .replies import Metadata, Page, Validated, check_hits, chosen, read_reply, read_value
+from .replies import Metadata, Page, PlanNode, Validated, check_hits, chosen, read_reply, read_value
 from .worker_client import LIFETIME, REQUEST_S, ask, cpu_used, ready
 
 #: Characters a request: each takes six bytes at most.
@@ -137,6 +137,11 @@ class LockedChecker:
             if len(files) == 1:
                 return [_unreadable(str(error))]
         return [report for file in files for report in await self.read_metadata([file])]
+
+    async def read_plan(self, source: str) -> tuple[PlanNode, ...]:
+        """What the source of a workflow can do, in the order of its text; empty where it makes no step by name."""
+        nodes = await self._ask("metadata", "the plan", tuple[PlanNode, ...], op="plan", source=source, fresh=True)
+        return tuple(node.cleaned() for node in nodes)
 
     async def _read(self, files: list[tuple[str, str]]) -> list[dict[str, Any]]:
         if not files:

@@ -1,4 +1,4 @@
-"""What workflow files say of themselves, read in a locked worker that serves one request only."""
+"""What workflow files say of themselves, and what they plan, read in a locked worker that serves one request only."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .channel import NotJson, encode
+from .plan.outline import read_plan
 from .policy import read_metadata
 
 
 def load() -> dict[str, Callable[..., Any]]:
-    return {"read": read}
+    return {"read": read, "plan": read_plan}
 
 
 def read(files: list[tuple[str, str]]) -> list[dict[str, Any]]:

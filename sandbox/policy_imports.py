@@ -68,7 +68,7 @@ class ImportPolicy(PolicyBase):
         if module == _SCRIPT and name in NOT_YET:
             self.error(alias, problems.NOT_IN_THIS_VERSION.format(name=name))
         elif module == _PATTERNS and not self._may_have(module, name):
-            self.error(alias, problems.NOT_IN_THIS_VERSION.format(name=path))
+            self.error(alias, problems.NO_PATTERN.format(name=name, names=_patterns()))
         elif module == "vibe_workflows":
             if name in PRIMITIVES - NOT_YET:
                 self.error(alias, problems.FROM_SCRIPT.format(name=name))
@@ -89,6 +89,12 @@ class ImportPolicy(PolicyBase):
             if advice := problems.MEMBERS.get(path) or problems.MODULES.get(path):
                 return problems.unavailable(path, advice)
         return problems.module_problem(module, registry.importable())
+
+
+def _patterns() -> str:
+    """The functions of the patterns, for a message, in order."""
+    facade = registry.find(_PATTERNS)
+    return ", ".join(sorted(name for name in members(facade) if name.islower())) if facade else ""
 
 
 def _assignment(node: ast.stmt, bound: str, module: str, member: str | None) -> ast.stmt:

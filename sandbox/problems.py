@@ -92,6 +92,7 @@ PRIMITIVE_SHADOWED: Final = (
     "rename the one on line {shadow}"
 )
 FROM_SCRIPT: Final = "write `from vibe_workflows.script import {name}`, or leave it out: `{name}` is in scope already"
+NO_PATTERN: Final = "vibe_workflows.patterns has no `{name}`; it has {names}"
 NOT_IN_THIS_VERSION: Final = "`{name}` is not available in this version"
 
 #: Builtins that are refused wherever a script names them.

@@ -20,6 +20,7 @@ _PROBLEM_CHARS = 2_000
 _PROBLEMS = 1_000
 _SHOWN_CHARS = 20_000
 PAGE_TITLE_CHARS = 300
+_PLAN_CHARS = 300
 
 T = TypeVar("T")
 
@@ -62,6 +63,27 @@ class Metadata(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         for name in ("docstring", "phases_used", "problems"):  # what is shown; metadata is checked by its reader
             report[name] = clean_value(report[name], _SHOWN_CHARS)
         return report
+
+
+class PlanNode(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One thing that a script does: `kind` is one of sandbox/plan/nodes.py, the texts are as its source has them."""
+
+    kind: str
+    title: str
+    line: int
+    prompt: str
+    notes: tuple[str, ...]
+    children: tuple[PlanNode, ...]
+
+    def cleaned(self) -> PlanNode:
+        return PlanNode(
+            kind=clean(self.kind, _PLAN_CHARS),
+            title=clean(self.title, _PLAN_CHARS),
+            line=self.line,
+            prompt=clean(self.prompt, _PLAN_CHARS),
+            notes=tuple(clean(note, _PLAN_CHARS) for note in self.notes),
+            children=tuple(child.cleaned() for child in self.children),
+        )
 
 
 def lie(what: str, why: str) -> ValueError:

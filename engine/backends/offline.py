@@ -12,7 +12,7 @@ import trio
 from ..errors import SetupError
 from ..model import FinishReason, ModelInfo, ModelReply, ModelRequest, Role, Usage
 from .estimate import request_tokens, text_tokens
-from .schema_values import minimal_value
+from .schema_values import small_value
 
 MODEL: Final = "offline"
 MARK: Final = "[offline]"
@@ -23,7 +23,8 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class OfflineBackend:
-    """Serves "offline" and "offline/...". Text begins with `[offline]`; with a schema, the smallest fitting value.
+    """Serves "offline" and "offline/...". Text begins with `[offline]`; with a schema, a small fitting value: one
+    item in a list, the first of a choice.
 
     An answer depends on model, messages, tools, schema and sampling of the request, never on its limits of tokens and
     time, which a budget may clamp. Tools are never called.
@@ -66,7 +67,7 @@ def _require_offline(model: str) -> None:
 
 def _answer(request: ModelRequest) -> str:
     if request.schema is not None:
-        fitting = minimal_value(request.schema, f"{MARK} {_digest(request)}")
+        fitting = small_value(request.schema, f"{MARK} {_digest(request)}")
         return _encode(fitting).decode()
     return f"{MARK} No model was asked (prompt {_digest(request)}): {_echo(request)}"
 

@@ -1,4 +1,4 @@
-"""The smallest JSON value that fits a schema: what the offline model answers with.
+"""A small JSON value that fits a schema: what the offline model answers with.
 
 Deterministic, and safe on any schema: references are local only, depth and work are bounded, patterns are never
 evaluated.
@@ -18,7 +18,8 @@ MAX_DEPTH: Final = 32
 #: Parts of schemas that are looked at for one value. A few lines with two references to themselves make 2^32 of them.
 MAX_PARTS: Final = 20_000
 
-#: Down to here an object without `required` gets all its properties; below, recursive schemas would not end.
+#: Down to here an object without `required` gets all its properties, and a list that may be empty one item, so that a
+#: script that goes through it is seen at work; below, recursive schemas would not end.
 WHOLE_DEPTH: Final = 4
 
 _FORMATS: Final[dict[str, str]] = {
@@ -36,7 +37,7 @@ _FORMATS: Final[dict[str, str]] = {
 _LITERAL_PATTERN: Final = re.compile(r"\^?([\w\- /:.@#]*)\$?", re.ASCII)
 
 
-def minimal_value(schema: JSON, text: str) -> JSON:
+def small_value(schema: JSON, text: str) -> JSON:
     """A value that fits `schema`; free strings are `text`. A schema that nothing fits still yields some value."""
     return _Builder(root=schema, text=text).build(schema, 0)
 
@@ -146,13 +147,18 @@ class _Builder:
         prefix = schema.get("prefixItems")
         first: list[JSON] = prefix if isinstance(prefix, list) else []
         count = _whole(schema.get("minItems"))
-        if "contains" in schema:
+        if "contains" in schema or (isinstance(schema.get("items"), dict) and self._may_hold_one(schema, depth)):
             count = max(count, 1)
         items = schema.get("items", schema.get("contains", True))
         values = [self.build(first[i] if i < len(first) else items, depth + 1) for i in range(count)]
         if schema.get("uniqueItems") is True:
             return [_distinct(value, items, position) for position, value in enumerate(values)]
         return values
+
+    @staticmethod
+    def _may_hold_one(schema: dict[str, JSON], depth: int) -> bool:
+        most = schema.get("maxItems", 1)
+        return depth < WHOLE_DEPTH and isinstance(most, int | float) and most >= 1
 
     def _string(self, schema: dict[str, JSON]) -> JSON:
         form = schema.get("format")

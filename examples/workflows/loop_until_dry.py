@@ -7,6 +7,7 @@ with a larger one.
     vibe run examples/workflows/loop_until_dry.py --goal "race conditions" --path src --budget 400k
 """
 
+from vibe_workflows.patterns import dry, fresh
 from vibe_workflows.script import AgentError, BudgetExceeded, agent, budget, log, phase
 
 meta = {
@@ -59,17 +60,19 @@ APPROACHES = (
 
 async def main(args):
     phase("Search")
-    known: dict[str, dict] = {}
-    dry = 0
-    rounds = 0
+    known: list[dict] = []
+    counts: list[int | None] = []  # how many were new, round by round; None for a round that failed
     stopped = "max_rounds"
-    while rounds < args.max_rounds:
+    while len(counts) < args.max_rounds:
         if budget.remaining() < args.reserve:
             stopped = "budget"
             break
         try:
             found = await agent(
-                search_prompt(args, known, rounds), label=f"round:{rounds + 1}", tools=["read"], schema=FINDINGS
+                search_prompt(args, known, len(counts)),
+                label=f"round:{len(counts) + 1}",
+                tools=["read"],
+                schema=FINDINGS,
             )
         except BudgetExceeded as error:
             log("the budget ended the search", error=error.message)
@@ -77,23 +80,22 @@ async def main(args):
             break
         except AgentError as error:  # a failed round is no dry one: it says nothing about what is left to find
             log("a round failed", error=error.message)
-            found = None
-        rounds += 1
-        if found is None:
+            counts.append(None)
             continue
-        fresh = add_new(known, found)
-        log("round finished", number=rounds, found=len(found), fresh=fresh, known=len(known))
-        dry = 0 if fresh else dry + 1
-        if dry >= args.dry_rounds:
+        new = fresh(found, known, place)
+        known += new
+        counts.append(len(new))
+        log("round finished", number=len(counts), found=len(found), fresh=len(new), known=len(known))
+        if dry(counts, args.dry_rounds):
             stopped = "dry"
             break
 
-    findings = sorted(known.values(), key=lambda finding: (finding["path"], finding["line"]))
-    return {"stopped": stopped, "rounds": rounds, "findings": findings, "summary": await summary(args, findings)}
+    findings = sorted(known, key=place)
+    return {"stopped": stopped, "rounds": len(counts), "findings": findings, "summary": await summary(args, findings)}
 
 
 def search_prompt(args, known, rounds):
-    listed = "\n".join(f"- {finding['path']}:{finding['line']} {finding['title']}" for finding in known.values())
+    listed = "\n".join(f"- {finding['path']}:{finding['line']} {finding['title']}" for finding in known)
     return (
         f"Look below {args.path} for {args.goal}.\n{APPROACHES[rounds % len(APPROACHES)]}\n\n"
         + (f"These are known already; the same thing in other words is not new:\n{listed}\n\n" if listed else "")
@@ -103,12 +105,9 @@ def search_prompt(args, known, rounds):
     )
 
 
-def add_new(known, found):
-    """How many of `found` are new. Findings on one line count as one; the first description stays."""
-    before = len(known)
-    for finding in found:
-        known.setdefault(f"{finding['path']}:{finding['line']}", finding)
-    return len(known) - before
+def place(finding):
+    """What makes two findings one: they are about the same line."""
+    return finding["path"], finding["line"]
 
 
 async def summary(args, findings):

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from .. import votes
+from ..pure import chunking, novelty, ranking, votes
 from .hints import Hint
 from .module import Facade, pick
 
-FACADE: Final = Facade(modules={"vibe_workflows.patterns": {**pick(votes, "majority"), "Verdict": Hint("Verdict")}})
+FACADE: Final = Facade(
+    modules={
+        "vibe_workflows.patterns": {
+            **pick(votes, "majority survives"),
+            **pick(novelty, "dedup dry fresh"),
+            **pick(ranking, "pairings rank"),
+            **pick(chunking, "batches chunks token_count"),
+            **{name: Hint(name) for name in ("Outcome", "Standing", "Verdict")},
+        }
+    }
+)

@@ -51,6 +51,7 @@ class AgentOptions(TypedDict, total=False):
     effort: str | None
     """How hard the model thinks: "low", "medium", "high"."""
     temperature: float | None
+    """How much chance there is in an answer, as the provider takes it: 0 to 1, or to 2."""
     max_tokens: int | None
     """Most tokens of one answer; a longer one is `Truncated`."""
     max_turns: int | None

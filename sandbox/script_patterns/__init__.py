@@ -5,6 +5,23 @@ from vibe_workflows.patterns import majority
 
 from __future__ import annotations
 
-from vibe_workflows.sandbox.votes import Verdict, majority
+from vibe_workflows.sandbox.pure.chunking import batches, chunks, token_count
+from vibe_workflows.sandbox.pure.novelty import dedup, dry, fresh
+from vibe_workflows.sandbox.pure.ranking import Outcome, pairings, rank
+from vibe_workflows.sandbox.pure.votes import Standing, Verdict, majority, survives
 
-__all__ = ["Verdict", "majority"]
+__all__ = [
+    "Outcome",
+    "Standing",
+    "Verdict",
+    "batches",
+    "chunks",
+    "dedup",
+    "dry",
+    "fresh",
+    "majority",
+    "pairings",
+    "rank",
+    "survives",
+    "token_count",
+]

@@ -60,7 +60,7 @@ def test_the_promised_examples_are_there() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_each_compiles_and_describes_itself(path: Path, described: dict[str, Metadata]) -> None:
-    assert compile_script(path.read_text(), str(path)).has_main
+    assert compile_script(path.read_text(), str(path)).has_main == (path.stem != "top_level")
     found = described[path.stem]
     assert found.problem_lines(path.name) == ()
     assert found.description.endswith(".")
@@ -148,12 +148,3 @@ def test_the_audit_counts_and_groups_what_was_found() -> None:
     assert lines[-1] == "      1  FIXME: TODO twice"
     assert len(lines[5]) == 9 + audit.SHOWN_CHARACTERS
     assert "--path" in audit.as_text(audit.summary_of(".", notes, True))
-
-
-def test_the_loop_counts_only_what_is_new() -> None:
-    loop = module_of(EXAMPLES / "loop_until_dry.py")
-    known: dict[str, Any] = {}
-    found = [{"path": "a", "line": 1, "title": "x"}, {"path": "a", "line": 1, "title": "y"}, {"path": "b", "line": 1}]
-    assert loop.add_new(known, found) == 2
-    assert loop.add_new(known, found) == 0
-    assert known["a:1"]["title"] == "x"

@@ -63,6 +63,28 @@ def test_show_tells_what_a_workflow_takes_and_prints_its_source(catalog: Command
     assert (shown["origin"], shown["source"]) == ("path", FLOW)
 
 
+def test_show_draws_the_plan_and_gives_the_source_alone_where_that_is_asked_for(catalog: CommandHere) -> None:
+    text = catalog("show", "my-flow", "--plan").stdout
+    assert text.split("\nplan\n")[1].splitlines() == [
+        "Ask",
+        "└─ parallel  for n in range(args.max_items)",
+        "   └─ agent  ask:{n}  Ask about {args.topic} {n}",
+        "Merge",
+        "└─ agent  merge  Merge {len(found)}",
+    ]
+    assert text in catalog("show", "my-flow").stdout
+    assert catalog("show", "my-flow", "--source").stdout == FLOW
+    shown = json.loads(catalog("show", "my-flow", "--json").stdout)
+    assert [(node["kind"], node["title"]) for node in shown["plan"]] == [("phase", "Ask"), ("phase", "Merge")]
+    assert catalog("show", "my-flow", "--plan", "--source").returncode == 2
+
+
+def test_show_of_a_broken_workflow_says_what_is_wrong_and_draws_no_plan(catalog: CommandHere) -> None:
+    text = catalog("show", "broken").stdout
+    assert "broken.py:2:" in text
+    assert "\nplan\n" not in text
+
+
 def test_show_prints_no_control_character_of_a_source(here: CommandHere) -> None:
     here.command.write("evil.py", '"""E."""\n# \x1b[2J\x07\u202e\nreturn 1\n')
     text = here("show", "evil.py").stdout

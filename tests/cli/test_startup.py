@@ -29,7 +29,9 @@ def modules_after(*args: str, cwd: Path | None = None, environ: Mapping[str, str
     return set(done.stderr.split())
 
 
-@pytest.mark.parametrize("args", [("--help",), (), ("run", "--help"), ("trace", "--help"), ("trust", "--help")])
+@pytest.mark.parametrize(
+    "args", [("--help",), (), ("run", "--help"), ("trace", "--help"), ("trust", "--help"), ("config", "-h")]
+)
 def test_help_imports_no_other_room_and_nothing_heavy(args: tuple[str, ...]) -> None:
     loaded = modules_after(*args)
     assert "vibe_workflows.cli.main" in loaded

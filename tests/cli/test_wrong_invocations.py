@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.command import Command, CommandHere
-from vibe_workflows.cli import wiring
+from vibe_workflows.cli import workflow_files
 
 _WRONG = [
     ("run", 2, "name a workflow: vibe run FILE"),
@@ -84,7 +84,7 @@ def test_a_bug_asks_for_a_report_and_shows_its_traceback_only_when_asked(
     def broken(_settings: object) -> None:
         raise LookupError("nobody saw this coming")
 
-    monkeypatch.setattr(wiring, "list_workflows", broken)
+    monkeypatch.setattr(workflow_files, "list_workflows", broken)
     done = here("list")
     assert done.returncode == 70
     assert done.stderr.startswith("internal error: LookupError: nobody saw this coming (test_wrong_invocations.py:")
@@ -100,7 +100,7 @@ def test_ctrl_c_before_a_run_exists_is_no_bug(here: CommandHere, monkeypatch: py
     def interrupted(_settings: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(wiring, "list_workflows", interrupted)
+    monkeypatch.setattr(workflow_files, "list_workflows", interrupted)
     done = here("list")
     assert done.returncode == 130
     assert done.stderr.strip() == "interrupted"

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
+import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import ROOT, Machine
+from tests.support.example_servers import set_up_servers
+from tests.support.mcp_servers import SHELF
 from tests.support.model_server import ModelServer
+from tests.support.repositories import commit, git
+from tests.support.web_server import WebServer, html
 
+#: What each run of it asks for anew, by its own words.
+NOT_STORED = {"caching": 1}
 EXAMPLES = sorted((ROOT / "examples/workflows").glob("*.py"))
 BUILT_IN = sorted(path for path in (ROOT / "catalog/workflows").glob("*.py") if path.stem != "__init__")
 
@@ -22,30 +31,74 @@ def _project_with_code(machine: Machine) -> None:
     machine.write("src/cart.py", "from shop import total\n")
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
-def test_an_example_runs_without_a_model_and_its_rerun_asks_nothing(machine: Machine, path: Path) -> None:
+def _project_for(path: Path, machine: Machine, web: WebServer) -> None:
+    """Code, and what this example takes beside it: a change in git, profiles, a search service, an MCP server."""
     _project_with_code(machine)
-    shutil.copy(path, machine.project / path.name)
-    first = machine.vibe("run", path.name, "--json")
+    machine.write("README.md", "# Shop\n\nIt adds up prices.\n")
+    machine.write("test_shop.py", "import unittest\n\nclass Test(unittest.TestCase):\n    def test_it(self): ...\n")
+    machine.environ["PATH"] = f"{Path(sys.executable).parent}:{machine.environ['PATH']}"
+    match path.stem:
+        case "top_level":
+            git(machine.project, "init", "-q", "-b", "main")
+            commit(machine.project, "first")
+            machine.write("src/cart.py", "from shop import total\n\nprint(total([]))\n")
+        case "use_profile":
+            shutil.copytree(ROOT / "examples/agents", machine.project / ".vibe/agents")
+        case "web_answer" | "mcp_server":
+            set_up_servers(machine.environ, web, SHELF)
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    with WebServer({"/": html("<title>T</title><p>Tea is a drink.</p>")}) as started:
+        yield started
+
+
+def _asked_for(path: Path) -> list[str]:
+    """The permissions that it asks for, granted."""
+    meta = next(
+        ast.literal_eval(statement.value)
+        for statement in ast.parse(path.read_text()).body
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
+    )
+    return ["--allow", ",".join(meta["permissions"])] if "permissions" in meta else []
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_an_example_runs_without_a_model_and_its_rerun_asks_nothing(
+    machine: Machine, web: WebServer, path: Path
+) -> None:
+    _project_for(path, machine, web)
+    shutil.copy(path, machine.project.parent / path.name)
+    command = ["run", str(machine.project.parent / path.name), "--json", *_asked_for(path)]
+    first = machine.vibe(*command)
     assert first.code == 0, first.err
     document = first.document
     assert document["status"] == "completed"
     assert document["offline"] is True
     assert document["result"]
-    second = machine.vibe("run", path.name, "--json")
+    second = machine.vibe(*command)
     assert second.document["result"] == document["result"]
-    assert second.document["paid"]["tokens"] == 0
-    assert "0 live" in second.err
+    assert f"{NOT_STORED.get(path.stem, 0)} live" in second.err
+    assert (second.document["paid"]["tokens"] == 0) == (path.stem not in NOT_STORED)
 
 
-@pytest.mark.parametrize("path", [*EXAMPLES, *BUILT_IN], ids=[path.stem for path in [*EXAMPLES, *BUILT_IN]])
-def test_a_workflow_says_what_it_shows_and_is_valid(machine: Machine, path: Path) -> None:
-    shutil.copy(path, machine.project / path.name)
-    checked = machine.vibe("validate", path.name)
+def test_all_workflows_are_valid(machine: Machine) -> None:
+    checked = machine.vibe("validate", *map(str, [*EXAMPLES, *BUILT_IN]))
     assert checked.code == 0, checked.out + checked.err
-    shown = machine.vibe("show", path.name)
-    assert shown.code == 0
-    assert shown.out.splitlines()[1].strip(), "the description is its docstring's first line"
+    assert checked.err.startswith(f"{len(EXAMPLES) + len(BUILT_IN)} files checked, no problem found")
+
+
+def test_an_example_is_shown_with_what_it_says_of_itself(machine: Machine) -> None:
+    shown = machine.vibe("show", str(ROOT / "examples/workflows/vote.py"))
+    assert "Put a claim about a project to several voters" in shown.out
+    assert "--quorum" in shown.out
+
+
+def test_the_page_of_examples_has_them_all() -> None:
+    linked = re.findall(r"\]\(\.\./examples/workflows/(\w+)\.py\)", (ROOT / "docs/examples.md").read_text())
+    # The audit does real work rather than show one idea: the README has it.
+    assert sorted([*linked, "todo_audit"]) == sorted({path.stem for path in EXAMPLES} | {"todo_audit"})
 
 
 def test_todo_audit_finds_the_markers_of_a_project_and_nothing_that_git_ignores(machine: Machine) -> None:

@@ -64,6 +64,8 @@ def test_an_installed_wheel_runs_workflows_from_any_folder(wheel: Path, new_mach
     assert ran.out.startswith("[offline]")
     assert "primitives" in new_machine.vibe("guide").out
     assert "multi-review" in new_machine.vibe("list").out
+    assert new_machine.vibe("new", "mine", "--from", "vote").code == 0
+    assert (new_machine.project / "workflows/mine.py").read_text().startswith('"""Let several judges')
 
 
 def test_a_wheel_ships_types_migrations_the_guide_and_no_tests(wheel: Path) -> None:
@@ -73,5 +75,7 @@ def test_a_wheel_ships_types_migrations_the_guide_and_no_tests(wheel: Path) -> N
     assert "vibe_workflows/engine/store/migrations/0001.sql" in shipped
     assert "vibe_workflows/cli/guide.md" in shipped
     assert "vibe_workflows/catalog/workflows/multi_review.py" in shipped
+    for template in ("fan_out", "pipeline", "loop", "vote"):
+        assert f"vibe_workflows/catalog/templates/{template}.py" in shipped
     tops = {name.partition("/")[0] for name in shipped}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"vibe_workflows"}

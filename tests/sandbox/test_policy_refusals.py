@@ -62,7 +62,10 @@ REFUSED = [
     ("from vibe_workflows.script import spawn", "1:35: `spawn` is not available in this version"),
     ("import vibe_workflows.engine", "1:8: `vibe_workflows.engine` is not available in this version"),
     ("from vibe_workflows import engine", "1:28: `vibe_workflows.engine` is not available in this version"),
-    ("from vibe_workflows.patterns import dedup", "1:37: `vibe_workflows.patterns.dedup` is not available in this ver"),
+    (
+        "from vibe_workflows.patterns import dedupe",
+        "1:37: vibe_workflows.patterns has no `dedupe`; it has batches, chunks",
+    ),
     ("import json as _getattr_", "1:8: `_getattr_`: names that begin with `_` are not available in workflow scripts;"),
     # members of modules
     ("await asyncio.gather(a, b)", f"1:7: `asyncio.gather` {NA}; use await parallel([...])"),

@@ -1,4 +1,4 @@
-"""What a majority is, in a workflow and in plain Python: an outage is never counted as a "no"."""
+"""What votes come to, in a workflow and in plain Python: an outage is never counted as a "no"."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.sandbox.test_script_module import check_types
 from tests.support.script_child import ForkServer, fault, fork_server
 from vibe_workflows import patterns
-from vibe_workflows.patterns import majority
+from vibe_workflows.patterns import majority, survives
 from vibe_workflows.script import ProviderError, RateLimited
 
 ABSTAINING: list[Any] = [None, RateLimited("slow down"), ProviderError("down"), ValueError("bug"), "unsure"]
@@ -77,6 +77,85 @@ def test_the_order_of_the_votes_does_not_matter(votes: list[Any], quorum: int | 
     assert majority(iter(shuffled), says_yes, quorum) == majority(votes, says_yes, quorum)
 
 
+# ---------------------------------------------------------------- refuted by default
+
+AS_A_NUMBER = {"refuted": 0, "unverified": 1, "confirmed": 2}
+
+
+@pytest.mark.parametrize(
+    ("votes", "quorum", "standing"),
+    [
+        (["yes", "yes", "no"], 2, "confirmed"),
+        (["yes", "no"], 2, "refuted"),
+        (["yes", "no", "no"], 3, "refuted"),
+        (["no", None, None], None, "unverified"),
+        (["no", None, None], 1, "refuted"),
+        (["yes", None, None], None, "unverified"),
+        (["yes", "unsure", RateLimited("later")], 1, "confirmed"),
+        ([None, None, None], 1, "unverified"),
+        ([], None, "unverified"),
+        ([], 1, "unverified"),
+    ],
+)
+def test_a_claim_stands_only_if_most_of_a_quorum_say_so(votes: list[Any], quorum: int | None, standing: str) -> None:
+    assert survives(votes, says_yes, quorum) == standing
+
+
+@given(ballots, quorums)
+def test_a_claim_is_decided_by_a_quorum_and_a_tie_refutes(votes: list[Any], quorum: int | None) -> None:
+    yes, no = votes.count("yes"), votes.count("no")
+    needed = len(votes) // 2 + 1 if quorum is None else quorum
+    expected = "unverified" if yes + no < needed else "confirmed" if yes > no else "refuted"
+    assert survives(votes, says_yes, quorum) == expected
+
+
+@given(ballots, quorums, st.data())
+def test_a_vote_that_turns_to_yes_never_weakens_a_claim(
+    votes: list[Any], quorum: int | None, data: st.DataObject
+) -> None:
+    before = survives(votes, says_yes, quorum)
+    turned = [data.draw(st.sampled_from(["yes", vote])) if vote == "no" else vote for vote in votes]
+    assert AS_A_NUMBER[survives(turned, says_yes, quorum)] >= AS_A_NUMBER[before]
+    if before == "confirmed":
+        assert survives([*votes, "yes"], says_yes, quorum) == "confirmed"
+    if before == "refuted":
+        assert survives([*votes, "no"], says_yes, quorum) == "refuted"
+
+
+@given(ballots, quorums, st.randoms(use_true_random=False), st.lists(st.sampled_from(ABSTAINING)))
+def test_neither_the_order_nor_who_abstains_turns_a_claim_round(
+    votes: list[Any], quorum: int | None, chance: random.Random, more: list[Any]
+) -> None:
+    before = survives(votes, says_yes, quorum)
+    shuffled = [*votes]
+    chance.shuffle(shuffled)
+    assert survives(iter(shuffled), says_yes, quorum) == before
+    after = survives([*votes, *more], says_yes, quorum)
+    assert after == before if quorum is not None else after in (before, "unverified")
+
+
+def test_what_is_no_list_of_votes_is_named_with_what_to_write() -> None:
+    async def vote() -> str:
+        return "yes"
+
+    async def asks(_: Any) -> bool:
+        return True
+
+    for wrong, message in [
+        (vote(), r"survives: these votes are not in yet; write survives\(await parallel\(...\), ...\)"),
+        ({"votes": []}, "the votes are a list, not a dict; hand over the list in it"),
+        ("yes", "the votes are a list, not one text"),
+        (7, "the votes are a list, not a value of type int"),
+        ([vote()], r"survives: a vote has not run; write survives\(await parallel"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            survives(wrong, says_yes)  # type: ignore[arg-type]
+        if hasattr(wrong, "close"):
+            wrong.close()
+    with pytest.raises(TypeError, match="majority: the test has to be a plain function, not an async one; await"):
+        majority(["yes"], asks)  # type: ignore[arg-type]
+
+
 def test_the_test_of_a_vote_is_asked_only_about_those_who_voted_and_must_decide() -> None:
     asked: list[Any] = []
 
@@ -93,10 +172,10 @@ def test_the_test_of_a_vote_is_asked_only_about_those_who_voted_and_must_decide(
 
 
 def test_a_quorum_is_a_number_of_votes() -> None:
-    with pytest.raises(ValueError, match="at least one vote, not 0"):
+    with pytest.raises(ValueError, match="a number of votes; it is at least 1, not 0"):
         majority([1], bool, 0)
     for wrong in (True, 0.5, "2"):
-        with pytest.raises(TypeError, match="a whole number of votes"):
+        with pytest.raises(TypeError, match="a number of votes; it is a whole number"):
             majority([1], bool, wrong)  # type: ignore[arg-type]
 
 
@@ -136,7 +215,7 @@ def test_it_works_in_a_workflow_where_an_error_of_the_engine_abstains(child: For
     [
         ("majority([1], 5)", "'int' object is not callable"),
         ("majority([1], lambda vote: 'yes')", "majority: the test gives True, False, or None"),
-        ("majority([1], bool, 0)", "majority: the quorum is at least one vote"),
+        ("majority([1], bool, 0)", "majority: the quorum is a number of votes; it is at least 1, not 0"),
         ("majority(parallel([agent('x')]), bool)", "await"),
     ],
 )
@@ -152,7 +231,9 @@ def test_the_import_is_light_and_public() -> None:
     code = f"import sys, vibe_workflows.patterns; print([m for m in sys.modules if m.split('.')[0] in {heavy}])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert all(getattr(patterns, name).__doc__ for name in patterns.__all__ if name != "Verdict")
+    assert all(
+        getattr(patterns, name).__doc__ for name in patterns.__all__ if name not in ("Outcome", "Standing", "Verdict")
+    )
 
 
 TYPED = """

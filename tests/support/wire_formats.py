@@ -10,7 +10,7 @@ from tests.support.anthropic_wire import AnthropicFormat
 from tests.support.behaviours import Answer, Call, Tokens
 from tests.support.neutral import Conversation, WireFormat
 from tests.support.openai_wire import OpenAIFormat
-from vibe_workflows.engine.backends.schema_values import minimal_value
+from vibe_workflows.engine.backends.schema_values import small_value
 
 FORMATS: tuple[WireFormat, ...] = (OpenAIFormat(), AnthropicFormat())
 
@@ -27,10 +27,10 @@ def default_answer(asked: Conversation) -> Answer:
     """A fitting value where a schema or a submit tool is given, else a text; both hold a digest of what was asked."""
     text = f"answer {digest_of(asked)}"
     if asked.schema is not None:
-        return Answer(text=json.dumps(minimal_value(asked.schema, text)))
+        return Answer(text=json.dumps(small_value(asked.schema, text)))
     for tool in asked.tools:
         if tool.name.startswith("submit"):
-            value = minimal_value(tool.parameters, text)
+            value = small_value(tool.parameters, text)
             return Answer(calls=(Call(name=tool.name, arguments=json.dumps(value)),), finish="tool_calls")
     return Answer(text=text)
 

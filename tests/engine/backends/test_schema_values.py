@@ -1,4 +1,4 @@
-"""Minimal values fit their schemas: by hand for each keyword, and for random schemas by jsonschema's verdict."""
+"""Small values fit their schemas: by hand for each keyword, and for random schemas by jsonschema's verdict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from vibe_workflows.engine.backends.schema_values import MAX_DEPTH, MAX_PARTS, minimal_value
+from vibe_workflows.engine.backends.schema_values import MAX_DEPTH, MAX_PARTS, small_value
 from vibe_workflows.engine.model import JSON
 
 TEXT = "[offline] x"
@@ -31,7 +31,9 @@ NODE: dict[str, JSON] = {"type": "object", "properties": {"next": {"$ref": "#/$d
         ({"type": "integer", "exclusiveMinimum": 3, "multipleOf": 5}, 5),
         ({"type": "number", "maximum": -0.5}, -0.5),
         ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, 0.5),
-        ({"type": "array", "items": {"type": "integer"}}, []),
+        ({"type": "array", "items": {"type": "integer"}}, [0]),
+        ({"type": "array", "items": {"type": "integer"}, "maxItems": 0}, []),
+        ({"type": "array"}, []),
         ({"type": "array", "items": {"type": "integer"}, "minItems": 2}, [0, 0]),
         ({"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2, "uniqueItems": True}, ["a", "b"]),
         ({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "null"}], "minItems": 2}, [0, None]),
@@ -52,16 +54,16 @@ NODE: dict[str, JSON] = {"type": "object", "properties": {"next": {"$ref": "#/$d
     ],
 )
 def test_each_keyword_is_honoured(schema: JSON, value: JSON) -> None:
-    assert minimal_value(schema, TEXT) == value
+    assert small_value(schema, TEXT) == value
 
 
 def test_recursive_schemas_end() -> None:
     loop: JSON = {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}
-    assert minimal_value(loop, TEXT) == TEXT
-    chain: Any = minimal_value({"$ref": "#/$defs/node", "$defs": {"node": NODE}}, TEXT)
+    assert small_value(loop, TEXT) == TEXT
+    chain: Any = small_value({"$ref": "#/$defs/node", "$defs": {"node": NODE}}, TEXT)
     assert chain["name"] == chain["next"]["name"] == TEXT
     must: JSON = {"$ref": "#/$defs/node", "$defs": {"node": {**NODE, "required": ["next"]}}}
-    assert minimal_value(must, TEXT) is not None
+    assert small_value(must, TEXT) is not None
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_recursive_schemas_end() -> None:
     ],
 )
 def test_a_schema_that_multiplies_itself_costs_no_more_than_its_bound(schema: JSON) -> None:
-    value = minimal_value(schema, "text")
+    value = small_value(schema, "text")
 
     def parts(value: JSON) -> int:
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -88,7 +90,7 @@ def test_a_recursive_choice_takes_the_way_out() -> None:
     tree: dict[str, JSON] = {
         "anyOf": [{"type": "object", "properties": {"of": {"$ref": "#"}}, "required": ["of"]}, {"type": "integer"}]
     }
-    Draft202012Validator(tree).validate(minimal_value(tree, TEXT))
+    Draft202012Validator(tree).validate(small_value(tree, TEXT))
 
 
 _leaves = st.one_of(
@@ -132,8 +134,8 @@ def _below(part: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 @given(st.recursive(_leaves, _below, max_leaves=8))
-def test_a_minimal_value_fits_any_schema_of_these_keywords(schema: Any) -> None:
-    value = minimal_value(schema, TEXT)
+def test_a_small_value_fits_any_schema_of_these_keywords(schema: Any) -> None:
+    value = small_value(schema, TEXT)
     errors = list(Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).iter_errors(value))
     assert errors == []
 
@@ -164,4 +166,4 @@ _KEYWORDS = [
     )
 )
 def test_nonsense_in_place_of_a_schema_never_raises(schema: Any) -> None:
-    minimal_value(schema, TEXT)
+    small_value(schema, TEXT)

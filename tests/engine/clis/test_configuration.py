@@ -21,9 +21,11 @@ def test_a_name_is_enough_and_what_is_given_takes_the_place_of_what_is_described
         "timeout_s": 60,
         "reserve": {"tokens": "200k", "usd": 2.0},
         "modes": {"write": ["--go"]},
+        "exits": {"41": "login"},
     }
     found = agents({"claude-code": given}, False)["claude-code"]
     assert (found.env, found.timeout_s, found.reserve_tokens, found.reserve_usd) == (("MY_KEY",), 60.0, 200_000, 2.0)
+    assert found.exits == {41: "login"}
     assert found.argv == claude.argv
     assert found.modes["write"].flags == ("--go",)
     assert found.modes["read"] == claude.modes["read"]
@@ -67,7 +69,9 @@ OWN: dict[str, Any] = {"argv": ["mine"], "answer": "text"}
         ({"mine": {**OWN, "answer": "a b"}}, "`answer`: 'a b' says no place in JSON"),
         ({"mine": {**OWN, "output": "xml"}}, "`json` (one document) or `lines`"),
         ({"mine": {**OWN, "usage": {"tokens": "a"}}}, "unknown count `tokens`"),
-        ({"mine": {**OWN, "exits": {41: "auth"}}}, "an exit code and one of"),
+        ({"mine": {**OWN, "exits": {"41": "auth"}}}, "an exit code and one of"),
+        ({"mine": {**OWN, "exits": {"256": "login"}}}, "an exit code and one of"),
+        ({"mine": {**OWN, "exits": {"\u0664": "login"}}}, "an exit code and one of"),
         ({"mine": {**OWN, "modes": {"admin": []}}}, "unknown mode `admin`"),
         ({"mine": {**OWN, "env": ["KEY=1"]}}, "no name of a variable"),
         ({"mine": {**OWN, "reserve": {"tokens": 0}}}, "an amount above 0"),

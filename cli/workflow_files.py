@@ -1,0 +1,127 @@
+"""Workflow files for the commands: found, read, described and checked, by a locked child where one is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vibe_workflows.engine.errors import WorkflowError
+
+from .answers import CheckedFile, ListedWorkflow, WorkflowList
+from .sandboxing import open_zygote
+
+if TYPE_CHECKING:
+    from vibe_workflows.catalog.discovery import Trusts, WorkflowFile, WorkflowSource
+    from vibe_workflows.catalog.index import Index
+    from vibe_workflows.catalog.metadata import Metadata
+    from vibe_workflows.engine.config import Settings
+    from vibe_workflows.sandbox.replies import PlanNode
+
+#: Of a plan in the index; another one where plans are read otherwise.
+_PLAN = "plan-1"
+
+
+def list_workflows(settings: Settings) -> WorkflowList:
+    """All workflows that can be named here, by name. One that cannot be run by its name says why."""
+    from vibe_workflows.catalog.discovery import discover, read_source
+    from vibe_workflows.catalog.metadata import Metadata
+
+    catalog = discover(settings)
+    trusts = trusts_of(settings)
+    sources: list[WorkflowSource] = []
+    listed: list[ListedWorkflow] = []
+    for file in catalog.workflows.values():
+        try:
+            sources.append(read_source(file))
+        except WorkflowError as error:
+            listed.append(ListedWorkflow(file=file, metadata=Metadata(name=file.name), problem=error.message))
+    for source, metadata in zip(sources, _metadata(settings, sources), strict=True):
+        problem = next(iter(metadata.problem_lines(source.file.path.name)), "")
+        if source.file.needs_trust and not trusts(source.file.path, source.content):
+            problem = "takes a name that is not the project's; `vibe trust` lets it have it"
+        listed.append(ListedWorkflow(file=source.file, metadata=metadata, problem=problem))
+    listed.sort(key=lambda each: each.file.name)
+    return WorkflowList(workflows=tuple(listed), skipped=catalog.skipped)
+
+
+def describe(settings: Settings, target: str) -> tuple[WorkflowFile, Metadata, str]:
+    """A workflow by name or path, its metadata and its source. Raises WorkflowError and TrustNeeded."""
+    source = find_source(settings, target)
+    (metadata,) = _metadata(settings, [source])
+    return source.file, metadata, source.text
+
+
+def plan_of(settings: Settings, source: str) -> tuple[PlanNode, ...]:
+    """What a workflow can do, as its source spells it out. Raises ValueError where it cannot be read or drawn."""
+    import msgspec
+
+    from vibe_workflows.sandbox.replies import PlanNode
+
+    digest = blake2b(source.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
+    with open_index(settings) as index:
+        if known := index.memo(_PLAN, digest):
+            with suppress(msgspec.MsgspecError):
+                return msgspec.json.decode(known, type=tuple[PlanNode, ...])
+        with open_zygote() as zygote:
+            from . import assembly
+
+            nodes = assembly.read_plan(zygote, source)
+        index.keep_memo(_PLAN, digest, msgspec.json.encode(nodes).decode())
+        return nodes
+
+
+def validate(settings: Settings, files: Sequence[str]) -> list[CheckedFile]:
+    """Compile each file as a run would, without running it. A file that cannot be read has that as its problem."""
+    from vibe_workflows.catalog.metadata import MetadataProblem
+
+    found: dict[str, WorkflowSource] = {}
+    problems: dict[str, tuple[MetadataProblem, ...]] = {}
+    for name in dict.fromkeys(files):
+        try:
+            found[name] = find_source(settings, name)
+        except WorkflowError as error:
+            problems[name] = (MetadataProblem(line=1, column=1, message=error.message),)
+    for name, metadata in zip(found, _metadata(settings, list(found.values())), strict=True):
+        problems[name] = metadata.problems
+    return [CheckedFile(path=name, problems=problems[name]) for name in dict.fromkeys(files)]
+
+
+def find_source(settings: Settings, target: str, text: str | None = None) -> WorkflowSource:
+    """The source of a name or a path; of `text` where it came on standard input."""
+    from vibe_workflows.catalog.discovery import Origin, WorkflowFile, discover, workflow_source
+
+    if text is not None:
+        return workflow_source(WorkflowFile(name="stdin", path=Path("<stdin>"), origin=Origin.PATH), text)
+    return discover(settings).load(target, Path.cwd(), trusts_of(settings))
+
+
+def trusts_of(settings: Settings) -> Trusts:
+    """Whether the person let a file have a name that is not the project's."""
+    from vibe_workflows.engine.trust import TrustKind, TrustStore
+
+    trust = TrustStore(settings.state_dir)
+    return lambda path, content: trust.trusts(TrustKind.WORKFLOW, path, content)
+
+
+def open_index(settings: Settings) -> Index:
+    from vibe_workflows.catalog.index import Index
+
+    return Index(settings.cache_dir)
+
+
+def _metadata(settings: Settings, sources: Sequence[WorkflowSource]) -> list[Metadata]:
+    """From the index where it knows all of them, else with a locked child for those that it does not."""
+    from vibe_workflows.catalog.metadata import known_metadata
+
+    with open_index(settings) as index:
+        known = known_metadata(sources, index)
+        metadata = [each for each in known if each is not None]
+        if len(metadata) == len(sources):
+            return metadata
+        with open_zygote() as zygote:
+            from . import assembly
+
+            return assembly.read_all_metadata(zygote, sources, index)
