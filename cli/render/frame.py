@@ -254,11 +254,12 @@ def _totals(progress: Progress, *, width: int, now: float) -> Line:
         (progress.stored, "stored", Style.TITLE),
         (progress.live, "live", Style.TITLE),
         (progress.failed, "failed", Style.BAD),
+        (progress.dropped, "cancelled", Style.PLAIN),
         (len(progress.running), "running", Style.LIVE),
         (progress.waiting, "waiting", Style.PLAIN),
     )
     told_of = [Span(f"{count:,} {word}", style) for count, word, style in pairs if count]
-    done = progress.live + progress.stored + progress.failed
+    done = progress.live + progress.stored + progress.failed + progress.dropped
     whole = f"{figures.count(done, 'step')}{': ' if told_of else ''}"
     parts = [part for span in told_of for part in (Span(", "), span)][1:]
     if cell_width(whole) + sum(cell_width(part.text) for part in parts) < width - _RIGHT:
