@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 SET_UP := .venv/.set-up
 
-.PHONY: demo test test-long test-aarch64 lint bench docs lock clean
+.PHONY: demo test test-long test-shells test-aarch64 lint bench docs lock clean
 
 ## Install, and run a workflow on this repository itself; no key and no network model needed.
 demo: $(SET_UP)
-	$(BIN)/vibe run examples/workflows/todo_audit.py
+	$(BIN)/vibe todo-audit
 
 ## Install, and pass the tests, a file at a time in each of up to four processes, one more than there are processors.
 test: $(SET_UP)
@@ -16,6 +16,12 @@ test: $(SET_UP)
 ## The same properties with many more cases, and many more crashes (about 40 minutes).
 test-long: $(SET_UP)
 	HYPOTHESIS_PROFILE=long VIBE_ORACLE_CASES=10000 VIBE_CRASH_MOMENTS=1000 $(BIN)/python -m pytest -q tests/properties tests/faults
+
+## Get zsh and fish where they are not installed (from Debian's packages, without root, into build/shells), and press TAB
+## in them and in bash.
+test-shells: $(SET_UP)
+	command -v zsh >/dev/null && command -v fish >/dev/null || $(BIN)/python -m tests.foreign.shells
+	$(BIN)/python -m pytest -q tests/cli/test_completion_in_shells.py
 
 ## Boot a Debian kernel for aarch64 in qemu, and attack locked processes there, as root and as an ordinary user. Needs
 ## Debian's packages and qemu-system-arm, no root; takes about ten minutes, and keeps what it fetched in build/foreign.

@@ -22,6 +22,7 @@ Schema = Mapping[str, Any]
 
 _MEMO = "arguments-1"
 _MAX_FILE = 16 * 1024 * 1024
+_SWITCHES = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
 _SIMPLE = ("string", "integer", "number", "boolean", "array", "object")
 
 
@@ -35,6 +36,7 @@ class ArgumentOption(NamedTuple):
     default: JSON = None
     required: bool = False
     description: str = ""
+    keys: tuple[str, ...] = ()  # of an object, or of the objects of a list
 
     @property
     def flag(self) -> str:
@@ -47,22 +49,25 @@ def argument_options(schema: Schema | None) -> tuple[ArgumentOption, ...]:
 
 
 def _option(name: str, schema: Schema, whole: Schema) -> ArgumentOption:
-    choices = schema.get("enum")
     items = schema.get("items")
+    below = items if isinstance(items, dict) else {}
+    choices = schema.get("enum", below.get("enum"))
     return ArgumentOption(
         name=name,
         kind=_kind(schema),
-        items=_kind(items) if isinstance(items, dict) else "string",
+        items=_kind(below),
         choices=tuple(_shown(choice) for choice in choices) if isinstance(choices, list) else (),
         default=schema.get("default"),
         required=name in whole.get("required", ()) and "default" not in schema,
         description=str(schema.get("description", "")),
+        keys=tuple(_properties(schema) or _properties(below)),
     )
 
 
 def _properties(schema: Schema | None) -> dict[str, Schema]:
-    properties = (schema or {}).get("properties", {})
-    return {name: below if isinstance(below, dict) else {} for name, below in properties.items()}
+    properties = (schema or {}).get("properties")
+    declared = properties if isinstance(properties, dict) else {}
+    return {name: below if isinstance(below, dict) else {} for name, below in declared.items()}
 
 
 def _kind(schema: Schema) -> str:
@@ -197,6 +202,11 @@ def _convert(name: str, schema: Schema, given: object) -> JSON:
         items = schema.get("items")
         below = items if isinstance(items, dict) else {}
         return [_convert(name, below, element) for element in given]
+    if given is True and not _may_be_true(schema):
+        flag = "--" + name.replace("_", "-")
+        raise WorkflowError(
+            f"argument `{name}`: a value is needed; give {flag} VALUE, or {flag}=VALUE if it begins with a dash"
+        )
     if not isinstance(given, str):
         return given  # type: ignore[return-value]  # an option that was parsed already: a flag's bool
     for choice in schema.get("enum") or () if "type" not in schema else ():
@@ -211,6 +221,17 @@ def _convert(name: str, schema: Schema, given: object) -> JSON:
             raise WorkflowError(f'argument `{name}`: a JSON object is needed, such as {{"key": "value"}}')
         return value
     return _scalar(name, kind, given)
+
+
+def _may_be_true(schema: Schema) -> bool:
+    """Whether `--name` alone makes sense: a switch, or anything where the schema leaves it open."""
+    named = schema.get("type")
+    return "enum" not in schema and (named is None or "boolean" in ([named] if isinstance(named, str) else named))
+
+
+def is_switch(text: object) -> bool:
+    """Whether a text says true or false."""
+    return isinstance(text, str) and text.strip().lower() in _SWITCHES
 
 
 def _list(name: str, schema: Schema, text: str) -> JSON:
@@ -230,9 +251,7 @@ def _scalar(name: str, kind: str, text: str) -> JSON:
                 if math.isfinite(number):
                     return int(text) if text.strip().lstrip("+-").isdecimal() else number
             case "boolean":
-                switches: dict[str, bool] = {"true": True, "yes": True, "1": True, "on": True}
-                switches |= {"false": False, "no": False, "0": False, "off": False}
-                if (switch := switches.get(text.strip().lower())) is not None:
+                if (switch := _SWITCHES.get(text.strip().lower())) is not None:
                     return switch
             case _:
                 return text
@@ -276,8 +295,13 @@ def _remembered(memo: Index | None, digest: str) -> dict[str, JSON] | None:
     return value if isinstance(value, dict) else None
 
 
+def missing_options(schema: Schema | None, given: Mapping[str, JSON]) -> list[ArgumentOption]:
+    """Those that are required and not given; None counts as not given."""
+    return [option for option in argument_options(schema) if option.required and given.get(option.name) is None]
+
+
 def _refuse_missing(schema: Schema, given: Mapping[str, JSON]) -> None:
-    missing = [option for option in argument_options(schema) if option.required and option.name not in given]
+    missing = missing_options(schema, given)
     if missing:
         first = missing[0]
         about = f" ({first.description})" if first.description else ""

@@ -67,10 +67,11 @@ def workflow_name(stem: str) -> str:
 
 
 class Catalog(NamedTuple):
-    """What can be run by name, sorted; `skipped` files lie in a workflow folder and cannot."""
+    """What can be run by name, sorted; `skipped` files lie in a workflow folder and cannot be."""
 
     workflows: Mapping[str, WorkflowFile]
     skipped: tuple[SkippedFile, ...] = ()
+    switched_off: tuple[str, ...] = ()  # built-in ones that the settings leave out
 
     def resolve(self, name_or_path: str, cwd: Path) -> WorkflowFile:
         """The file that a person means. What has a `/` or ends in `.py` is a path. Raises WorkflowError."""
@@ -109,31 +110,35 @@ def discover(settings: Settings) -> Catalog:
     """All workflows from `settings.project_root`: the project's, the user's, the built-in ones; the nearer one wins."""
     found: dict[str, WorkflowFile] = {}
     skipped: list[SkippedFile] = []
-    for folder, origin in _folders(settings):
-        for file in _scan(folder, origin, skipped):
-            if nearer := found.get(file.name):
-                found[file.name] = nearer._replace(hides=(*nearer.hides, file))
-            else:
-                found[file.name] = file
+    for file in _files(settings, skipped):
+        if nearer := found.get(file.name):
+            found[file.name] = nearer._replace(hides=(*nearer.hides, file))
+        else:
+            found[file.name] = file
     # Built-in names are switched off only now: a project that switches them off does not thereby own their names.
     offered = {
         name: file
         for name, file in sorted(found.items())
         if file.origin is not Origin.BUILTIN or (settings.catalog_builtin and name not in settings.catalog_hide)
     }
-    return Catalog(workflows=offered, skipped=tuple(skipped))
+    left_out = tuple(sorted(found.keys() - offered.keys()))
+    return Catalog(workflows=offered, skipped=tuple(skipped), switched_off=left_out)
 
 
 def files_named(settings: Settings, name: str) -> tuple[WorkflowFile, ...]:
     """All files of a name, the nearest first; built-in ones also where they are switched off."""
-    return tuple(
-        file for folder, origin in _folders(settings) for file in _scan(folder, origin, []) if file.name == name
-    )
+    return tuple(file for file in _files(settings, []) if file.name == name)
 
 
 def is_name(stem: str) -> bool:
     """Whether a workflow of this name can be run by it."""
     return _STEM.fullmatch(stem) is not None
+
+
+def _files(settings: Settings, skipped: list[SkippedFile]) -> Iterator[WorkflowFile]:
+    root = os.path.realpath(settings.project_root)
+    for folder, origin in _folders(settings):
+        yield from _scan(folder, origin, skipped, root if origin is Origin.PROJECT else None)
 
 
 def _folders(settings: Settings) -> Iterator[tuple[Path, Origin]]:
@@ -147,17 +152,21 @@ def _folders(settings: Settings) -> Iterator[tuple[Path, Origin]]:
     yield BUILTIN_FOLDER, Origin.BUILTIN
 
 
-def _scan(folder: Path, origin: Origin, skipped: list[SkippedFile]) -> Iterator[WorkflowFile]:
+def _scan(folder: Path, origin: Origin, skipped: list[SkippedFile], inside: str | None) -> Iterator[WorkflowFile]:
+    """The workflow files of a folder. `inside` is a real path that none may lie outside of, link or no link."""
     try:
+        linked = inside is not None and os.path.realpath(folder) != os.path.abspath(folder)
         with os.scandir(folder) as entries:
-            files = sorted((entry.name, entry.is_file()) for entry in entries if entry.name.endswith(".py"))
+            files = sorted(
+                (entry.name, _unfit(entry, inside, linked=linked)) for entry in entries if entry.name.endswith(".py")
+            )
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         skipped.append(SkippedFile(path=folder, reason=f"cannot be read: {error.strerror}"))
         return
     taken: dict[str, str] = {}
-    for file_name, regular in files:
+    for file_name, unfit in files:
         stem, path = file_name[:-3], folder / file_name
         if stem.startswith(("_", ".")):
             continue
@@ -165,14 +174,30 @@ def _scan(folder: Path, origin: Origin, skipped: list[SkippedFile]) -> Iterator[
         if not _STEM.fullmatch(stem):
             reason = "its name is no command's: letters, digits, `-` and `_` are; rename it, or run it by its path"
             skipped.append(SkippedFile(path=path, reason=reason))
-        elif not regular:
-            skipped.append(SkippedFile(path=path, reason="not a regular file"))
+        elif unfit:
+            skipped.append(SkippedFile(path=path, reason=unfit))
         elif name in taken:
             reason = f"`{name}` is {taken[name]} already (`-` and `_` are the same); rename one of them"
             skipped.append(SkippedFile(path=path, reason=reason))
         else:
             taken[name] = file_name
             yield WorkflowFile(name=name, path=path, origin=origin)
+
+
+def _unfit(entry: os.DirEntry[str], inside: str | None, *, linked: bool) -> str:
+    """Why it is no file that a name may stand for; nothing where it may."""
+    try:
+        if not entry.is_file():
+            return "not a regular file"
+        if inside is not None and (linked or entry.is_symlink()):
+            real = os.path.realpath(entry.path)
+            if not real.startswith(inside.rstrip("/") + "/"):
+                return (
+                    f"a link out of the project, to {real}; run it by its path, or name its folder in your own config"
+                )
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return ""
 
 
 def read_source(file: WorkflowFile) -> WorkflowSource:

@@ -26,6 +26,8 @@ class ListedWorkflow(NamedTuple):
 class WorkflowList(NamedTuple):
     workflows: tuple[ListedWorkflow, ...]
     skipped: tuple[SkippedFile, ...]
+    switched_off: tuple[str, ...] = ()  # names of built-in ones ...
+    switched_off_by: str = ""  # ... and the setting, with its place
 
 
 class CheckedFile(NamedTuple):

@@ -1,8 +1,8 @@
 """Splits a command line between Vibe's own options and the arguments of the workflow that it names.
 
 Which arguments a workflow takes is not known yet, so nothing is converted here: `--name value`, `--name=value` and
-`name=value` are texts, a lone `--name` is true, and `name:=JSON` is a JSON value. Repeating a name makes a list.
-Vibe's own options win; after `--`, every option is the workflow's.
+`name=value` are texts, a lone `--name` is true, and `name:=JSON` is a JSON value. Repeating a name makes a list. Any
+other word is one without a name. Vibe's own options win; after `--`, every option is the workflow's.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Split(NamedTuple):
     target: str | None
     arguments: dict[str, JSON]
     options: tuple[str, ...]  # those of the arguments that were given as --name
+    followed: tuple[str, ...]  # those whose text was the word after --name
+    words: tuple[str, ...]  # without a name
 
 
 def split(args: Iterable[str], options: Iterable[click.Parameter]) -> Split:
@@ -43,6 +45,8 @@ class _Splitter:
         self._target: str | None = None
         self._arguments: dict[str, JSON] = {}
         self._options: list[str] = []
+        self._followed: list[str] = []
+        self._words: list[str] = []
         self._takes_value = {
             name: not (option.is_flag or option.count)
             for option in options
@@ -62,7 +66,14 @@ class _Splitter:
                 self._own(word)
             else:
                 self._positional(word)
-        return Split(self._kept, self._target, self._arguments, tuple(self._options))
+        return Split(
+            self._kept,
+            self._target,
+            self._arguments,
+            tuple(self._options),
+            followed=tuple(self._followed),
+            words=tuple(self._words),
+        )
 
     def _is_own(self, word: str) -> bool:
         return word.partition("=")[0] in self._takes_value or word in _HELP
@@ -98,6 +109,7 @@ class _Splitter:
         if sign:
             self._add(name, value)
         elif self._rest and not self._is_option(self._rest[0]):
+            self._followed.append(name)
             self._add(name, self._rest.pop(0))
         else:
             self._add(name, True)
@@ -109,14 +121,11 @@ class _Splitter:
         if self._target is None:
             self._target = word
             return
-        pair = _PAIR.fullmatch(word)
+        pair = pair_of(word)
         if pair is None:
-            raise click.UsageError(
-                f"cannot make sense of {word!r}: after the workflow come its arguments, as --name value, name=value "
-                "or name:=JSON"
-            )
-        name, sign, value = pair.groups()
-        self._add(name, _json_value(name, value) if sign == ":=" else value)
+            self._words.append(word)
+            return
+        self._add(*pair)
 
     def _add(self, name: str, value: JSON) -> None:
         if name not in self._arguments:
@@ -124,6 +133,15 @@ class _Splitter:
             return
         before = self._arguments[name]
         self._arguments[name] = [*(before if isinstance(before, list) else [before]), value]
+
+
+def pair_of(word: str) -> tuple[str, JSON] | None:
+    """The name and value of `name=value` or `name:=JSON`; None for any other word. Raises click.UsageError."""
+    pair = _PAIR.fullmatch(word)
+    if pair is None:
+        return None
+    name, sign, value = pair.groups()
+    return name, _json_value(name, value) if sign == ":=" else value
 
 
 def _json_value(name: str, text: str) -> JSON:

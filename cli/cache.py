@@ -10,6 +10,7 @@ import click
 
 from . import options
 from .amounts import AGE, SIZE
+from .completing import values
 
 
 @click.group()
@@ -107,8 +108,15 @@ def gc(
 
 
 @command.command("export")
-@click.argument("runs", metavar="[RUN]...", nargs=-1)
-@click.option("-o", "--output", required=True, metavar="FILE", help="The file to write: JSON lines, with gzip.")
+@click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=values.runs)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    shell_complete=values.paths,
+    help="The file to write: JSON lines, with gzip.",
+)
 @options.as_json
 @options.db
 def export_(runs: tuple[str, ...], output: str, as_json: bool, db: str | None) -> None:
@@ -140,7 +148,7 @@ def export_(runs: tuple[str, ...], output: str, as_json: bool, db: str | None) -
 
 
 @command.command("import")
-@click.argument("file")
+@click.argument("file", shell_complete=values.paths)
 @click.option("--dry-run", is_flag=True, help="Check the file and say what it holds, and import nothing.")
 @options.as_json
 @options.db

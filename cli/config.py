@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .completing import values
 
 if TYPE_CHECKING:
     from vibe_workflows.engine.config_report import ConfigReport, Setting
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=values.config_keys)
 @click.option("-a", "--all", "everything", is_flag=True, help="Also those that hold their defaults.")
 @click.option("--paths", is_flag=True, help="Where files, state, cache and database are.")
 @options.as_json

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .completing import values
 
 if TYPE_CHECKING:
     from vibe_workflows.engine.model import Run
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("before", metavar="[RUN]", required=False)
-@click.argument("after", metavar="[RUN]", required=False)
+@click.argument("before", metavar="[RUN]", required=False, shell_complete=values.runs)
+@click.argument("after", metavar="[RUN]", required=False, shell_complete=values.runs)
 @options.as_json
 @options.db
 def command(before: str | None, after: str | None, as_json: bool, db: str | None) -> None:

@@ -34,6 +34,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     source_text: str | None = None
     arguments: dict[str, JSON] = {}
     options: tuple[str, ...] = ()
+    followed: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     args_json: str | None = None
     new: bool = False
     fresh: bool = False
@@ -94,6 +96,8 @@ def _request(asked: Asked, settings: Settings, given: Mapping[str, object]) -> R
         source_text=asked.source_text,
         arguments=asked.arguments,
         options=asked.options,
+        followed=asked.followed,
+        words=asked.words,
         args_json=asked.args_json,
         new=asked.new,
         fresh=asked.fresh,

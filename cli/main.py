@@ -16,6 +16,8 @@ from . import errors
 _PACKAGE = "vibe_workflows.cli"
 #: Objects that are made between two looks of the garbage collector.
 COLLECT_AFTER = 50_000
+#: By this variable a shell asks click for completions.
+COMPLETE = "_VIBE_COMPLETE"
 
 
 class _Entry(NamedTuple):  # a dataclass takes a millisecond to define, and this is on the way to --help
@@ -44,6 +46,7 @@ COMMANDS = {
     "init": _Entry(_SETUP, "init", "Make a folder a project: settings, workflows, .gitignore."),
     "config": _Entry(_SETUP, "config", "Every setting, where it came from, and what was ignored."),
     "trust": _Entry(_SETUP, "trust", "Let this project's own settings and store count."),
+    "completion": _Entry(_SETUP, "completion", "Let bash, zsh or fish complete what you type."),
     "doctor": _Entry(_SETUP, "doctor", "Probe the sandbox, check the store, and look for MCP servers."),
 }
 
@@ -115,7 +118,13 @@ def main(args: Sequence[str] | None = None) -> int:
     _open_standard_streams()
     gc.set_threshold(COLLECT_AFTER)  # by default the collector looks through all that is imported, again and again
     try:
-        code = _vibe.main(args=args if args is None else list(args), prog_name="vibe", standalone_mode=False)
+        if COMPLETE in os.environ:
+            from .completing import shells
+
+            shells.register()
+        code = _vibe.main(
+            args=args if args is None else list(args), prog_name="vibe", complete_var=COMPLETE, standalone_mode=False
+        )
     except BaseException as error:
         if isinstance(error, SystemExit | GeneratorExit):
             raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .completing import values
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.template_files import NewWorkflow, Template
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", required=False)
 @click.option(
-    "--from", "template", metavar="TEMPLATE", help="What to begin with: fan-out (the default), loop, pipeline or vote."
+    "--from",
+    "template",
+    metavar="TEMPLATE",
+    shell_complete=values.templates,
+    help="What to begin with: fan-out (the default), loop, pipeline or vote.",
 )
 @click.option("--user", "own", is_flag=True, help="For all your projects, in place of this one.")
 @click.option("--list", "listed", is_flag=True, help="The templates.")

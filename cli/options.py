@@ -7,9 +7,13 @@ from typing import TypeVar
 
 import click
 
+from .completing import values
+
 Command = TypeVar("Command", bound=Callable[..., object])
 
-db = click.option("--db", metavar="FILE", help="The database, in place of .vibe/vibe.db of the project.")
+db = click.option(
+    "--db", metavar="FILE", shell_complete=values.paths, help="The database, in place of .vibe/vibe.db of the project."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 #: Options of `run` and `resume` that are settings; the value of each is checked where all settings are.
@@ -19,6 +23,7 @@ _SETTINGS = (
         "--model",
         multiple=True,
         metavar="MODEL",
+        shell_complete=values.models,
         help="The model of steps that name none; ALIAS=MODEL points an alias elsewhere.",
     ),
     click.option(
@@ -29,12 +34,19 @@ _SETTINGS = (
     click.option("--max-usd", metavar="X", help="The most that this invocation may pay, in dollars; `none`: no limit."),
     click.option("--concurrency", metavar="N", help="Steps at work at the same time (16 by default)."),
     click.option(
-        "--allow", multiple=True, metavar="GRANTS", help="Grant what the workflow asks for: write, command:pytest, ..."
+        "--allow",
+        multiple=True,
+        metavar="GRANTS",
+        shell_complete=values.allowed,
+        help="Grant what the workflow asks for: write, command:pytest, ...",
     ),
     click.option("--require-model", is_flag=True, default=None, help="Without a model, fail instead of going offline."),
     click.option("--offline", is_flag=True, default=None, help="Ask no model: made-up replies that begin [offline]."),
     click.option(
-        "--sandbox-accept", metavar="LEVEL", help="The weakest sandbox to run in: strong (default), good or weak."
+        "--sandbox-accept",
+        metavar="LEVEL",
+        shell_complete=values.one_of("strong", "good", "weak"),
+        help="The weakest sandbox to run in: strong (default), good or weak.",
     ),
     db,
 )
@@ -44,7 +56,9 @@ _OUTPUT = (
     ),
     click.option("--events", is_flag=True, help="Print the events as lines of JSON; the last line is that document."),
     click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors on stderr."),
-    click.option("-o", "--output", metavar="FILE", help="Write there what would go to stdout."),
+    click.option(
+        "-o", "--output", metavar="FILE", shell_complete=values.paths, help="Write there what would go to stdout."
+    ),
 )
 
 

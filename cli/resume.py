@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from . import options
+from .completing import values
 
 
 @click.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=values.runs)
 @click.option("--accept", is_flag=True, help="Take what earlier runs edited as it lies: steps see the files of now.")
 @options.running
 def command(run: str | None, accept: bool, **given: Any) -> int:

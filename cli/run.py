@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from . import options
-from .arguments import split
+from .arguments import Split, split
+from .completing import values
 from .main import COMMANDS
 
-_ARGUMENTS = "vibe.arguments"
-_OPTIONS = "vibe.options"
-_TARGET = "vibe.target"
+_SPLIT = "vibe.split"
+TARGET = "vibe.target"
 _BY_NAME = "vibe.by_name"
 _MOST_SOURCE = 8 * 1024 * 1024
 
@@ -30,24 +30,23 @@ class _RunCommand(click.Command):
         except click.UsageError as error:
             error.ctx = ctx
             raise
-        ctx.meta[_ARGUMENTS] = found.arguments
-        ctx.meta[_OPTIONS] = found.options
-        ctx.meta[_TARGET] = found.target
+        ctx.meta[_SPLIT] = found
+        ctx.meta[TARGET] = found.target
         ctx.meta[_BY_NAME] = by_name
         return super().parse_args(ctx, found.own)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         target = [] if ctx.meta.get(_BY_NAME) else ["FILE|NAME|-"]
-        return ["[OPTIONS]", *target, "[--ARG VALUE]...", "[key=value | key:=JSON]..."]
+        return ["[OPTIONS]", *target, "[--ARG VALUE]...", "[key=value | key:=JSON]...", "[TEXT]"]
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        target = ctx.meta.get(_TARGET)
+        target = ctx.meta.get(TARGET)
         if target is None or target == "-":
             super().format_help_text(ctx, formatter)
             return
-        from .show import write_help
+        from .workflow_help import write_help
 
-        write_help(target, formatter)
+        write_help(target, own_options(), formatter)
 
 
 @click.command(
@@ -57,7 +56,11 @@ class _RunCommand(click.Command):
     "vibe.yaml and ~/.config/vibe/config.yaml, or a variable such as VIBE_TIMEOUT.",
 )
 @click.option(
-    "--args", "args_json", metavar="JSON|@FILE", help="All arguments as one JSON object; @- reads it from stdin."
+    "--args",
+    "args_json",
+    metavar="JSON|@FILE",
+    shell_complete=values.document,
+    help="All arguments as one JSON object; @- reads it from stdin.",
 )
 @click.option("--new", is_flag=True, help="Start over, even if the latest run did not complete.")
 @click.option("--fresh", is_flag=True, help="Ignore stored answers: run every step again.")
@@ -65,6 +68,7 @@ class _RunCommand(click.Command):
     "--refresh",
     multiple=True,
     metavar="WHAT",
+    shell_complete=values.refreshed,
     help="Run these steps again: a label or a phase (* stands for anything), #N of the latest run, RUN:N, a step id.",
 )
 @click.option("--accept", is_flag=True, help="Take what earlier runs edited as it lies: steps see the files of now.")
@@ -89,7 +93,8 @@ def command(
     The workflow's own arguments follow its name. A run of the same file and arguments that did not complete is gone on
     with; steps whose inputs did not change are answered from the store.
     """
-    target: str | None = ctx.meta[_TARGET]
+    target: str | None = ctx.meta[TARGET]
+    typed: Split = ctx.meta[_SPLIT]
     if target is None:
         raise click.UsageError("name a workflow: vibe run FILE (`vibe list` shows those that are here)", ctx)
     from .invocation import Asked, invoke, preview
@@ -98,8 +103,10 @@ def command(
     asked = Asked(
         target=target,
         source_text=_standard_input("the workflow") if target == "-" else None,
-        arguments=ctx.meta[_ARGUMENTS],
-        options=ctx.meta[_OPTIONS],
+        arguments=typed.arguments,
+        options=typed.options,
+        followed=typed.followed,
+        words=typed.words,
         args_json=_args_text(args_json, from_stdin=target == "-"),
         new=new,
         fresh=fresh,

@@ -1,4 +1,4 @@
-"""vibe show: what a workflow says of itself, and its source; and the help of a workflow's own command."""
+"""vibe show: what a workflow says of itself, and its source."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .completing import values
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.arguments import ArgumentOption
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target", metavar="FILE|NAME")
+@click.argument("target", metavar="FILE|NAME", shell_complete=values.workflows)
 @click.option("--plan", "only_plan", is_flag=True, help="Without the source.")
 @click.option("--source", "only_source", is_flag=True, help="The source alone: to copy a workflow, say.")
 @options.as_json
@@ -107,34 +108,6 @@ def facts(file: WorkflowFile, metadata: Metadata) -> list[tuple[str, str]]:
         ("concurrency", "" if metadata.concurrency is None else str(metadata.concurrency)),
     )
     return [(name, value) for name, value in known if value]
-
-
-def write_help(target: str, formatter: click.HelpFormatter) -> None:
-    """The part of `vibe NAME --help` that is the workflow's own. Raises WorkflowError."""
-    from vibe_workflows.catalog.arguments import argument_options
-
-    from . import workflow_files
-    from .render.sanitize import one_line
-    from .settings import load
-
-    file, metadata, _source = workflow_files.describe(load({}), target)
-    formatter.write_paragraph()
-    with formatter.indentation():
-        for text in (metadata.description, metadata.when_to_use):
-            if text:
-                formatter.write_text(one_line(text))
-    if arguments := argument_options(metadata.args):
-        with formatter.section("Arguments"):
-            formatter.write_dl([(f"{each.flag} {_kind(each).upper()}", _about(each)) for each in arguments])
-    with formatter.section("Workflow"):
-        formatter.write_dl([(name, one_line(value)) for name, value in facts(file, metadata)])
-
-
-def _about(each: ArgumentOption) -> str:
-    from .render.sanitize import one_line
-
-    default = f"(default: {_default(each)})" if each.default is not None else "(required)" if each.required else ""
-    return one_line(f"{each.description} {default}") or "-"
 
 
 def _kind(each: ArgumentOption) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .completing import values
 
 if TYPE_CHECKING:
     from vibe_workflows.engine.model import Run
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=values.runs)
 @click.option("--step", "number", type=int, metavar="N", help="One step: its prompt, turns and tool calls.")
 @click.option("--waterfall", is_flag=True, help="Draw when each step was at work, and when it waited.")
 @click.option("--all", "whole", is_flag=True, help="Each step of a phase of many, not only those that stand out.")

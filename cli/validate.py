@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .completing import values
 
 if TYPE_CHECKING:
     from .answers import CheckedFile
 
 
 @click.command()
-@click.argument("files", nargs=-1, metavar="FILE...")
+@click.argument("files", nargs=-1, metavar="FILE...", shell_complete=values.workflows)
 @options.as_json
 def command(files: tuple[str, ...], as_json: bool) -> int:
     """Check workflow files without running them: each is compiled in the sandbox. Exit code 2 if any has a problem."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .completing import values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("step")
+@click.argument("step", shell_complete=values.steps)
 @options.as_json
 @options.db
 def command(step: str, as_json: bool, db: str | None) -> None:

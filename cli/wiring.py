@@ -127,13 +127,16 @@ def agent_programs(settings: Settings) -> list[AgentStanding]:
 # ---------------------------------------------------------------- the store
 
 
-def open_reader(settings: Settings) -> SqliteReader:
-    """Past runs. Raises ConfigError where there are none, StoreError where the store cannot be read."""
+def open_reader(settings: Settings, *, glance: bool = False) -> SqliteReader:
+    """Past runs; a `glance` leaves no file behind.
+
+    Raises ConfigError where there are none, StoreError where the store cannot be read.
+    """
     from vibe_workflows.engine.store.reader import open_reader as open_file
 
     if not settings.db_path.exists():
         raise ConfigError(f"{settings.db_path}: no run of this project is stored yet; `vibe run` makes one")
-    return open_file(settings.db_path)
+    return open_file(settings.db_path, glance=glance)
 
 
 def store_path(settings: Settings) -> Path:

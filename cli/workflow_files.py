@@ -44,7 +44,18 @@ def list_workflows(settings: Settings) -> WorkflowList:
             problem = "takes a name that is not the project's; `vibe trust` lets it have it"
         listed.append(ListedWorkflow(file=source.file, metadata=metadata, problem=problem))
     listed.sort(key=lambda each: each.file.name)
-    return WorkflowList(workflows=tuple(listed), skipped=catalog.skipped)
+    return WorkflowList(
+        workflows=tuple(listed),
+        skipped=catalog.skipped,
+        switched_off=catalog.switched_off,
+        switched_off_by=_switch(settings) if catalog.switched_off else "",
+    )
+
+
+def _switch(settings: Settings) -> str:
+    key = "catalog.hide" if settings.catalog_builtin else "catalog.builtin"
+    source = settings.sources.get(key)
+    return key if source is None else f"{key} of {source}"
 
 
 def describe(settings: Settings, target: str) -> tuple[WorkflowFile, Metadata, str]:

@@ -113,7 +113,10 @@ class SchemaMismatch(AgentError):
 
 
 class GateFailed(AgentError):
-    """`output` is the end of what the gate said, `code` how it exited (None: killed), `tries` how often it ran."""
+    """`output` is the end of what the gate said, `code` how it exited (None: killed), `tries` how often it ran.
+
+    `answer` is the one that did not count: an agent may have said in it why it cannot get the gate green.
+    """
 
     kind = "gate_failed"
 
@@ -125,16 +128,24 @@ class GateFailed(AgentError):
         code: int | None = None,
         output: str = "",
         tries: int = 0,
+        answer: JSON = None,
     ) -> None:
         super().__init__(message)
         self.argv = tuple(argv)
         self.code = code
         self.output = output
         self.tries = tries
+        self.answer = answer
 
     @property
     def fields(self) -> dict[str, JSON]:
-        return {"argv": list(self.argv), "exit_code": self.code, "output": self.output, "tries": self.tries}
+        return {
+            "argv": list(self.argv),
+            "exit_code": self.code,
+            "output": self.output,
+            "tries": self.tries,
+            "answer": self.answer,
+        }
 
 
 class Conflict(AgentError):

@@ -159,8 +159,8 @@ def gate_call(
     )
 
 
-def gate_failed(argv: Sequence[str], end: GateEnd, tries: int, why: str = "") -> GateFailed:
-    """`why` says when it ran, or why it was not tried again."""
+def gate_failed(argv: Sequence[str], end: GateEnd, tries: int, why: str = "", *, answer: JSON = None) -> GateFailed:
+    """`why` says when it ran, or why it was not tried again; `answer` is the one that it judged."""
     said = [f"the gate `{' '.join(argv)}` {end.how}", f"tried {tries} times" if tries > 1 else "", why]
     return GateFailed(
         f"{'; '.join(filter(None, said))}\n{end.output[-2_000:]}".rstrip(),
@@ -168,6 +168,7 @@ def gate_failed(argv: Sequence[str], end: GateEnd, tries: int, why: str = "") ->
         code=end.exit_code,
         output=end.output,
         tries=tries,
+        answer=answer,
     )
 
 
@@ -222,11 +223,10 @@ class GatedRun:
             if end.green:
                 return replace(outcome, observations=run.observations)
             if run.sent_back >= self._retries:
-                raise gate_failed(self._gate.argv, end, run.sent_back + 1)
+                raise gate_failed(self._gate.argv, end, run.sent_back + 1, answer=outcome.answer)
             if not run.turns_left:
-                raise gate_failed(
-                    self._gate.argv, end, run.sent_back + 1, "max_turns= leaves the agent no turn to mend it"
-                )
+                why = "max_turns= leaves the agent no turn to mend it"
+                raise gate_failed(self._gate.argv, end, run.sent_back + 1, why, answer=outcome.answer)
             run.send_back(prompts.gate_failed(" ".join(self._gate.argv), end.how, end.output))
 
     async def _judge(self, outcome: AgentOutcome) -> GateEnd:

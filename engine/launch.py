@@ -18,6 +18,8 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     source_text: str | None = None  # of "-"
     arguments: Mapping[str, JSON] = field(default_factory=dict)  # as typed: texts to convert by the schema
     options: tuple[str, ...] = ()  # names of those that were given as --name
+    followed: tuple[str, ...] = ()  # names of those whose text was the word after --name
+    words: tuple[str, ...] = ()  # without a name
     args_json: str | None = None
     new: bool = False
     fresh: bool = False

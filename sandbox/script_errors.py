@@ -92,7 +92,10 @@ class SchemaMismatch(AgentError):
 
 
 class GateFailed(AgentError):
-    """The gate stayed red. `argv` is the command, `output` the end of what it said, `tries` how often it ran."""
+    """The gate stayed red. `argv` is the command, `output` the end of what it said, `tries` how often it ran.
+
+    `answer` is what the agent answered last, a text, or a value that fits its schema: it did not count.
+    """
 
     default_kind = "gate_failed"
 
@@ -106,12 +109,14 @@ class GateFailed(AgentError):
         exit_code: int | None = None,
         output: str = "",
         tries: int = 0,
+        answer: Any = None,
     ) -> None:
         super().__init__(message, kind=kind, step=step)
         self.argv = list(argv)
         self.exit_code = exit_code
         self.output = output
         self.tries = tries
+        self.answer = answer
 
 
 class Conflict(AgentError):
@@ -211,7 +216,7 @@ READABLE = (
 _DETAILS: dict[type[ScriptFault], tuple[str, ...]] = {
     BudgetExceeded: ("scope", "unit", "needed", "left"),
     SchemaMismatch: ("problems", "answer", "corrections"),
-    GateFailed: ("argv", "exit_code", "output", "tries"),
+    GateFailed: ("argv", "exit_code", "output", "tries", "answer"),
     Conflict: ("files",),
 }
 

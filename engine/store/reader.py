@@ -57,14 +57,18 @@ class StoreNotReady(StoreError):
     """There is no store yet, or its schema is older than this vibe's. Opening it for writing mends both."""
 
 
-def open_reader(path: Path) -> SqliteReader:
-    """A reader of the store at `path`; works while others write. Raises StoreNotReady and other StoreErrors."""
+def open_reader(path: Path, *, glance: bool = False) -> SqliteReader:
+    """A reader of the store at `path`; works while others write. Raises StoreNotReady and other StoreErrors.
+
+    A `glance` makes no file beside a store that nobody has open. What it finds may be wrong if somebody opens it then.
+    """
     if not path.exists():
         raise StoreNotReady(f"store {path}: there is none yet; run a workflow first, or name another file with --db")
     if not path.is_file():  # a pipe would be waited for
         raise StoreError(f"store {path}: it is no file; name another one with --db")
     try:
-        connection = connect(path)
+        alone = glance and not path.with_name(path.name + "-wal").exists()
+        connection = _connect_uri(f"{path.absolute().as_uri()}?immutable=1", path) if alone else connect(path)
     except (sqlite3.Error, OSError) as error:
         raise store_error(path, error) from error
     return SqliteReader(connection, path)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .baselines import sqlite_read_ms, sqlite_write_ms
 from .look_rows import looks, tree
+from .naming_rows import naming
 from .table import ROOT, Bench, Row
 
 
@@ -190,6 +191,7 @@ def litellm(bench: Bench) -> list[Row]:
 
 BENCHES: dict[str, Callable[[Bench], list[Row]]] = {
     "start-up": start_up,
+    "naming": naming,
     "reused": reused,
     "looks": looks,
     "tree": tree,

@@ -46,8 +46,8 @@ class Bench:
             (self.project / f"{name.lower()}.py").write_text(getattr(scripts, name))
         self.environ = {**clean_environment(home), "PYTHONPATH": str(ROOT)}
 
-    def process(self, *command: str, runs: int = 7) -> Timing:
-        return timed(command, cwd=self.project, environ=self.environ, runs=runs)
+    def process(self, *command: str, runs: int = 7, **environ: str) -> Timing:
+        return timed(command, cwd=self.project, environ={**self.environ, **environ}, runs=runs)
 
     def once(self, *command: str) -> None:
         subprocess.run(command, cwd=self.project, env=self.environ, check=True, stdout=subprocess.DEVNULL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +75,7 @@ def test_a_project_that_switches_built_ins_off_does_not_own_their_names(house: H
     house.write("vibe.yaml", "catalog: {hide: [third_one, audit]}\n")
     found = discover(house.settings()).workflows
     assert list(found) == ["audit", "other"]
+    assert discover(house.settings()).switched_off == ("third-one",)
     assert found["audit"].needs_trust
     house.write("vibe.yaml", "catalog: {builtin: false}\n")
     found = discover(house.settings()).workflows
@@ -108,6 +110,41 @@ def test_what_cannot_be_a_command_is_skipped_with_a_reason(house: House, builtin
         "folder.py": "not a regular file",
         "gone.py": "not a regular file",
     }
+
+
+def test_a_file_that_cannot_be_a_workflow_costs_the_others_of_its_folder_nothing(house: House, builtins: Put) -> None:
+    house.write("workflows/good.py")
+    folder = house.project / "workflows"
+    (folder / "circle.py").symlink_to("circle.py")
+    os.mkfifo(folder / "pipe.py")
+    os.close(os.open(os.fsencode(folder) + b"/caf\xe9.py", os.O_CREAT | os.O_WRONLY))
+    catalog = discover(house.settings())
+    assert list(catalog.workflows) == ["good"]
+    assert sorted(skipped.reason.partition(";")[0] for skipped in catalog.skipped) == [
+        "cannot be read: Too many levels of symbolic links",
+        "its name is no command's: letters, digits, `-` and `_` are",
+        "not a regular file",
+    ]
+
+
+def test_a_projects_link_out_of_it_is_no_name_of_a_workflow(house: House, builtins: Put) -> None:
+    outside = house.home / "other.py"
+    outside.write_text("return 1\n")
+    house.write("workflows/real.py")
+    (house.project / "workflows/out.py").symlink_to(outside)
+    (house.project / "workflows/in.py").symlink_to("real.py")
+    (house.project / ".vibe").mkdir(exist_ok=True)
+    (house.project / ".vibe/workflows").symlink_to(house.home)
+    catalog = discover(house.settings())
+    assert list(catalog.workflows) == ["in", "real"]
+    told = f"a link out of the project, to {outside}; run it by its path, or name its folder in your own config"
+    assert [(skipped.path.name, skipped.reason) for skipped in catalog.skipped] == [
+        ("other.py", told),
+        ("out.py", told),
+    ]
+    house.user_flows.mkdir(parents=True, exist_ok=True)
+    (house.user_flows / "mine.py").symlink_to(outside)
+    assert discover(house.settings()).workflows["mine"].origin is Origin.USER
 
 
 def test_a_name_is_resolved_whichever_dash_it_is_written_with(house: House, builtins: Put) -> None:

@@ -47,6 +47,13 @@ def test_vibes_own_options_may_stand_anywhere_and_win() -> None:
     assert found.arguments == {"path": "src"}
 
 
+def test_words_without_a_name_are_kept_and_so_is_which_option_a_word_followed() -> None:
+    found = divide("flow.py", "what is a=b?", "--deep", "http://x/?a=b", "--path=src", "more", "--", "--last", "c")
+    assert found.words == ("what is a=b?", "more")
+    assert found.followed == ("deep", "last")
+    assert found.arguments == {"deep": "http://x/?a=b", "path": "src", "last": "c"}
+
+
 def test_a_dash_alone_is_the_workflow_on_standard_input() -> None:
     assert divide("-", "--path", "src").target == "-"
 
@@ -56,7 +63,6 @@ def test_a_dash_alone_is_the_workflow_on_standard_input() -> None:
     [
         (["--path", "src", "flow.py"], "name the workflow before it"),
         (["flow.py", "-x"], "there is no option -x"),
-        (["flow.py", "other.py"], "cannot make sense of 'other.py'"),
         (["flow.py", "n:=[1"], "n:=[1 is no JSON"),
         (["flow.py", "n:=NaN"], "NaN is no JSON number"),
         (["flow.py", "n:=" + "[" * 100_000], "is no JSON"),

@@ -51,7 +51,7 @@ pytestmark = pytest.mark.skipif(
 def user(machine: Machine, tmp_path: Path) -> Machine:
     """A machine whose home and project belong to an ordinary user, who runs all commands."""
     machine.before = as_user(tmp_path)
-    shutil.copy(ROOT / "examples/workflows/todo_audit.py", machine.project)
+    shutil.copy(ROOT / "catalog/workflows/todo_audit.py", machine.project)
     tmp_path.chmod(0o755)
     for folder, _, files in os.walk(tmp_path):
         for path in (folder, *(os.path.join(folder, name) for name in files)):

@@ -161,7 +161,6 @@ def _install(wheels: Path, tree: Path) -> None:
     shutil.move(site / "vibe_workflows/sandbox/script_patterns", site / "vibe_workflows/patterns")
     for name in ("attacks", "foreign", "support"):
         shutil.copytree(ROOT / "tests" / name, site / "tests" / name, ignore=sources)
-    shutil.copytree(ROOT / "examples", tree / "examples")
     for name in ("dev", "proc", "sys", "tmp"):
         (tree / name).mkdir()
     init = tree / "init"

@@ -19,6 +19,7 @@ from tests.attacks.harness import LIMITS, bait, load, run_all
 from tests.support.sandbox import running_forker
 from tests.support.syscall_sweep import DENIED, LET_THROUGH, sweep
 from tests.support.syscall_table import CLOCKS, FREE, NEVER_EXECUTABLE, PROBES, SOCKET_ONLY, names_of
+from vibe_workflows.catalog.discovery import BUILTIN_FOLDER
 from vibe_workflows.sandbox.doctor import DoctorReport, probe
 from vibe_workflows.sandbox.launcher import start_zygote
 from vibe_workflows.sandbox.limits import ALL_LAYERS, LANDLOCK, SECCOMP, ChildLimits
@@ -26,7 +27,7 @@ from vibe_workflows.sandbox.limits import ALL_LAYERS, LANDLOCK, SECCOMP, ChildLi
 ORDINARY = 1000
 #: An emulated processor takes many times as long: for what ends by itself, too.
 _SLOW = LIMITS._replace(child=ChildLimits(cpu_s=20), stall_s=60.0, wall_s=300.0)
-_EXAMPLE = Path("/examples/workflows/todo_audit.py")
+_WORKFLOW = BUILTIN_FOLDER / "todo_audit.py"
 
 
 class Findings:
@@ -120,13 +121,13 @@ def _command(findings: Findings, level: str) -> None:
     home = Path(f"/tmp/home-{os.getuid()}")
     home.mkdir()
     (home / "vibe.yaml").touch()
-    shutil.copy(_EXAMPLE, home)
+    shutil.copy(_WORKFLOW, home)
     doctor = _vibe(home, "doctor", "--json")
     findings.tell("vibe doctor says so, too:", json.loads(doctor.stdout)["level"] == level, f"exit {doctor.returncode}")
-    ran = _vibe(home, "run", _EXAMPLE.name)
+    ran = _vibe(home, "run", _WORKFLOW.name)
     wanted = 0 if level == "strong" else 8
     findings.tell(f"vibe run ends with {wanted}:", ran.returncode == wanted, _last_line(ran.stdout or ran.stderr))
-    accepted = _vibe(home, "run", _EXAMPLE.name, "--new", "--sandbox-accept", level)
+    accepted = _vibe(home, "run", _WORKFLOW.name, "--new", "--sandbox-accept", level)
     findings.tell("vibe run where that level is accepted:", accepted.returncode == 0, _last_line(accepted.stdout))
 
 

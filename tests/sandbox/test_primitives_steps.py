@@ -188,11 +188,11 @@ def test_a_failed_gate_tells_what_it_ran_and_what_came_of_it(child: ForkServer) 
     try:
         await agent("x", gate=["pytest"])
     except GateFailed as error:
-        return [error.argv, error.exit_code, error.output, error.tries, error.step]
+        return [error.argv, error.exit_code, error.output, error.tries, error.answer, error.step]
     """
-    fields = {"argv": ["pytest"], "exit_code": 1, "output": "1 failed", "tries": 3}
+    fields = {"argv": ["pytest"], "exit_code": 1, "output": "1 failed", "tries": 3, "answer": {"done": False}}
     ran = child.script(source).serve(lambda call: fault(call, "GateFailed", "no", **fields))
-    assert ran.value == [["pytest"], 1, "1 failed", 3, "agent#1"]
+    assert ran.value == [["pytest"], 1, "1 failed", 3, {"done": False}, "agent#1"]
 
 
 def test_wrong_steps_are_not_hidden_by_a_fan_out(child: ForkServer) -> None:

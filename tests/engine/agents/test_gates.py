@@ -110,7 +110,13 @@ async def test_a_gate_that_stays_red_fails_the_step_and_tells_all(tmp_path: Path
     gated = Gated(tmp_path, bench, fails=9, retries=1)
     with pytest.raises(GateFailed, match=r"ended with exit code 1; tried 2 times\nrun 2\noops") as failed:
         await gated.advance()
-    assert failed.value.fields == {"argv": gate(9), "exit_code": 1, "output": "run 2\noops", "tries": 2}
+    assert failed.value.fields == {
+        "argv": gate(9),
+        "exit_code": 1,
+        "output": "run 2\noops",
+        "tries": 2,
+        "answer": "two",
+    }
     assert not failed.value.retryable
     assert len(bench.seen) == 2
     assert bench.run is not None
