@@ -27,12 +27,16 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def say(text: str) -> None:
-    """One message on stderr, whatever became of stderr."""
-    from .render.sanitize import clean
+    """One message on stderr, whatever became of stderr. On a terminal its lines are broken between words."""
+    from .render.sanitize import clean, folded
     from .render.stream import Output
 
+    width = environment.screen(sys.stderr).width
+    lines = clean(text).split("\n")
+    if width is not None:
+        lines = [part for line in lines for part in folded(line, width, indent=2)]
     with suppress(OSError):  # a full disk behind `2>log` must not hide the exit code
-        Output.of(sys.stderr).line(clean(text))
+        Output.of(sys.stderr).line("\n".join(lines))
 
 
 def _judge(error: BaseException) -> tuple[int, str]:

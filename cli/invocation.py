@@ -68,7 +68,7 @@ def preview(asked: Asked, settings: Settings, given: Mapping[str, object]) -> in
         raise click.UsageError("a dry run has no events to print; --json prints what it finds")
     from .dry_run import show
 
-    lines = PlainProgress(Output.of(sys.stderr), quiet=bool(given.get("quiet")))
+    lines = PlainProgress(Output.of(sys.stderr), quiet=bool(given.get("quiet")), width=screen(sys.stderr).width)
     with RunOutput(_form(given), _text(given.get("output"))) as output:
         try:
             found = wiring.dry_run(settings, _request(asked, settings, given), [lines])
@@ -117,8 +117,9 @@ def _request(asked: Asked, settings: Settings, given: Mapping[str, object]) -> R
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[EventSink]:
     """The view on stderr while a run lasts: a live tree where lines can be drawn over, lines elsewhere."""
-    if quiet or not screen(sys.stderr).redraws:
-        lines = PlainProgress(Output.of(sys.stderr), quiet=quiet)
+    surface = screen(sys.stderr)
+    if quiet or not surface.redraws:
+        lines = PlainProgress(Output.of(sys.stderr), quiet=quiet, width=surface.width)
         yield lines
         lines.close()
         return

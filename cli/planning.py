@@ -50,6 +50,7 @@ def run_plan(
             timeout_s=settings.timeout_s,
             retries=settings.retries,
         ),
+        phases=metadata.phases,
         permissions=metadata.permissions,
         granted=granted(settings),
         continues=continues,

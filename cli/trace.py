@@ -15,24 +15,28 @@ if TYPE_CHECKING:
     from vibe_workflows.engine.model import Run
     from vibe_workflows.engine.ports import StoreReader
 
-    from .render.trace import RunTrace
+    from .render.trace_rows import RunTrace
     from .render.trace_step import StepTrace
 
 
 @click.command()
 @click.argument("run", required=False, shell_complete=values.runs)
 @click.option("--step", "number", type=int, metavar="N", help="One step: its prompt, turns and tool calls.")
+@click.option("--waterfall", is_flag=True, help="Draw when each step was at work, and when it waited.")
+@click.option("--all", "whole", is_flag=True, help="Each step of a phase of many, not only those that stand out.")
 @options.as_json
 @options.db
-def command(run: str | None, number: int | None, as_json: bool, db: str | None) -> None:
+def command(run: str | None, number: int | None, waterfall: bool, whole: bool, as_json: bool, db: str | None) -> None:
     """What RUN did, by a unique beginning of its id; without one, the latest.
 
     A step marked = came from the store, and cost nothing in this run.
     """
+    if number is not None and (waterfall or whole):
+        raise click.UsageError("--step shows one step; --waterfall and --all are about all steps of a run")
     from . import trace_json, wiring
     from .environment import screen
     from .printing import print_json, print_text
-    from .render.trace import run_text
+    from .render.trace import Look, run_text
     from .render.trace_step import step_text
     from .selection import find_run
     from .settings import load
@@ -46,13 +50,14 @@ def command(run: str | None, number: int | None, as_json: bool, db: str | None) 
             if as_json:
                 print_json(trace_json.of_step(step))
             else:
-                print_text(step_text(step, colour=surface.colour))
+                print_text(step_text(step, width=surface.width, colour=surface.colour))
             return
         trace = _run_trace(reader, found)
         if as_json:
             print_json(trace_json.of_run(trace))
         else:
-            print_text(run_text(trace, width=surface.width, colour=surface.colour, now=time.time()))
+            look = Look(width=surface.width, colour=surface.colour, now=time.time(), whole=whole, waterfall=waterfall)
+            print_text(run_text(trace, look))
     finally:
         reader.close()
 
@@ -60,7 +65,7 @@ def command(run: str | None, number: int | None, as_json: bool, db: str | None) 
 def _run_trace(reader: StoreReader, run: Run) -> RunTrace:
     from vibe_workflows.engine.events import StepStarted
 
-    from .render.trace import OpenStep, RunTrace
+    from .render.trace_rows import OpenStep, RunTrace
 
     answered = reader.deliveries(run.id)
     events = [event for _, event in reader.events(run.id)]
@@ -85,7 +90,7 @@ def _step_trace(reader: StoreReader, run: Run, number: int) -> StepTrace:
     from vibe_workflows.engine.errors import ConfigError
 
     from .render.figures import count
-    from .render.trace import rows_of
+    from .render.trace_rows import rows_of
     from .render.trace_step import STEP_EVENTS, StepTrace
 
     trace = _run_trace(reader, run)

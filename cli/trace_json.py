@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vibe_workflows.engine.events import ContextShortened, ModelDown, ModelSlowed, ModelUp, StepFellBack, Warned
+from vibe_workflows.engine.events import (
+    ContextShortened,
+    ModelDown,
+    ModelSlowed,
+    ModelUp,
+    StepFellBack,
+    StepRetried,
+    Warned,
+)
 from vibe_workflows.engine.model import Attempt, DeliveryMode, Run, Step, StepStatus, ToolCall, Turn
 
 from .edits import edits_of
@@ -16,13 +24,14 @@ from .failures import KEPT, FailedStep
 from .output import fault_json, run_fault_json, usage_json
 from .render.happenings import attempts
 from .render.stored import parsed
-from .render.trace import rows_of
-from .render.trace_step import conversation, original
+from .render.trace_rows import rows_of, waits_of
+from .render.trace_step import conversation
+from .render.trace_turns import original
 from .render.usage import makeup_sum
 from .why_json import diff_json
 
 if TYPE_CHECKING:
-    from .render.trace import RunTrace
+    from .render.trace_rows import RunTrace
     from .render.trace_step import StepTrace
 
 MODEL_EVENTS = (ModelSlowed, ModelDown, ModelUp)
@@ -52,6 +61,7 @@ def of_summary(run: Run) -> dict[str, object]:
 
 
 def of_run(trace: RunTrace) -> dict[str, object]:
+    waits = waits_of(trace)
     answered = [
         {
             "number": each.delivery.number,
@@ -61,7 +71,10 @@ def of_run(trace: RunTrace) -> dict[str, object]:
             "stored": each.delivery.mode is not DeliveryMode.LIVE,
             "reason": each.delivery.reason,
             "model_reason": each.delivery.model_reason,
+            "requested_at": each.delivery.requested_at,
+            "delivered_at": each.delivery.delivered_at,
             **_step(each.step),
+            "waits": [] if each.step.run_id != trace.run.id else _waits(waits.get(each.step.id, ())),
             "makeup": trace.makeups.get(each.step.id),
         }
         for each in trace.answered
@@ -72,7 +85,10 @@ def of_run(trace: RunTrace) -> dict[str, object]:
             "label": each.label,
             "phase": each.phase,
             "stored": False,
+            "requested_at": None,
+            "delivered_at": None,
             **_step(each.step),
+            "waits": _waits(waits.get(each.step.id, ())),
             "makeup": trace.makeups.get(each.step.id),
         }
         for each in trace.unanswered
@@ -126,10 +142,7 @@ def of_step(trace: StepTrace) -> dict[str, object]:
         "spec": spec,
         "result": None if step.result is None else json.loads(step.result),
         "attempts": [_attempt(attempt) for attempt in trace.attempts],
-        "waits": [
-            {"at": event.at, "attempt": event.attempt, "wait_s": event.wait_s, "error": event.error}
-            for event in trace.waits
-        ],
+        "waits": _waits(trace.waits),
         "fallbacks": [_fallback(event) for event in trace.fallbacks],
         "turns": [_turn(turn, said) for turn in trace.turns],
         "tool_calls": [_tool_call(call) for call in trace.tool_calls],
@@ -144,6 +157,10 @@ def of_step(trace: StepTrace) -> dict[str, object]:
             for file in trace.worktree
         ],
     }
+
+
+def _waits(waits: Sequence[StepRetried]) -> list[dict[str, object]]:
+    return [{"at": event.at, "attempt": event.attempt, "wait_s": event.wait_s, "error": event.error} for event in waits]
 
 
 def _step(step: Step) -> dict[str, object]:

@@ -15,6 +15,16 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_
     at: float
 
 
+class RunLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What limits a run; None: nothing does. All but the last count steps from the store with what they used once."""
+
+    tokens: int | None = None
+    microusd: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    paid_microusd: int | None = None  # what this invocation may pay
+
+
 class RunStarted(_Event, frozen=True, tag="run_started"):
     run: str
     workflow: str
@@ -22,6 +32,8 @@ class RunStarted(_Event, frozen=True, tag="run_started"):
     parent: str | None = None
     model: str = ""
     offline: bool = False
+    phases: tuple[str, ...] = ()  # that the workflow announces
+    limits: RunLimits = RunLimits()
 
 
 class PhaseStarted(_Event, frozen=True, tag="phase_started"):
@@ -38,6 +50,7 @@ class StepStarted(_Event, frozen=True, tag="step_started"):
     phase: str
     kind: str
     model: str = ""
+    waiting: int = 0  # calls of the script that wait for their turn, behind this one
 
 
 class StepRetried(_Event, frozen=True, tag="step_retried"):

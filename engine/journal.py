@@ -107,7 +107,7 @@ class Journal:
             self._warned.add(message)
             self.warn(message)
 
-    def started(self, item: LiveStep) -> None:
+    def started(self, item: LiveStep, *, waiting: int) -> None:
         self.events(
             StepStarted(
                 at=self._clock(),
@@ -117,6 +117,7 @@ class Journal:
                 phase=item.phase,
                 kind=item.spec.kind.value,
                 model=item.spec.model,
+                waiting=waiting,
             )
         )
 

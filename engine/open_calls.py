@@ -28,6 +28,7 @@ class OpenCall:
     grounds: Grounds | None = None
     decision: Decision | None = None  # how it is to run live, where no step that counts for it has edited files
     witness: Witness | None = None  # of the step that answers it
+    begun: bool = False  # a live step that is at work for it
     refreshed_since: float | None = None  # set where a person asked to run it again
 
     @property

@@ -44,6 +44,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     seed: str | None = None
     version: str = ""
     warnings: tuple[str, ...] = ()  # told when the run begins
+    phases: tuple[str, ...] = ()  # that the workflow announces
     prefix_warmup: bool = True  # send one call of a fan-out ahead where its calls share a long prefix
 
 

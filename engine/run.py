@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from .ending import Ending
 from .errors import ExitCode
-from .events import RunFinished, RunStarted
+from .events import RunFinished, RunLimits, RunStarted
 from .grants import require_requested
 from .journal import Journal, Observers
 from .launch import RunReport
@@ -68,12 +68,25 @@ async def execute(plan: RunPlan, services: RunServices, sinks: Sequence[EventSin
             parent=run.parent,
             model=plan.model,
             offline=plan.offline,
+            phases=plan.phases,
+            limits=_limits(plan),
         )
         await journal.commit([Source(digest=run.source_digest, text=plan.source), run], [begun])
         for warning in plan.warnings:
             journal.warn(warning)
         ending = await _run_script(plan, services, run, journal, stop)
         return await _finish(run, ending, journal, services, observers)
+
+
+def _limits(plan: RunPlan) -> RunLimits:
+    budget = plan.budget
+    return RunLimits(
+        tokens=budget.tokens,
+        microusd=budget.microusd,
+        steps=budget.steps,
+        seconds=budget.seconds,
+        paid_microusd=None if plan.offline else plan.max_microusd,
+    )
 
 
 async def _run_script(plan: RunPlan, services: RunServices, run: Run, journal: Journal, stop: Stop) -> Ending:

@@ -85,6 +85,7 @@ class Session:
             next_step_id=next_step_id,
         )
         self._open: dict[int, OpenCall] = {}
+        self._begun = 0  # of them
         self._waiting: list[OpenCall] = []  # calls since the last ones were matched
         self._merges = Merges()
         self._places: dict[tuple[str, StepKey], int] = {}
@@ -161,7 +162,7 @@ class Session:
         opened = self._open.pop(call, None)
         if opened is None:
             return
-        opened.scope.calls.discard(call)
+        self._forget(opened)
         self._merges.came_to_nothing(opened.request.spec)
         self._executor.cancel(call)
 
@@ -255,7 +256,9 @@ class Session:
         if call is None:  # cancelled between its start and its first moment
             self._project.timeline.fell_silent(item.id)
             return
-        self._journal.started(item)
+        call.begun = True
+        self._begun += 1
+        self._journal.started(item, waiting=len(self._open) - self._begun)
         work = self._works.of(item)
         try:
             outcome = await work.run()
@@ -297,7 +300,11 @@ class Session:
 
     def _close_call(self, call: OpenCall) -> None:
         del self._open[call.number]
+        self._forget(call)
+
+    def _forget(self, call: OpenCall) -> None:
         call.scope.calls.discard(call.number)
+        self._begun -= call.begun
 
 
 def _is_cancellation(error: BaseException) -> bool:

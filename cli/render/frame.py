@@ -6,83 +6,133 @@ Detail is spent from the newest phase backwards; what does not fit is folded int
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+
+import msgspec
 
 from . import figures
+from .budget_bar import budget_lines
 from .faults import told
-from .paint import Style
-from .progress import DoneStep, ModelState, PhaseState, Progress, RunningStep
+from .model_trouble import model_lines
+from .paint import Line, Span, Style
+from .progress import DoneStep, PhaseState, Progress, RunningStep
 from .sanitize import cell_width, fit, one_line, pad
-from .words import status_mark, status_style, status_word
+from .words import counts, phase_status, phases_ahead, status_mark, status_style, status_word
 
-_TOKENS, _COST, _TIME = 7, 9, 7
+_TOKENS, _COST, _TIME = 8, 9, 7
 _RIGHT = _TOKENS + _COST + _TIME
-_LABEL = 28
 _SMALLEST = 4
-_MODELS = 3  # lines about models that are slowed or down
+_WIDEST = 120  # a line that is longer is hard to follow to its figures
 
 
-class Span(NamedTuple):
-    text: str
-    style: Style = Style.PLAIN
+class _Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """How wide a line is, and its columns at the left."""
 
-
-Line = tuple[Span, ...]
+    width: int
+    number: int = 0
+    label: int = 0
+    model: int = 0
 
 
 def frame(progress: Progress, *, width: int, height: int, now: float) -> list[Line]:
-    """The picture as of `now`: phases with their steps, oldest first, and the line of totals last."""
-    models = list(_models(progress, width=width, now=now))
+    """The picture as of `now`: phases with their steps, oldest first; then models in trouble, budget, totals."""
+    width = min(width, _WIDEST)
+    now = now if progress.finished_at is None else progress.finished_at
     left = max(height, _SMALLEST) - 1
-    models = models[: max(left - 2, 0)]  # a phase and one of its steps come first
-    left -= len(models)
+    around = _Around(progress, width=width, room=left - 2, now=now)  # a phase and one of its steps come first
+    left -= around.size
     newest = list(islice(reversed(progress.phases.values()), left))
     folded = len(progress.phases) - len(newest)
     if folded:
         newest.pop()
         folded += 1
     left -= len(newest) + (1 if folded else 0)
-    blocks: list[list[Line]] = []
+    chosen: list[tuple[PhaseState, _Chosen]] = []
     for phase in newest:
-        detail = list(_steps(phase, room=left, width=width, now=now))
-        left -= len(detail)
-        blocks.append([_header(phase, width=width, now=now, open_=bool(phase.running)), *detail])
-    lines = [line for block in reversed(blocks) for line in block]
+        steps = _choose(phase, left)
+        left -= steps.lines
+        chosen.append((phase, steps))
+    shape = _shape((step for _, steps in chosen for step in steps.steps), width)
+    lines = list(around.before)
     if folded:
-        lines.insert(0, (Span(f"  {figures.count(folded, 'earlier phase')}", Style.FAINT),))
-    return [*lines, *models, _totals(progress, width=width, now=now)]
+        lines.append((Span(f"  {figures.count(folded, 'earlier phase')}", Style.FAINT),))
+    for phase, steps in reversed(chosen):
+        lines.append(_header(phase, shape, now=now))
+        lines += _steps(steps, shape, now=now)
+    return [*lines, *around.after, _totals(progress, width=width, now=now)]
 
 
-def _header(phase: PhaseState, *, width: int, now: float, open_: bool) -> Line:
-    status = "running" if open_ else "failed" if phase.failed else "completed"
-    mark = Span(status_mark(status) + " ", status_style(status))
-    left = f"{one_line(phase.title) or 'steps'}  "
+class _Around:
+    """The lines around the phases, as far as there is room for them: the most useful ones first."""
+
+    def __init__(self, progress: Progress, *, width: int, room: int, now: float) -> None:
+        models = list(model_lines(progress.models.values(), width=width, now=now))
+        budget = budget_lines(progress.limits, progress.spent(now), width=width)
+        over = progress.finished_at is not None
+        ahead = [] if over and progress.status == "completed" else progress.ahead
+        after = [_ahead(ahead, width=width, over=over)] if ahead else []
+        room = max(room, 0)
+        models = models[:room]
+        budget = budget if len(budget) <= room - len(models) else []
+        room -= len(models) + len(budget)
+        after = after if room > 3 else []
+        self.before = [_title(progress, width=width)] if room - len(after) > 3 and progress.run else []
+        self.after = [*after, *models, *budget]
+        self.size = len(self.before) + len(self.after)
+
+
+def _title(progress: Progress, *, width: int) -> Line:
+    name = [Span(f"run {progress.run}  ", Style.FAINT), Span(one_line(progress.workflow), Style.TITLE)]
+    return _line(name, ("tokens", "cost", "time"), width=width, style=Style.FAINT)
+
+
+def _ahead(titles: Sequence[str], *, width: int, over: bool) -> Line:
+    text = fit(phases_ahead(titles, over=over), width - 2)
+    return Span(status_mark("pending") + " ", Style.FAINT), Span(text, Style.FAINT)
+
+
+def _header(phase: PhaseState, shape: _Shape, *, now: float) -> Line:
+    status = phase_status(stored=phase.stored, done=phase.done, failed=phase.failed, running=len(phase.running))
+    told_of = counts(
+        stored=phase.stored,
+        live=phase.live,
+        failed=phase.failed,
+        dropped=phase.dropped,
+        running=len(phase.running),
+    )
     return _row(
-        [mark, Span(left, Style.TITLE), Span(_counts(phase), Style.FAINT)],
+        [
+            Span(status_mark(status) + " ", status_style(status)),
+            Span(f"{one_line(phase.title) or 'steps'}  ", Style.TITLE),
+            Span(told_of, Style.FAINT),
+        ],
         tokens=phase.tokens,
         microusd=phase.microusd,
-        seconds=(now if open_ else phase.last_at) - phase.started_at,
-        width=width,
+        seconds=(now if phase.running else phase.last_at) - phase.started_at,
+        width=shape.width,
     )
 
 
-def _counts(phase: PhaseState) -> str:
-    pairs = (
-        (phase.stored, "stored"),
-        (phase.live, "live"),
-        (phase.failed, "failed"),
-        (phase.dropped, "cancelled"),
-        (len(phase.running), "running"),
-    )
-    return ", ".join(f"{count:,} {word}" for count, word in pairs if count)
+# ---------------------------------------------------------------- steps
 
 
-def _steps(phase: PhaseState, *, room: int, width: int, now: float) -> Iterator[Line]:
-    """At most `room` lines: failures, then what runs, then the latest of the rest; in the order of their numbers."""
+class _Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps of a phase that have a line, in the order of their numbers, and how many have none."""
+
+    steps: tuple[RunningStep | DoneStep, ...] = ()
+    hidden: int = 0
+
+    @property
+    def lines(self) -> int:
+        return len(self.steps) + (1 if self.hidden else 0)
+
+
+def _choose(phase: PhaseState, room: int) -> _Chosen:
+    """At most `room` lines: failures, then what runs, then the latest of the rest."""
     if room < 1:
-        return
+        return _Chosen()
     chosen: dict[int, RunningStep | DoneStep] = {}
     for step in _by_weight(phase):
         if len(chosen) == room:
@@ -91,11 +141,9 @@ def _steps(phase: PhaseState, *, room: int, width: int, now: float) -> Iterator[
     hidden = phase.done + len(phase.running) - sum(map(_weight, chosen.values()))
     if hidden and len(chosen) == room:
         hidden += _weight(chosen.popitem()[1])
-    if hidden:
-        yield (Span(f"    {hidden:,} more", Style.FAINT),)
-    for number in sorted(chosen):
-        step = chosen[number]
-        yield _running(step, width=width, now=now) if isinstance(step, RunningStep) else _done(step, width=width)
+    if not chosen:  # the line of the phase counts them
+        return _Chosen()
+    return _Chosen(steps=tuple(chosen[number] for number in sorted(chosen)), hidden=hidden)
 
 
 def _by_weight(phase: PhaseState) -> Iterable[RunningStep | DoneStep]:
@@ -109,93 +157,115 @@ def _weight(step: RunningStep | DoneStep) -> int:
     return step.alike if isinstance(step, DoneStep) else 1
 
 
-def _running(step: RunningStep, *, width: int, now: float) -> Line:
+def _shape(steps: Iterable[RunningStep | DoneStep], width: int) -> _Shape:
+    """Columns as wide as what is shown in them, and bounded."""
+    number = label = model = 0
+    for step in steps:
+        if _weight(step) == 1:
+            number = max(number, len(str(step.number)) + 1)
+            label = max(label, cell_width(_label(step)))
+            model = max(model, cell_width(one_line(step.model)))
+    return _Shape(width=width, number=number, label=min(label, width * 3 // 10), model=min(model, width * 2 // 9))
+
+
+def _steps(chosen: _Chosen, shape: _Shape, *, now: float) -> Iterator[Line]:
+    if chosen.hidden:
+        yield (Span(f"    {chosen.hidden:,} more", Style.FAINT),)
+    for step in chosen.steps:
+        yield _running(step, shape, now=now) if isinstance(step, RunningStep) else _done(step, shape)
+
+
+def _running(step: RunningStep, shape: _Shape, *, now: float) -> Line:
     if step.retry:
         left = step.retry_at - now
         when = f"waits {figures.duration(left)}" if left > 0 else "tried again"
-        doing = Span(f"  {when}: {one_line(told(step.retry, step.model), width)}", Style.WARN)
+        doing = [Span(f"  {when}:", Style.WARN), Span(f" {one_line(told(step.retry, step.model), shape.width)}")]
     else:
         turn = f"turn {step.turns + 1}" if step.turns else ""
-        doing = Span("  " + " ".join(part for part in (turn, *step.tools) if part), Style.FAINT)
+        doing = [Span("  " + " ".join(part for part in (turn, *step.tools) if part), Style.FAINT)]
     return _row(
-        [*_name(step.number, step.label, step.model, "running", stored=False), doing],
+        [*_name(step, "running", shape, stored=False), *doing],
         tokens=step.tokens,
         microusd=step.microusd,
         seconds=now - step.started_at,
-        width=width,
+        width=shape.width,
     )
 
 
-def _done(step: DoneStep, *, width: int) -> Line:
+def _done(step: DoneStep, shape: _Shape) -> Line:
     if step.alike > 1:
-        return _alike(step, width=width)
+        return _alike(step, width=shape.width)
+    name = _name(step, step.status, shape, stored=step.stored)
+    if step.stored:  # what it used once is no part of the sums
+        tokens, money = _figures(step.tokens, step.microusd)
+        return _line(name, (tokens, money, "store"), width=shape.width, style=Style.FAINT)
     if step.error:
-        note = Span(f"  {one_line(step.error)}", Style.BAD)
-    else:
-        note = Span("  from the store" if step.stored else "", Style.STORED)
+        name.append(Span(f"  {_error(step)}", Style.BAD))
     return _row(
-        [*_name(step.number, step.label, step.model, step.status, stored=step.stored), note],
+        name,
         tokens=step.tokens,
         microusd=step.microusd,
-        seconds=None if step.stored else step.duration_s,
-        width=width,
+        seconds=step.duration_s,
+        width=shape.width,
     )
+
+
+def _error(step: DoneStep) -> str:
+    """Without the model, which stands beside it, and where that was asked."""
+    return re.sub(rf"{re.escape(step.model)}(?: \([^()]*\))?: ", "", one_line(step.error), count=1)
 
 
 def _alike(step: DoneStep, *, width: int) -> Line:
     """All steps that failed because of one error."""
-    mark = Span(f"    {status_mark(step.status)} ", status_style(step.status))
+    mark = Span(f"{status_mark(step.status)} ", status_style(step.status))
     count = Span(figures.count(step.alike, "step"))
-    room = width - cell_width(mark.text) - cell_width(count.text)
+    room = width - 2 - cell_width(mark.text) - cell_width(count.text)
     error = f"  {one_line(step.error) or status_word(step.status)}"
-    return mark, count, Span(pad(fit(error, room), room), Style.BAD)
+    return Span("  "), mark, count, Span(fit(error, room), Style.BAD)
 
 
-def _models(progress: Progress, *, width: int, now: float) -> Iterator[Line]:
-    """A line for each model that is slowed or down; of many the last ones are counted."""
-    ailing = [state for state in progress.models.values() if state.ails(now)]
-    shown = ailing if len(ailing) <= _MODELS else ailing[: _MODELS - 1]
-    for state in shown:
-        mark = Span("! ", Style.WARN)
-        yield (
-            mark,
-            Span(
-                fit(_trouble(state, width=width, now=now), width - 2),
-                Style.BAD if state.down is not None else Style.WARN,
-            ),
-        )
-    if len(ailing) > len(shown):
-        yield (Span(f"! {len(ailing) - len(shown):,} more models are slowed or down", Style.WARN),)
+def _label(step: RunningStep | DoneStep) -> str:
+    return one_line(step.label) or ("running" if isinstance(step, RunningStep) else status_word(step.status))
 
 
-def _trouble(state: ModelState, *, width: int, now: float) -> str:
-    name = one_line(state.model, _LABEL)
-    down = state.down
-    if down is None:
-        assert state.slowed is not None
-        return f"{name} is rate limited: {figures.count(state.slowed.at_once, 'call')} at a time"
-    left = down.at + down.wait_s - now
-    again = f"asked again in {figures.duration(left)}" if left > 0 else "asked again now"
-    return f"{name} is down, {again}: {one_line(told(down.error, down.model), width)}"
-
-
-def _name(number: int, label: str, model: str, status: str, *, stored: bool) -> list[Span]:
-    label = one_line(label, _LABEL) or status_word(status)
+def _name(step: RunningStep | DoneStep, status: str, shape: _Shape, *, stored: bool) -> list[Span]:
+    """Mark, number, label and model, each in its column."""
+    model = short_model(step.model, shape.model)
     return [
-        Span(f"    {status_mark(status, stored=stored)} ", status_style(status, stored=stored)),
-        Span(f"#{number} ", Style.FAINT),
-        Span(label),
-        Span(f"  {one_line(model, _LABEL)}" if model else "", Style.FAINT),
+        Span("  "),
+        Span(f"{status_mark(status, stored=stored)} ", status_style(status, stored=stored)),
+        Span(pad(f"#{step.number}", shape.number) + " ", Style.FAINT),
+        Span(pad(fit(_label(step), shape.label), shape.label)),
+        Span("  " + pad(model, shape.model) if shape.model else "", Style.FAINT),
     ]
 
 
+def short_model(name: str, cells: int) -> str:
+    """A model's name in so many columns: without its provider before its own name is cut."""
+    line = one_line(name)
+    return line if cell_width(line) <= cells else fit(line.rsplit("/", 1)[-1], cells)
+
+
+# ---------------------------------------------------------------- below the phases
+
+
 def _totals(progress: Progress, *, width: int, now: float) -> Line:
-    done = progress.live + progress.stored + progress.failed
-    counts = f"{figures.count(done, 'step')}: {progress.stored:,} stored, {progress.live:,} live"
-    failed = f", {progress.failed:,} failed" if progress.failed else ""
-    running = f", {len(progress.running):,} running" if progress.running else ""
+    pairs = (
+        (progress.stored, "stored", Style.TITLE),
+        (progress.live, "live", Style.TITLE),
+        (progress.failed, "failed", Style.BAD),
+        (progress.dropped, "cancelled", Style.PLAIN),
+        (len(progress.running), "running", Style.LIVE),
+        (progress.waiting, "waiting", Style.PLAIN),
+    )
+    told_of = [Span(f"{count:,} {word}", style) for count, word, style in pairs if count]
+    done = progress.live + progress.stored + progress.failed + progress.dropped
+    whole = f"{figures.count(done, 'step')}{': ' if told_of else ''}"
+    parts = [part for span in told_of for part in (Span(", "), span)][1:]
+    if cell_width(whole) + sum(cell_width(part.text) for part in parts) < width - _RIGHT:
+        parts.insert(0, Span(whole, Style.TITLE))  # else the sum is left out, and its parts are told
     return _row(
-        [Span(counts, Style.TITLE), Span(failed, Style.BAD), Span(running, Style.LIVE)],
+        parts,
         tokens=progress.tokens,
         microusd=progress.microusd,
         seconds=None if progress.started_at is None else now - progress.started_at,
@@ -203,9 +273,25 @@ def _totals(progress: Progress, *, width: int, now: float) -> Line:
     )
 
 
+# ---------------------------------------------------------------- a line
+
+
+def _figures(tokens: int, microusd: int | None) -> tuple[str, str]:
+    return figures.tokens(tokens) if tokens else "", figures.money(microusd) if tokens or microusd else ""
+
+
 def _row(left: list[Span], *, tokens: int, microusd: int | None, seconds: float | None, width: int) -> Line:
+    time = figures.duration(seconds) if seconds is not None else ""
+    return _line(left, (*_figures(tokens, microusd), time), width=width)
+
+
+def _line(left: list[Span], right: tuple[str, str, str], *, width: int, style: Style = Style.PLAIN) -> Line:
     """The spans cut to the room that the figures at the right leave."""
-    room = width - _RIGHT - 1
+    tokens, cost, time = right
+    texts = pad(time, _TIME, right=True)
+    if tokens or cost:
+        texts = pad(tokens, _TOKENS, right=True) + pad(cost, _COST, right=True) + texts
+    room = width - cell_width(texts) - 1
     fitted: list[Span] = []
     for span in left:
         text = fit(span.text, room)
@@ -213,11 +299,4 @@ def _row(left: list[Span], *, tokens: int, microusd: int | None, seconds: float 
         room -= cell_width(text)
         if text != span.text or room <= 0:
             break
-    right = "".join(
-        (
-            pad(figures.tokens(tokens) if tokens else "", _TOKENS, right=True),
-            pad(figures.money(microusd) if tokens or microusd else "", _COST, right=True),
-            pad(figures.duration(seconds) if seconds is not None else "", _TIME, right=True),
-        )
-    )
-    return (*fitted, Span(" " * (room + 1)), Span(right, Style.FAINT))
+    return (*fitted, Span(" " * (room + 1)), Span(texts, style))

@@ -37,7 +37,7 @@ from vibe_workflows.engine.model import StepStatus
 from . import figures
 from .faults import LONGEST_ERROR, alike, error_text
 from .happenings import edits_adopted, edits_collided, fell_back, file_edited, model_line, script_restarted, shortened
-from .sanitize import one_line
+from .sanitize import folded, one_line
 from .stream import Output
 from .words import OFFLINE_NOTICE, log_line, status_word
 
@@ -59,10 +59,11 @@ class _Alike(msgspec.Struct):
 
 
 class PlainProgress:
-    """An EventSink. `quiet` keeps warnings and failures."""
+    """An EventSink. `quiet` keeps warnings and failures; lines wider than `width` are broken between words."""
 
-    def __init__(self, output: Output, *, quiet: bool) -> None:
+    def __init__(self, output: Output, *, quiet: bool, width: int | None = None) -> None:
         self._output = output
+        self._width = width
         self._quiet = quiet
         self._phase = ""
         self._stored = 0
@@ -200,7 +201,8 @@ class PlainProgress:
 
     def _loud(self, text: str) -> None:
         indent = text[: len(text) - len(text.lstrip(" "))]
-        self._output.line(indent + one_line(text))
+        line = indent + one_line(text)
+        self._output.line(line if self._width is None else "\n".join(folded(line, self._width, indent=2)))
 
 
 def _step(event: StepFinished) -> str:

@@ -23,6 +23,7 @@ from vibe_workflows.engine.events import (
     ModelUp,
     PhaseStarted,
     RunFinished,
+    RunLimits,
     RunStarted,
     ScriptRestarted,
     StepFellBack,
@@ -34,6 +35,7 @@ from vibe_workflows.engine.events import (
 )
 from vibe_workflows.engine.model import StepStatus
 
+from .budget_bar import Spent
 from .faults import alike, error_text
 
 #: Finished steps of a phase that stay visible one by one, and different errors of a phase.
@@ -91,7 +93,7 @@ class PhaseState(msgspec.Struct):
     stored: int = 0
     failed: int = 0
     dropped: int = 0  # cancelled or skipped
-    tokens: int = 0
+    tokens: int = 0  # of live steps that are over
     microusd: int | None = 0
     running: dict[int, RunningStep] = {}
     recent: deque[DoneStep] = msgspec.field(default_factory=lambda: deque(maxlen=KEPT))
@@ -103,6 +105,15 @@ class PhaseState(msgspec.Struct):
         return self.live + self.stored + self.failed + self.dropped
 
 
+class _Used(msgspec.Struct):
+    tokens: int = 0
+    microusd: int | None = 0
+
+    def add(self, tokens: int, microusd: int | None) -> None:
+        self.tokens += tokens
+        self.microusd = _add(self.microusd, microusd)
+
+
 class Progress:
     """Feed it every event once, in order."""
 
@@ -112,21 +123,47 @@ class Progress:
         self.model = ""
         self.offline = False
         self.started_at: float | None = None
+        self.finished_at: float | None = None
+        self.status = "running"
+        self.limits = RunLimits()
+        self.announced: tuple[str, ...] = ()  # phases
+        self.waiting = 0  # calls of the script, as of the last step that began
         self.phases: dict[str, PhaseState] = {}
         self.live = 0
         self.stored = 0
         self.failed = 0
+        self.dropped = 0  # cancelled or skipped
         self.running: dict[int, RunningStep] = {}
         self.models: dict[str, ModelState] = {}  # that are slowed or down
         self.tokens = 0  # of live steps, those under way included
         self.microusd: int | None = 0
-        self.finished = False
+        self._from_store = _Used()
+        self._before = _Used()  # what the steps used that were live before the script started over
+        self._begun = 0
+
+    @property
+    def ahead(self) -> list[str]:
+        """Phases that were announced, and that nothing has come of."""
+        return [title for title in self.announced if title not in self.phases]
+
+    def spent(self, now: float) -> Spent:
+        """Of the run's limits: what came from the store counts as well, with what it used once."""
+        stored, before = self._from_store, self._before
+        microusd = _add(self.microusd, stored.microusd)
+        return Spent(
+            tokens=self.tokens - before.tokens + stored.tokens,
+            microusd=None if microusd is None or before.microusd is None else microusd - before.microusd,
+            steps=self._begun + self.stored,
+            seconds=now - (now if self.started_at is None else self.started_at),
+            paid_microusd=self.microusd,
+        )
 
     def apply(self, event: Event) -> None:
         match event:
             case RunStarted():
                 self.workflow, self.run, self.model = event.workflow, event.run, event.model
                 self.offline, self.started_at = event.offline, event.at
+                self.limits, self.announced = event.limits, event.phases
             case PhaseStarted():
                 self._phase(event.title, event.at)
             case StepStarted():
@@ -144,7 +181,7 @@ class Progress:
             case StepFinished():
                 self._finish(event)
             case RunFinished():
-                self.finished = True
+                self._end(event)
             case ModelSlowed():
                 self._model(event.model).slowed = event
             case ModelDown():
@@ -162,7 +199,18 @@ class Progress:
         """What was answered is answered again. What was paid stays."""
         self.phases.clear()
         self.running.clear()
-        self.live = self.stored = self.failed = 0
+        self.live = self.stored = self.failed = self.dropped = 0
+        self._begun = self.waiting = 0
+        self._from_store = _Used()
+        self._before = _Used(self.tokens, self.microusd)
+
+    def _end(self, event: RunFinished) -> None:
+        """Its sums are exact, also where a step was cut off."""
+        self.finished_at, self.status = event.at, event.status
+        self.waiting, self._begun = 0, event.live_steps
+        self.tokens, self.microusd = event.paid_tokens, event.paid_microusd
+        self._before = _Used()
+        self._from_store = _Used(event.tokens - event.paid_tokens, _less(event.cost_microusd, event.paid_microusd))
 
     def _model(self, name: str) -> ModelState:
         state = self.models.get(name)
@@ -180,6 +228,8 @@ class Progress:
 
     def _start(self, event: StepStarted) -> None:
         step = RunningStep(number=event.number, label=event.label, model=event.model, started_at=event.at)
+        self._begun += 1
+        self.waiting = event.waiting
         self.running[event.number] = self._phase(event.phase, event.at).running[event.number] = step
 
     def _turn(self, event: TurnFinished) -> None:
@@ -197,10 +247,12 @@ class Progress:
         self.running.pop(event.number, None)
         phase = self._phase(event.phase, event.at)
         phase.last_at = event.at
-        phase.tokens += event.tokens
-        phase.microusd = _add(phase.microusd, event.cost_microusd)
         running = phase.running.pop(event.number, None)
-        if not event.stored:
+        if event.stored:
+            self._from_store.add(event.tokens, event.cost_microusd)
+        else:
+            phase.tokens += event.tokens
+            phase.microusd = _add(phase.microusd, event.cost_microusd)
             self._settle(event, running)
         done = DoneStep(
             number=event.number,
@@ -233,6 +285,7 @@ class Progress:
             _fold(phase.failures, done)
             return False
         if done.status in (StepStatus.CANCELLED, StepStatus.SKIPPED):
+            self.dropped += 1
             phase.dropped += 1
         elif done.stored:
             self.stored += 1
@@ -257,3 +310,7 @@ def _fold(failures: dict[tuple[str, str], DoneStep], done: DoneStep) -> None:
 
 def _add(total: int | None, more: int | None) -> int | None:
     return None if total is None or more is None else total + more
+
+
+def _less(total: int | None, part: int | None) -> int | None:
+    return None if total is None or part is None else total - part

@@ -24,6 +24,7 @@ _SUSPECT = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _ELLIPSIS = "…"
+_WORD = re.compile(" *(?:`[^`]*`|[^ `])+ *$| *(?:`[^`]*`|[^ `]|`)+")
 
 
 def clean(text: str) -> str:
@@ -70,6 +71,25 @@ def fit(line: str, cells: int) -> str:
             break
         kept.append(char)
     return "".join(kept).rstrip() + _ELLIPSIS
+
+
+def folded(line: str, cells: int, *, indent: int = 0) -> list[str]:
+    """The line, broken at spaces where it is wider; what follows is indented, and by what it began with.
+
+    A longer word stays whole, and so does a `command in backticks`, which a person may want to copy.
+    """
+    if cell_width(line) <= cells:
+        return [line]
+    start = line[: len(line) - len(line.lstrip(" "))]
+    lines: list[str] = []
+    kept = ""
+    for word in _WORD.findall(line):
+        if kept.strip() and cell_width(kept + word) > cells:
+            lines.append(kept)
+            kept = start + " " * indent + word.lstrip(" ")
+        else:
+            kept += word
+    return [*lines, kept]
 
 
 def pad(line: str, cells: int, *, right: bool = False) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -17,7 +15,6 @@ from vibe_workflows.engine.model import (
     FinishReason,
     Run,
     RunStatus,
-    Shortened,
     Step,
     StepStatus,
     ToolCall,
@@ -29,13 +26,14 @@ from .edited_files import file_parts
 from .faults import LONGEST_ERROR, fault_line, fault_name
 from .given import file_lines, given_files, given_line
 from .happenings import instead
-from .paint import Style, paint
-from .sanitize import clean, one_line
+from .paint import Style
+from .sanitize import one_line
 from .stored import parsed, step_line
+from .trace_turns import Page, call_lines, turn_lines
 from .usage import makeup_line, makeup_sum, usage_line
 from .words import status_word
 
-_ARGUMENTS = 200  # columns of a tool call's arguments where they only name the call
+_SHORT = 200  # characters of an answer that may stand twice
 _KEPT_TIMES = 5  # of attempts that ended alike
 _KEPT = (FinishReason.STOP.value, FinishReason.TOOL_CALLS.value)  # outcomes whose answer stays in the conversation
 
@@ -88,34 +86,44 @@ def _context(trace: StepTrace) -> str:
     return ""
 
 
-def step_text(trace: StepTrace, *, colour: bool) -> str:
+def step_text(trace: StepTrace, *, width: int | None, colour: bool) -> str:
     """One step: its prompt, then every turn with its tool calls, then its answer."""
+    page = Page(width=width, colour=colour)
     step = trace.step
-    parts = [_head(trace, colour=colour)]
+    parts = _head(trace, page)
     spec = spec_of(step)
     for name in ("system", "context", "prompt", "tool", "arguments", "schema"):
         if name in spec:
             text = _context(trace) or spec[name] if name == "context" else spec[name]
-            parts += [_title(name, colour), _shown(text)]
+            parts += [page.title(name), *page.value(text)]
     if files := given_files(spec, trace.turns):
-        parts += [_title("files", colour), *file_lines(files)]
+        parts += [page.title("files"), *file_lines(files)]
     calls: dict[int, list[ToolCall]] = {}
     for call in trace.tool_calls:
         calls.setdefault(call.turn, []).append(call)
     said = conversation(trace.turns)
     for turn in trace.turns:
-        parts += _turn(turn, calls.pop(turn.number, []), _left_out(turn, said, trace.tool_calls), colour=colour)
+        parts += turn_lines(turn, calls.pop(turn.number, []), trace.tool_calls, said, page)
     for left in calls.values():
-        parts += [line for call in left for line in _call(call, colour=colour)]
+        parts += [line for call in left for line in call_lines(call, page)]
     for title, lines in file_parts(trace.worktree, trace.edited, spec.get("merge"), colour=colour):
-        parts += [_title(title, colour), *lines]
+        parts += [page.title(title), *lines]
     if step.result is not None:
-        parts += [_title("result", colour), _shown(parsed(step.result))]
+        parts += [page.title("result"), *_result(trace, page)]
     if step.fault is not None:
         name = fault_name(step.fault.type, step.fault.kind)
-        error = paint(f"{name}: {clean(step.fault.message)}", Style.BAD, colour=colour)
-        parts += [_title("error", colour), error, *_next_move(trace)]
+        error = page.lines(f"{name}: {step.fault.message}", style=Style.BAD)
+        parts += [page.title("error"), *error, *(line for move in _next_move(trace) for line in page.lines(move))]
     return "\n".join(parts)
+
+
+def _result(trace: StepTrace, page: Page) -> list[str]:
+    """Once is enough: most answers are what the last turn said, which stands above."""
+    result = parsed(trace.step.result or "null")
+    last = parsed(trace.turns[-1].output) if trace.turns else None
+    if isinstance(result, str) and isinstance(last, dict) and last.get("text") == result and len(result) > _SHORT:
+        return [f"what turn {trace.turns[-1].number} said"]
+    return page.value(result)
 
 
 def spec_of(step: Step) -> dict[str, object]:
@@ -134,12 +142,6 @@ def conversation(turns: Sequence[Turn]) -> list[object]:
     return messages
 
 
-def original(shortened: Shortened, said: Sequence[object]) -> Mapping[str, object]:
-    """The message that was shortened, as it came; empty where the trace does not hold it."""
-    message = said[shortened.message] if 0 <= shortened.message < len(said) else None
-    return message if isinstance(message, dict) else {}
-
-
 # ---------------------------------------------------------------- its head
 
 
@@ -149,7 +151,7 @@ def _answered_first(step: Step) -> str:
     return f"answered first in run {one_line(step.run_id)}"
 
 
-def _head(trace: StepTrace, *, colour: bool) -> str:
+def _head(trace: StepTrace, page: Page) -> list[str]:
     step = trace.step
     head = step_line(
         f"step #{trace.number}",
@@ -159,32 +161,35 @@ def _head(trace: StepTrace, *, colour: bool) -> str:
         stored=trace.stored,
         model=trace.answered_by,
         line=trace.line,
-        colour=colour,
+        colour=page.colour,
     )
-    lines = [head, usage_line(step.usage, calls=step.turns, colour=colour)]
+    lines = [head, usage_line(step.usage, calls=step.turns, colour=page.colour)]
     lines += filter(None, [makeup_line(makeup_sum([turn.makeup for turn in trace.turns]), "prompts")])
-    lines += _model(trace, colour=colour)
+    lines += _model(trace, page)
     if trace.reason:
-        lines.append(f"reuse: {one_line(trace.reason)}")
+        lines += page.lines(f"reuse: {one_line(trace.reason)}", indent=2)
     if given := given_line(spec_of(step)):
-        lines.append(given)
+        lines += page.lines(given, indent=2)
     if trace.stored:
         lines.append(_answered_first(step))
-    return "\n".join([*lines, *_attempts(trace.attempts, colour=colour), *_waits(trace)])
+    waits = [part for line in _waits(trace) for part in page.lines(line, indent=2)]
+    return [*lines, *_attempts(trace.attempts, page), *waits]
 
 
-def _model(trace: StepTrace, *, colour: bool) -> list[str]:
+def _model(trace: StepTrace, page: Page) -> list[str]:
     """Which model was asked and why, which one answered, and the fallbacks in between."""
     asked = str(spec_of(trace.step).get("model") or trace.step.model)
     lines = []
     if trace.model_reason or asked != trace.answered_by:
         reason = f" ({one_line(trace.model_reason)})" if trace.model_reason else ""
         answered = f", {one_line(trace.answered_by)} answered" if asked != trace.answered_by and trace.turns else ""
-        lines.append(f"model: asked {one_line(asked)}{reason}{answered}")
-    return lines + [paint(f"fallback: {instead(event)}", Style.WARN, colour=colour) for event in trace.fallbacks]
+        lines += page.lines(f"model: asked {one_line(asked)}{reason}{answered}", indent=2)
+    for event in trace.fallbacks:
+        lines += page.lines(f"fallback: {instead(event)}", indent=2, style=Style.WARN)
+    return lines
 
 
-def _attempts(attempts: Sequence[Attempt], *, colour: bool) -> list[str]:
+def _attempts(attempts: Sequence[Attempt], page: Page) -> list[str]:
     """One line an attempt, or for attempts in a row that ended alike; none where the only one was good."""
     if len(attempts) < 2 and all(attempt.fault is None for attempt in attempts):
         return []
@@ -197,14 +202,14 @@ def _attempts(attempts: Sequence[Attempt], *, colour: bool) -> list[str]:
             alike.append([attempt])
     after = [*attempts[1:], None]
     follower = {attempt.number: following for attempt, following in zip(attempts, after, strict=True)}
-    return [_attempt(group, follower, colour=colour) for group in alike]
+    return [line for group in alike for line in _attempt(group, follower, page)]
 
 
 def _end(attempt: Attempt) -> tuple[Fault | None, str]:
     return attempt.fault, attempt.model
 
 
-def _attempt(group: Sequence[Attempt], follower: Mapping[int, Attempt | None], *, colour: bool) -> str:
+def _attempt(group: Sequence[Attempt], follower: Mapping[int, Attempt | None], page: Page) -> list[str]:
     first, last = group[0], group[-1]
     number = f"attempt {first.number}" if first is last else f"attempts {first.number} to {last.number}"
     took = ", ".join(figures.duration(each.finished_at - each.started_at) for each in group[:_KEPT_TIMES])
@@ -212,14 +217,15 @@ def _attempt(group: Sequence[Attempt], follower: Mapping[int, Attempt | None], *
     model = f" of {one_line(last.model)}" if last.model else ""
     line = f"{number}{model}: {status_word(last.status.value)} after {took}{more}"
     if last.fault is None:
-        return line
+        return page.lines(line, indent=2)
     waits = [
         figures.duration(following.started_at - each.finished_at)
         for each in group[:_KEPT_TIMES]
         if (following := follower[each.number]) is not None
     ]
     waited = f"; then waited {', '.join(waits)}{more}" if waits else ""
-    return paint(f"{line}, {one_line(fault_line(last.fault), LONGEST_ERROR)}{waited}", Style.BAD, colour=colour)
+    error = one_line(fault_line(last.fault), LONGEST_ERROR)
+    return page.lines(f"{line}, {error}{waited}", indent=2, style=Style.BAD)
 
 
 def _waits(trace: StepTrace) -> list[str]:
@@ -239,79 +245,3 @@ def _next_move(trace: StepTrace) -> list[str]:
     if trace.run.status in (RunStatus.COMPLETED, RunStatus.RUNNING, RunStatus.PENDING):
         return ["the run went on without it; `vibe run` of the same file and arguments tries it again"]
     return [f"to try it again: `vibe resume {trace.run.id}`"]
-
-
-# ---------------------------------------------------------------- its turns
-
-
-def _turn(turn: Turn, calls: Sequence[ToolCall], left_out: Sequence[str], *, colour: bool) -> list[str]:
-    took = figures.duration(turn.finished_at - turn.started_at)
-    head = f"turn {turn.number}  {one_line(turn.model)}  {one_line(turn.outcome)}  {took}"
-    parts = ["", paint(head, Style.TITLE, colour=colour), f"  {usage_line(turn.usage, calls=1, colour=colour)}"]
-    parts += [f"  {line}" for line in [makeup_line(turn.makeup)] if line]
-    parts += [paint(f"  {line}", Style.WARN, colour=colour) for line in left_out]
-    if turn.number > 1:
-        # What the first turn was given is the prompt above, and tool outputs stand with their calls.
-        parts += [f"> {line}" for line in _spoken(parsed(turn.input), but="tool")]
-    parts += _spoken([parsed(turn.output)])
-    if turn.error:
-        parts.append(paint(clean(turn.error), Style.BAD, colour=colour))
-    return parts + [line for call in calls for line in _call(call, colour=colour)]
-
-
-def _left_out(turn: Turn, said: Sequence[object], calls: Sequence[ToolCall]) -> list[str]:
-    """What a turn was sent without, so that its prompt fits the model."""
-    if not turn.shortened:
-        return []
-    outputs = figures.count(len(turn.shortened), "old tool output")
-    named = {call.call_id: call for call in calls}
-    lines = [f"shortened to fit the context, from this turn on: {outputs}"]
-    for each in turn.shortened:
-        message = original(each, said)
-        call = named.get(str(message.get("tool_call_id")))
-        what = f"{call.name} {call.arguments}" if call is not None else f"message {each.message}"
-        before = str(message.get("text", ""))
-        lines.append(f"  {one_line(what, _ARGUMENTS)}: {len(each.text):,} of {len(before):,} characters kept")
-    return lines
-
-
-def _call(call: ToolCall, *, colour: bool) -> list[str]:
-    took = figures.duration(call.finished_at - call.started_at)
-    style = Style.LIVE if call.outcome == "ok" else Style.BAD
-    head = paint(f"  {one_line(call.name)} {one_line(_arguments(call))}", style, colour=colour)
-    lines = clean(call.output).splitlines()
-    if call.whole:
-        lines.append(f"[cut for the model: --json has all {len(call.whole):,} characters]")
-    body = "\n".join(f"    {line}" for line in lines)
-    head = f"{head}  {one_line(call.outcome)}  {took}"
-    return [head, body] if body else [head]
-
-
-def _arguments(call: ToolCall) -> str:
-    """As they came; those of a command as a person would type them."""
-    given = parsed(call.arguments)
-    argv = given.get("argv") if isinstance(given, dict) and call.name == "run_command" else None
-    if not isinstance(argv, list) or not all(isinstance(argument, str) for argument in argv):
-        return call.arguments
-    return shlex.join(argv)
-
-
-def _spoken(messages: object, *, but: str = "") -> list[str]:
-    """The text of messages; one that has none is left out."""
-    lines: list[str] = []
-    for message in messages if isinstance(messages, list) else [messages]:
-        if isinstance(message, dict):
-            text = message.get("text") or message.get("content")
-            if message.get("role") != but and isinstance(text, str) and text:
-                lines += clean(text).splitlines()
-        elif isinstance(message, str):
-            lines += clean(message).splitlines()
-    return lines
-
-
-def _title(name: str, colour: bool) -> str:
-    return "\n" + paint(name, Style.TITLE, colour=colour)
-
-
-def _shown(value: object) -> str:
-    return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))

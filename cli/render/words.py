@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vibe_workflows.engine.events import Logged
 from vibe_workflows.engine.model import StepStatus
 
 from . import figures
 from .paint import Style
+from .sanitize import one_line
 
 OFFLINE_NOTICE = (
     "offline: no model is configured, so agent() gives made-up replies that begin [offline]; "
@@ -46,7 +49,36 @@ def status_mark(status: str, *, stored: bool = False) -> str:
         "failed": "✗",
         "timed_out": "✗",
         "budget_exceeded": "✗",
+        "pending": "·",
     }.get(status, "-")
+
+
+def counts(*, stored: int, live: int, failed: int, dropped: int = 0, running: int = 0, waiting: int = 0) -> str:
+    """12 stored, 3 live, 4 running: what there is of each."""
+    pairs = (
+        (stored, "stored"),
+        (live, "live"),
+        (failed, "failed"),
+        (dropped, "cancelled"),
+        (running, "running"),
+        (waiting, "waiting"),
+    )
+    return ", ".join(f"{count:,} {word}" for count, word in pairs if count)
+
+
+def phase_status(*, stored: int, done: int, failed: int, running: int) -> str:
+    """The status that a phase is marked with; `done` are all its steps that are over."""
+    if running:
+        return "running"
+    if failed:
+        return "failed"
+    return "cached" if stored and stored == done else "completed"
+
+
+def phases_ahead(titles: Sequence[str], *, over: bool) -> str:
+    """The phases that a workflow announced, and that it has not come to."""
+    names = ", ".join(one_line(title) for title in titles)
+    return f"{'not reached' if over else 'to come'}: {names}"
 
 
 def log_line(event: Logged) -> str:

@@ -84,6 +84,17 @@ def concurrency(bench: Bench) -> list[Row]:
     ]  # fmt: skip
 
 
+def views(bench: Bench) -> list[Row]:
+    from .view_costs import view_cost
+
+    costs = [view_cost(steps, project=bench.project, environ=bench.environ) for steps in (2_000, 10_000)]
+    return [
+        Row(name=f"live view of a fan-out of {cost.steps:,}, CPU of the whole run", value=cost.ratio, unit="x",
+            goal=1.15, beside=f"{cost.live_s:.2f} s; plain lines into a file: {cost.plain_s:.2f} s", ratio=cost.ratio)
+        for cost in costs
+    ]  # fmt: skip
+
+
 def rate_limits(bench: Bench) -> list[Row]:
     """Wall times as multiples of the ideal, so that the goal is a number of times, too."""
     from .rate_limits import CALLS, RATE, Limited, ideal_s
@@ -190,6 +201,7 @@ BENCHES: dict[str, Callable[[Bench], list[Row]]] = {
     "guards": guards,
     "litellm": litellm,
     "rate-limits": rate_limits,
+    "views": views,
 }
 
 

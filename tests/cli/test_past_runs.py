@@ -107,15 +107,14 @@ def test_a_trace_is_a_tree_of_phases_and_steps_with_what_each_cost(filled: Comma
     assert lines[1:3] == ["/project/review.py", 'arguments {"path":"src"}']
     assert lines[4:] == [
         "# step model turns in out cached cost time",
-        "Review",
+        "✓ Review 1 stored, 1 live 12.0k 345 50% $0.03 3.0s",
         "= 1 review:1 gpt-4o 2 12.0k 345 50% $0.03 store",
         "✓ 2 review:2 gpt-4o 2 12.0k 345 50% $0.03 2.5s",
-        "Merge",
+        "▸ Merge 1 failed, 1 running 24.0k 690 50% $0.06 1m00s",
         "✗ 3 review:3 gpt-4o 2 12.0k 345 50% $0.03 2.5s",
         "RateLimited: the provider said no",
         "▸ 4 review:4 gpt-4o 2 12.0k 345 50% $0.03",
-        "Never",
-        "no steps",
+        "- Never no steps",
         "",
         "warning: 1 of 3 failed: rate limited",
         "1 line logged; `vibe trace aa11 --json` has them",

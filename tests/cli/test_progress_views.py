@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from vibe_workflows.cli.render.frame import Line, frame
-from vibe_workflows.cli.render.paint import Style
+from vibe_workflows.cli.render.frame import frame, short_model
+from vibe_workflows.cli.render.paint import Line, Style
 from vibe_workflows.cli.render.plain import PlainProgress
 from vibe_workflows.cli.render.progress import Progress
 from vibe_workflows.cli.render.sanitize import cell_width
@@ -21,6 +21,7 @@ from vibe_workflows.engine.events import (
     ModelUp,
     PhaseStarted,
     RunFinished,
+    RunLimits,
     RunStarted,
     StepFellBack,
     StepFinished,
@@ -96,7 +97,16 @@ def picture(*events: Event, width: int = 80, height: int = 20, now: float = 5.0)
     progress = Progress()
     for event in events:
         progress.apply(event)
-    return [plain(line) for line in frame(progress, width=width, height=height, now=now)]
+    lines = [plain(line) for line in frame(progress, width=width, height=height, now=now)]
+    return lines[1:] if lines[0].startswith("run r1 ") else lines
+
+
+def shown_of(*events: Event, **size: int) -> list[str]:
+    """The picture with its line of titles, as it is read: without spaces at the ends of lines."""
+    progress = Progress()
+    for event in events:
+        progress.apply(event)
+    return [plain(line).rstrip() for line in frame(progress, width=80, height=size.get("height", 20), now=5.0)]
 
 
 def plain(line: Line) -> str:
@@ -180,7 +190,7 @@ def test_errors_are_alike_where_only_numbers_and_the_own_label_differ() -> None:
         for number in range(20)
     ]
     assert len([line for line in lines_of(BEGUN, *waits) if "failed" in line]) == 1
-    assert picture(BEGUN, *waits)[1].startswith("    ✗ 20 steps  RateLimited: gpt is down for 0 s, the last")
+    assert picture(BEGUN, *waits)[1].startswith("  ✗ 20 steps  RateLimited: gpt is down for 0 s, the last")
     for names in (("a1.py", "a2.py"), ("flow.py:3:", "flow.py:4:"), ("gpt-4", "gpt-5"), ("v1.0", "v2.0")):
         errors = [failed(number, f"{name} is wrong") for number, name in enumerate(names)]
         assert len([line for line in lines_of(BEGUN, *errors) if "failed" in line]) == 2, names
@@ -253,7 +263,7 @@ def test_a_scripts_text_cannot_steer_the_terminal_or_make_lines_of_its_own() -> 
 
 
 def test_the_picture_is_a_tree_of_phases_and_steps_with_a_line_of_totals() -> None:
-    shown = picture(
+    shown = shown_of(
         BEGUN,
         finished(1, stored=True),
         started(2),
@@ -264,11 +274,12 @@ def test_the_picture_is_a_tree_of_phases_and_steps_with_a_line_of_totals() -> No
         ),
     )
     assert shown == [
-        "✓ Review  1 stored, 1 live                                  3.0k    $0.04    0ms",
-        "    = #1 step:1  gpt  from the store                        1.5k    $0.02       ",
-        "    ✓ #2 step:2  gpt                                        1.5k    $0.02   2.0s",
+        "run r1  review                                            tokens     cost   time",
+        "✓ Review  1 stored, 1 live                                  1.5k    $0.02    0ms",
+        "  = #1 step:1  gpt                                          1.5k    $0.02  store",
+        "  ✓ #2 step:2  gpt                                          1.5k    $0.02   2.0s",
         "▸ Merge  1 running                                                          4.0s",
-        "    ▸ #3 step:3  gpt  turn 2 grep                           1.0k  $0.0005   4.0s",
+        "  ▸ #3 step:3  gpt  turn 2 grep                             1.0k  $0.0005   4.0s",
         "2 steps: 1 stored, 1 live, 1 running                        2.5k    $0.02   5.0s",
     ]
 
@@ -307,7 +318,9 @@ def test_a_run_of_thousands_of_steps_folds_into_the_terminal(width: int, height:
             events.append(finished(number, phase, status=status, error=error))
     shown = picture(*events, width=width, height=height)
     assert len(shown) <= height
-    assert all(cell_width(line) == width for line in shown if "more" not in line and "earlier" not in line)
+    whole = [line for line in shown if not any(word in line for word in ("more", "earlier", " steps  "))]
+    assert all(cell_width(line) == min(width, 120) for line in whole)
+    assert all(cell_width(line) <= width for line in shown)
     if width > 40:
         assert "60 running" in shown[-1]
 
@@ -319,10 +332,10 @@ def test_alike_failures_are_one_row_with_their_number() -> None:
         finished(41),
     ]
     assert picture(BEGUN, *events)[1:] == [
-        "    ✗ 40 steps  RateLimited: no key                                            ".ljust(80),
-        "    ✓ #41 step:41  gpt                                      1.5k    $0.02   2.0s",
-        "    ▸ #100 step:100  gpt                                                    4.0s",
-        "41 steps: 0 stored, 1 live, 40 failed, 1 running           61.5k    $0.82   5.0s",
+        "  ✗ 40 steps  RateLimited: no key",
+        "  ✓ #41  step:41   gpt                                      1.5k    $0.02   2.0s",
+        "  ▸ #100 step:100  gpt                                                      4.0s",
+        "41 steps: 1 live, 40 failed, 1 running                     61.5k    $0.82   5.0s",
     ]
 
 
@@ -391,6 +404,63 @@ def test_failures_are_red_and_stored_steps_have_their_own_colour() -> None:
     progress = Progress()
     for event in (BEGUN, finished(1, status="failed", error="boom"), finished(2, stored=True)):
         progress.apply(event)
-    lines = frame(progress, width=80, height=20, now=5.0)
+    lines = frame(progress, width=80, height=20, now=5.0)[1:]
     assert any(span.style is Style.BAD and "boom" in span.text for span in lines[1])
     assert any(span.style is Style.STORED for span in lines[2])
+
+
+# ---------------------------------------------------------------- the run as a whole
+
+
+def test_phases_that_are_announced_stand_below_until_something_comes_of_them() -> None:
+    begun = RunStarted(at=0.0, run="r1", workflow="review", lineage="l1", phases=("Review", "Merge", "\x1b[2JTell"))
+    assert shown_of(begun)[1] == "· to come: Review, Merge, Tell"
+    assert "· to come: Merge, Tell" in shown_of(begun, started(1))
+    assert "· not reached: Merge, Tell" in shown_of(begun, started(1), finished(1), ended("failed"))
+    assert not any("reached" in line for line in shown_of(begun, started(1), finished(1), ended()))
+
+
+def test_the_budget_stands_above_the_totals() -> None:
+    begun = RunStarted(at=0.0, run="r1", workflow="review", lineage="l1", limits=RunLimits(tokens=2_000, seconds=10))
+    assert shown_of(begun, started(1), finished(1))[-2:] == [
+        "budget  [#######---]  75%  1.5k of 2k tokens, 5.0s of 10s",
+        "1 step: 1 live                                              1.5k    $0.02   5.0s",
+    ]
+
+
+def test_calls_that_wait_for_their_turn_are_counted() -> None:
+    waiting = StepStarted(at=1.0, number=1, step="s1", label="a", phase="Review", kind="agent", waiting=1_984)
+    assert shown_of(BEGUN, waiting)[-1].startswith("0 steps: 1 running, 1,984 waiting ")
+    assert "waiting" not in shown_of(BEGUN, waiting, finished(1), ended())[-1]
+
+
+def test_steps_that_were_cancelled_are_counted_apart() -> None:
+    shown = shown_of(BEGUN, finished(1), finished(2, status="cancelled"))
+    assert shown[1].startswith("✓ Review  1 live, 1 cancelled ")
+    assert shown[3].startswith("  - #2 step:2")
+    assert shown[-1].startswith("2 steps: 1 live, 1 cancelled ")
+
+
+def test_a_phase_that_came_from_the_store_alone_is_marked_so() -> None:
+    assert shown_of(BEGUN, finished(1, stored=True))[1].startswith("= Review  1 stored")
+    assert shown_of(BEGUN, finished(1, stored=True), finished(2))[1].startswith("✓ Review")
+
+
+@pytest.mark.parametrize("height", [1, 4, 6, 10])
+def test_where_there_is_little_room_a_step_and_the_totals_come_first(height: int) -> None:
+    limits = RunLimits(tokens=2_000, microusd=90_000_000, seconds=10, steps=500, paid_microusd=1)
+    begun = RunStarted(at=0.0, run="r1", workflow="w", lineage="l1", phases=("Review", "Merge"), limits=limits)
+    shown = shown_of(begun, started(1), height=height)
+    assert len(shown) <= max(height, 4)
+    assert any("#1" in line for line in shown)
+    assert shown[-1].startswith("0 steps: 1 running")
+
+
+def test_of_a_long_name_of_a_model_its_own_part_is_shown() -> None:
+    assert short_model("anthropic/claude-sonnet-4-5", 18) == "claude-sonnet-4-5"
+    assert short_model("a/claude-sonnet-4-5-20250929", 12) == "claude-sonn…"
+    assert short_model("openai/gpt-5", 12) == "openai/gpt-5"
+
+
+def test_no_blue_no_white_and_no_bright_colour_is_used() -> None:
+    assert {style.value for style in Style} <= {"", "1", "2", "31", "32", "33", "35", "36"}

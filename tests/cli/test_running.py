@@ -100,6 +100,21 @@ def test_events_are_lines_of_json_and_the_last_is_the_document(here: CommandHere
     assert list(lines[-1]) == DOCUMENT
 
 
+def test_the_first_event_tells_what_limits_the_run_and_which_phases_come(here: CommandHere) -> None:
+    limits = ("--budget", "50k,$2,steps=9,seconds=600")
+    begun = json.loads(here("run", "flow.py", "--events", *limits).stdout.splitlines()[0])
+    assert begun["phases"] == ["Ask", "Merge"]
+    assert begun["limits"] == {"tokens": 50_000, "microusd": 2_000_000, "steps": 9, "seconds": 600.0}
+    begun = json.loads(here("run", "flow.py", "--new", "--events").stdout.splitlines()[0])
+    assert begun["limits"] == {}, "offline nothing can be paid"
+
+
+def test_a_step_that_begins_tells_how_many_calls_wait_behind_it(here: CommandHere) -> None:
+    lines = here("run", "flow.py", "--max-items", "5", "--concurrency", "2", "--events").stdout.splitlines()
+    begun = [event for event in map(json.loads, lines) if event.get("event") == "step_started"]
+    assert [event.get("waiting", 0) for event in begun] == [4, 3, 2, 1, 0, 0]
+
+
 @pytest.mark.parametrize("form", ["--json", "--events"])
 def test_a_run_that_could_not_begin_is_a_document_too(form: str, here: CommandHere) -> None:
     done = here("run", "nope.py", form)

@@ -19,7 +19,8 @@ from tests.support.past_runs import a_run, fill
 from tests.support.troubled_run import RUN, a_troubled_run
 from vibe_workflows.cli.render.paint import Style
 from vibe_workflows.cli.render.sanitize import cell_width
-from vibe_workflows.cli.render.trace import RunTrace, run_text
+from vibe_workflows.cli.render.trace import Look, run_text
+from vibe_workflows.cli.render.trace_rows import RunTrace
 from vibe_workflows.cli.render.usage import hit_rate, makeup_line, rate_style, rate_text, usage_line
 from vibe_workflows.engine.events import Event, ModelSlowed, Warned
 from vibe_workflows.engine.model import FAILED_STEP, Fault, PromptMakeup, RunStatus, Usage
@@ -100,7 +101,7 @@ def test_a_trace_shows_the_hit_rate_of_each_step_and_in_total_with_what_the_prom
     troubled: CommandHere,
 ) -> None:
     lines = lines_of(troubled("trace").stdout)
-    review = lines.index("Review")
+    review = lines.index("✓ Review 6 live ~59.5k ~1.0k 25% $? 2.5s")
     assert lines[review + 1 : review + 7] == [
         "✓ 1 review:1 gpt-4o 1 10.0k 200 60% $0.02 2.5s",
         "✓ 2 review:2 gpt-4o 1 10.0k 200 30% $0.02 2.5s",
@@ -279,7 +280,7 @@ def test_many_warnings_and_models_are_cut_with_their_number() -> None:
     events: list[Event] = [Warned(at=1.0, message=f"warning {number}") for number in range(500)]
     events += [ModelSlowed(at=1.0, model=f"model {number}", at_once=1) for number in range(500)]
     trace = RunTrace(run=a_run("dd44"), answered=(), unanswered=(), events=events, makeups={})
-    lines = run_text(trace, width=80, colour=False, now=2_000.0).splitlines()
+    lines = run_text(trace, Look(width=80, colour=False, now=2_000.0)).splitlines()
     assert len(lines) < 60
     assert sum("480 " in line for line in lines) == 2
 

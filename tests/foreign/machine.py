@@ -24,9 +24,9 @@ _PACKAGES = (
     "libtinfo6", "libuuid1", "python3.11-minimal", "zlib1g",
 )  # fmt: skip
 _WHEELS = (
-    "aiosqlite", "attrs", "click", "idna", "jsonschema", "jsonschema-specifications", "markdown-it-py", "mdurl",
-    "msgspec", "outcome", "pathspec", "psutil", "pygments", "pyyaml", "referencing", "restrictedpython",
-    "rich", "rpds-py", "sniffio", "sortedcontainers", "trio", "typing-extensions", "xxhash",
+    "aiosqlite", "attrs", "click", "idna", "jsonschema", "jsonschema-specifications", "msgspec", "outcome",
+    "pathspec", "psutil", "pyyaml", "referencing", "restrictedpython",
+    "rpds-py", "sniffio", "sortedcontainers", "trio", "typing-extensions", "xxhash",
 )  # fmt: skip
 _BOOT_S = 1_500.0
 _NOT_NEEDED = ("lib/modules", "usr/lib/modules", "usr/share", "boot")
