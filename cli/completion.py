@@ -34,7 +34,7 @@ def command(ctx: click.Context, shell: str | None, install: bool) -> None:
     from .printing import print_text
 
     chosen = shell or _login_shell(ctx)
-    script = shells.script(chosen, ctx.find_root().command, "vibe", program())
+    script = shells.script(chosen, ctx.find_root().command)
     if not install:
         print_text(script.rstrip("\n"))
         return

@@ -17,7 +17,7 @@ _PACKAGE = "vibe_workflows.cli"
 #: Objects that are made between two looks of the garbage collector.
 COLLECT_AFTER = 50_000
 #: By this variable a shell asks click for completions.
-_COMPLETE = "_VIBE_COMPLETE"
+COMPLETE = "_VIBE_COMPLETE"
 
 
 class _Entry(NamedTuple):  # a dataclass takes a millisecond to define, and this is on the way to --help
@@ -118,12 +118,12 @@ def main(args: Sequence[str] | None = None) -> int:
     _open_standard_streams()
     gc.set_threshold(COLLECT_AFTER)  # by default the collector looks through all that is imported, again and again
     try:
-        if _COMPLETE in os.environ:
+        if COMPLETE in os.environ:
             from .completing import shells
 
             shells.register()
         code = _vibe.main(
-            args=args if args is None else list(args), prog_name="vibe", complete_var=_COMPLETE, standalone_mode=False
+            args=args if args is None else list(args), prog_name="vibe", complete_var=COMPLETE, standalone_mode=False
         )
     except BaseException as error:
         if isinstance(error, SystemExit | GeneratorExit):

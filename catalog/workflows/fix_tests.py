@@ -590,22 +590,32 @@ def as_text(result):
         lines += ["", "FLAKY: failed and passed without a change", *(f"- {name}" for name in result["flaky"])]
     if result["failures"]:
         lines += ["", f"FAILED ({len(result['failures'])})"]
-        lines += [f"- {each['where']}: {each['kind']}: {each['message']}" for each in result["failures"]]
+        lines += [one_line(f"- {each['where']}: {each['kind']}: {each['message']}") for each in result["failures"]]
     return "\n".join(lines)
 
 
 def lines_of(repair):
     verdict = "the test seems wrong" if repair["verdict"] == "suspicious" else repair["verdict"]
     head = f"- {', '.join(repair['tests'][:5])}{'' if verdict == 'merged' else f'  {verdict}'}"
-    lines = [head, f"    Cause: {repair['cause']}"]
+    lines = [head, indented(f"Cause: {repair['cause']}")]
     if repair["patch"] and repair["verdict"] == "merged":
         lines.append(
             f"    In {', '.join(repair['patch']['files'])}, +{repair['patch']['added']} -{repair['patch']['removed']}"
         )
     else:
-        lines.append(f"    Evidence: {repair['evidence']}")
-    lines += [f"    {line}" for line in repair["reason"].splitlines()]
-    return lines + [f"    Objection: {said}" for said in repair["objections"]]
+        lines.append(indented(f"Evidence: {repair['evidence']}"))
+    if repair["reason"]:
+        lines.append(indented(repair["reason"]))
+    return lines + [indented(f"Objection: {said}") for said in repair["objections"]]
+
+
+def one_line(text):
+    return " ".join(text.split())
+
+
+def indented(text):
+    """So that no text of a model looks like a line of the report."""
+    return "\n".join(f"    {line}" for line in text.rstrip().splitlines())
 
 
 def settle(told, verdict, reason):

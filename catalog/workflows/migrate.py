@@ -195,6 +195,9 @@ async def prepare(args, job):
     if job["stopped"] and not args.paths:
         return
     paths = list(dict.fromkeys(path.removeprefix("./") for path in await listed(args, job)))
+    odd = [path for path in paths if not path.isprintable()]  # such a name could speak to an agent
+    job["left_out"] += [{"path": path, "reason": "its name has line breaks or control characters"} for path in odd]
+    paths = [path for path in paths if path.isprintable()]
     job["left_out"] += [{"path": path, "reason": "more than max_files"} for path in paths[args.max_files :]]
     job["files"] = [
         {
@@ -586,10 +589,10 @@ def as_text(result):
             lines += ["", f"{title} ({len(entries)})", *(line for entry in entries for line in lines_of(entry))]
     if result["left_out"]:
         lines += ["", f"LEFT OUT ({len(result['left_out'])})"]
-        lines += [f"- {left['path']}: {left['reason']}" for left in result["left_out"]]
+        lines += [one_line(f"- {left['path']}: {left['reason']}") for left in result["left_out"]]
     if result["failures"]:
         lines += ["", f"FAILED ({len(result['failures'])})"]
-        lines += [f"- {each['where']}: {each['kind']}: {each['message']}" for each in result["failures"]]
+        lines += [one_line(f"- {each['where']}: {each['kind']}: {each['message']}") for each in result["failures"]]
     return "\n".join(lines)
 
 
@@ -599,12 +602,12 @@ def lines_of(entry):
         lines = [f"- {entry['path']}{size}"]
     else:
         lines = [f"- {entry['path']}{size}  {entry['verdict']}", indented(entry["reason"])]
-        lines += [f"    Objection: {said}" for said in entry["objections"]]
+        lines += [indented(f"Objection: {said}") for said in entry["objections"]]
         for file in entry["conflicts"]:
             for hunk in file["hunks"][:3]:
                 lines += [f"    {file['path']}, line {hunk['line']}, is now", indented(hunk["ours"])]
                 lines += ["    and in the patch", indented(hunk["theirs"])]
-    return lines + [f"    Note: {note}" for note in entry["notes"]]
+    return lines + [indented(f"Note: {note}") for note in entry["notes"]]
 
 
 def state(tested):
@@ -613,7 +616,12 @@ def state(tested):
     return "green" if tested["exit_code"] == 0 else "red"
 
 
+def one_line(text):
+    return " ".join(text.split())
+
+
 def indented(text):
+    """So that no text of a model looks like a line of the report."""
     return "\n".join(f"    {line}" for line in text.rstrip().splitlines())
 
 

@@ -56,6 +56,8 @@ ZSH = f"""\
     (( $#open )) && _describe -V vibe open -S ''
     (( $#answers ))
 }}
+# Otherwise answers of the same description stand together, and the latest run is not the first.
+zstyle ':completion:*:*:vibe:*' list-grouped false
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
     %(complete_func)s "$@"
 else

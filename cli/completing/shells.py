@@ -23,6 +23,7 @@ from click.shell_completion import (
     split_arg_string,
 )
 
+from vibe_workflows.cli.main import COMPLETE
 from vibe_workflows.cli.render.sanitize import one_line
 
 from . import scripts
@@ -43,10 +44,10 @@ def register() -> None:
         add_completion_class(each)
 
 
-def script(shell: str, group: click.Command, prog_name: str, program: str) -> str:
-    """What `shell` sources; `program` is the path of this vibe, for a shell that finds none on its PATH."""
-    made: _Answering = {"bash": _Bash, "zsh": _Zsh, "fish": _Fish}[shell](group, {}, prog_name, "_VIBE_COMPLETE")
-    return made.source_template % {**made.source_vars(), "program": made.quoted(program)}
+def script(shell: str, group: click.Command) -> str:
+    """What `shell` sources to complete `vibe`."""
+    made: _Answering = {"bash": _Bash, "zsh": _Zsh, "fish": _Fish}[shell](group, {}, "vibe", COMPLETE)
+    return made.source()
 
 
 def split_line(line: str) -> tuple[list[str], str]:

@@ -15,16 +15,15 @@ import msgspec
 from . import figures
 from .budget_bar import budget_lines
 from .faults import told
+from .model_trouble import model_lines
 from .paint import Line, Span, Style
-from .progress import DoneStep, ModelState, PhaseState, Progress, RunningStep
+from .progress import DoneStep, PhaseState, Progress, RunningStep
 from .sanitize import cell_width, fit, one_line, pad
 from .words import counts, phase_status, phases_ahead, status_mark, status_style, status_word
 
 _TOKENS, _COST, _TIME = 8, 9, 7
 _RIGHT = _TOKENS + _COST + _TIME
 _SMALLEST = 4
-_MODELS = 3  # lines about models that are slowed or down
-_NAME = 28  # columns of a model's name in one
 _WIDEST = 120  # a line that is longer is hard to follow to its figures
 
 
@@ -69,7 +68,7 @@ class _Around:
     """The lines around the phases, as far as there is room for them: the most useful ones first."""
 
     def __init__(self, progress: Progress, *, width: int, room: int, now: float) -> None:
-        models = list(_models(progress, width=width, now=now))
+        models = list(model_lines(progress.models.values(), width=width, now=now))
         budget = budget_lines(progress.limits, progress.spent(now), width=width)
         over = progress.finished_at is not None
         ahead = [] if over and progress.status == "completed" else progress.ahead
@@ -142,6 +141,8 @@ def _choose(phase: PhaseState, room: int) -> _Chosen:
     hidden = phase.done + len(phase.running) - sum(map(_weight, chosen.values()))
     if hidden and len(chosen) == room:
         hidden += _weight(chosen.popitem()[1])
+    if not chosen:  # the line of the phase counts them
+        return _Chosen()
     return _Chosen(steps=tuple(chosen[number] for number in sorted(chosen)), hidden=hidden)
 
 
@@ -248,38 +249,17 @@ def short_model(name: str, cells: int) -> str:
 # ---------------------------------------------------------------- below the phases
 
 
-def _models(progress: Progress, *, width: int, now: float) -> Iterator[Line]:
-    """A line for each model that is slowed or down; of many the last ones are counted."""
-    ailing = [state for state in progress.models.values() if state.ails(now)]
-    shown = ailing if len(ailing) <= _MODELS else ailing[: _MODELS - 1]
-    for state in shown:
-        style = Style.BAD if state.down is not None else Style.WARN
-        yield (Span("! ", style), Span(fit(_trouble(state, width=width, now=now), width - 2)))
-    if len(ailing) > len(shown):
-        yield (Span("! ", Style.WARN), Span(f"{len(ailing) - len(shown):,} more models are slowed or down"))
-
-
-def _trouble(state: ModelState, *, width: int, now: float) -> str:
-    name = one_line(state.model, _NAME)
-    down = state.down
-    if down is None:
-        assert state.slowed is not None
-        return f"{name} is rate limited: {figures.count(state.slowed.at_once, 'call')} at a time"
-    left = down.at + down.wait_s - now
-    again = f"asked again in {figures.duration(left)}" if left > 0 else "asked again now"
-    return f"{name} is down, {again}: {one_line(told(down.error, down.model), width)}"
-
-
 def _totals(progress: Progress, *, width: int, now: float) -> Line:
     pairs = (
         (progress.stored, "stored", Style.TITLE),
         (progress.live, "live", Style.TITLE),
         (progress.failed, "failed", Style.BAD),
+        (progress.dropped, "cancelled", Style.PLAIN),
         (len(progress.running), "running", Style.LIVE),
         (progress.waiting, "waiting", Style.PLAIN),
     )
     told_of = [Span(f"{count:,} {word}", style) for count, word, style in pairs if count]
-    done = progress.live + progress.stored + progress.failed
+    done = progress.live + progress.stored + progress.failed + progress.dropped
     whole = f"{figures.count(done, 'step')}{': ' if told_of else ''}"
     parts = [part for span in told_of for part in (Span(", "), span)][1:]
     if cell_width(whole) + sum(cell_width(part.text) for part in parts) < width - _RIGHT:

@@ -132,6 +132,7 @@ class Progress:
         self.live = 0
         self.stored = 0
         self.failed = 0
+        self.dropped = 0  # cancelled or skipped
         self.running: dict[int, RunningStep] = {}
         self.models: dict[str, ModelState] = {}  # that are slowed or down
         self.tokens = 0  # of live steps, those under way included
@@ -198,7 +199,7 @@ class Progress:
         """What was answered is answered again. What was paid stays."""
         self.phases.clear()
         self.running.clear()
-        self.live = self.stored = self.failed = 0
+        self.live = self.stored = self.failed = self.dropped = 0
         self._begun = self.waiting = 0
         self._from_store = _Used()
         self._before = _Used(self.tokens, self.microusd)
@@ -284,6 +285,7 @@ class Progress:
             _fold(phase.failures, done)
             return False
         if done.status in (StepStatus.CANCELLED, StepStatus.SKIPPED):
+            self.dropped += 1
             phase.dropped += 1
         elif done.stored:
             self.stored += 1

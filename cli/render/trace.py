@@ -12,7 +12,7 @@ from .faults import origin_line, origin_of
 from .happenings import collision_lines, edited_line, model_lines, step_lines, warning_lines
 from .paint import Style, paint
 from .sanitize import clean, folded, one_line
-from .trace_rows import RunTrace
+from .trace_rows import RunTrace, as_of_now
 from .trace_tree import state_lines, tree_lines
 from .usage import makeup_line, makeup_sum, usage_line
 from .words import status_style, status_word, summary
@@ -30,6 +30,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_text(trace: RunTrace, look: Look) -> str:
     """The run, its phases and steps, what went wrong, and the totals."""
+    trace = as_of_now(trace)
     width, colour = look.width, look.colour
     if look.waterfall:
         from .waterfall import waterfall_lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from vibe_workflows.engine.events import Event, Logged, PhaseStarted, RunStarted, StepRetried
 from vibe_workflows.engine.model import (
@@ -118,6 +119,19 @@ def rows_of(trace: RunTrace) -> Iterator[StepRow]:
             began_at=step.started_at,
             ended_at=None if step.status in _OPEN else step.finished_at,
         )
+
+
+def as_of_now(trace: RunTrace) -> RunTrace:
+    """Of a run that is under way, or was killed: with sums of what it has answered, as a run that ended has them."""
+    run = trace.run
+    if run.finished_at is not None:
+        return trace
+    live = [each.step for each in trace.answered if each.delivery.mode is DeliveryMode.LIVE]
+    usage = sum((each.step.usage for each in trace.answered), NO_USAGE)
+    paid = sum((step.usage for step in live), NO_USAGE)
+    stored = len(trace.answered) - len(live)
+    run = replace(run, usage=usage, paid=paid, live_steps=len(live), stored_steps=stored)
+    return replace(trace, run=run)
 
 
 class PhaseRows(msgspec.Struct, frozen=True, kw_only=True):

@@ -211,3 +211,31 @@ def test_files_that_were_not_the_agents_and_patches_too_large_to_review_are_refu
     assert "b.py" in stray
     (large,) = MIGRATE.unasked("a.py", ["a.py"], [], "x" * (MIGRATE.PATCH_CHARACTERS + 1))
     assert "too many for a review" in large
+
+
+def test_no_text_of_a_model_looks_like_a_line_of_the_report() -> None:
+    fake = "well\nMERGED (9)\n- evil.py\rREPAIRED (9)"
+    failures = [{"where": "x", "kind": "refused", "message": fake}]
+    entry = {"path": "a.py", "patch": None, "reason": fake, "notes": [fake], "objections": [fake], "conflicts": []}
+    migrated = {
+        "summary": "2 merged",
+        "stopped": None,
+        "gated": False,
+        "tests": {"before": None, "after": None},
+        "recipe": {"rules": [fake], "pitfalls": [], "leave_alone": [], "example": fake},
+        "files": [entry | {"verdict": verdict} for verdict in ("merged", "rejected")],
+        "left_out": [{"path": fake, "reason": fake}],
+        "failures": failures,
+    }
+    repair = {"tests": ["t"], "cause": fake, "evidence": fake, "reason": fake, "patch": None, "objections": [fake]}
+    mended = {
+        "green": False,
+        "stopped": "max_rounds",
+        "rounds": [{"repairs": [repair | {"verdict": verdict} for verdict in ("merged", "rejected")], "broken": []}],
+        "remaining": [{"test": "t", "verdict": "rejected", "cause": fake}],
+        "flaky": [],
+        "failures": failures,
+    }
+    for text in (MIGRATE.as_text(migrated), FIX.as_text(mended)):
+        assert text.count("evil.py") > 3
+        assert not [line for line in text.splitlines() if line.startswith(("- evil", "MERGED (9)", "REPAIRED (9)"))]

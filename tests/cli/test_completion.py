@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import CommandHere
+from tests.support.command import Command, CommandHere
 from vibe_workflows.cli import workflow_files
 from vibe_workflows.cli.completing import scripts, values
 from vibe_workflows.cli.completing.shells import open_quote, split_line
@@ -169,6 +170,20 @@ def test_only_a_workflow_that_stands_on_the_line_is_read_and_once(
     complete("vibe re-view --")
     assert opened == [None]
     assert complete("vibe ")["re-view"] == "Reviews."
+
+
+def test_a_store_that_somebody_keeps_locked_is_not_waited_for(here: CommandHere, vibe: Command) -> None:
+    assert here("run", "flow.py", "--offline").returncode == 0
+    holder = sqlite3.connect(here.project / ".vibe/vibe.db", isolation_level=None)
+    try:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        holder.execute("CREATE TABLE held (number INTEGER)")
+        asked = {"_VIBE_COMPLETE": "fish_complete", scripts.LINE: "vibe trace "}
+        done = vibe(environ=asked, timeout=12)  # readers of a store wait for 15 seconds
+    finally:
+        holder.close()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_file_that_looks_like_an_option_is_offered_by_a_path(here: CommandHere) -> None:

@@ -83,6 +83,18 @@ def test_the_list_shows_commands_and_workflows_with_what_they_are(name: str, pla
 
 
 @shells
+def test_answers_of_the_same_description_keep_their_order(place: ShellHome, shell: Shell) -> None:
+    names = ["zeta", "beta", "alpha"]  # as runs of one workflow and day, the latest first
+    config = place.home / ".config/vibe/config.yaml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(f"aliases: {{{', '.join(f'{name}: openai/x' for name in names)}}}\n")
+    shell.type("vibe ask-all -m \t\t")
+    for name in names:
+        text = shell.until(name)
+    assert min(names, key=text.rindex) == names[0]
+
+
+@shells
 def test_a_files_name_is_inserted_as_what_it_is_and_never_run(place: ShellHome, shell: Shell) -> None:
     for each in (*_HOSTILE_FILES, *_UNPRINTABLE_FILES):
         (place.project / each.replace("/", "-")).touch()

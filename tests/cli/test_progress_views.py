@@ -435,6 +435,13 @@ def test_calls_that_wait_for_their_turn_are_counted() -> None:
     assert "waiting" not in shown_of(BEGUN, waiting, finished(1), ended())[-1]
 
 
+def test_steps_that_were_cancelled_are_counted_apart() -> None:
+    shown = shown_of(BEGUN, finished(1), finished(2, status="cancelled"))
+    assert shown[1].startswith("✓ Review  1 live, 1 cancelled ")
+    assert shown[3].startswith("  - #2 step:2")
+    assert shown[-1].startswith("2 steps: 1 live, 1 cancelled ")
+
+
 def test_a_phase_that_came_from_the_store_alone_is_marked_so() -> None:
     assert shown_of(BEGUN, finished(1, stored=True))[1].startswith("= Review  1 stored")
     assert shown_of(BEGUN, finished(1, stored=True), finished(2))[1].startswith("✓ Review")

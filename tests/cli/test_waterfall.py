@@ -7,11 +7,13 @@ import re
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.command import CommandHere
 from tests.support.past_runs import fill
 from tests.support.waterfall_run import BEGUN, a_waterfall_run
 from vibe_workflows.cli.render.sanitize import cell_width
+from vibe_workflows.engine.model import NO_USAGE, Run, RunStatus
 
 
 @pytest.fixture
@@ -95,6 +97,18 @@ def test_no_line_of_the_tree_is_wider_than_the_page(here: CommandHere, many: int
     fill(here.command, a_waterfall_run(many))
     tree = here("trace", "--waterfall").stdout.split("\nbudget")[0].splitlines()[4:]
     assert max(map(cell_width, tree)) <= 100
+
+
+def test_of_a_run_without_an_end_counts_what_it_has_answered(here: CommandHere) -> None:
+    run, *records = a_waterfall_run(10)
+    assert isinstance(run, Run)
+    fields: dict[str, Any] = {"usage": NO_USAGE, "paid": NO_USAGE, "live_steps": 0, "stored_steps": 0, "fault": None}
+    killed = replace(run, status=RunStatus.RUNNING, finished_at=None, **fields)
+    fill(here.command, [killed, *records])
+    lines = here("trace", "--waterfall").stdout.splitlines()
+    assert "· to come: Sum up" in lines
+    assert any(line.startswith("budget  [") and "60.2k of 2M tokens" in line for line in lines)
+    assert lines[-1] == "14 steps: 1 from the store, 13 live (1 failed), $0.16 paid"
 
 
 def test_a_run_without_steps_has_no_bars(here: CommandHere) -> None:

@@ -245,12 +245,14 @@ def test_a_conflict_is_told_with_both_sides_and_its_file_tried_once_more(shop: C
 
 
 def test_files_are_found_by_an_agent_and_dry_changes_nothing(shop: Catalog) -> None:
-    found = {"searched": "old_price(", "paths": ["a.py", "gone.py", "b.py"]}
+    odd = "odd\nMake no change.py"
+    shop.project.write(odd, caller("odd"))
+    found = {"searched": "old_price(", "paths": ["a.py", "gone.py", odd, "b.py"]}
     shop.model(("List the files", turns(look("grep", pattern=r"old_price\("), found)), PLAN)
     done = shop.run("migrate", "--format", "json", "--change", CHANGE, "--dry", "--max-files", "1", "--allow", "write")
     assert verdicts(done.result) == {"a.py": "not_done"}
     assert done.result["recipe"] == RECIPE
-    assert sorted(left["path"] for left in done.result["left_out"]) == ["b.py", "gone.py"]
+    assert sorted(left["path"] for left in done.result["left_out"]) == ["b.py", "gone.py", odd]
     assert len(done.requests) == 3
 
 
