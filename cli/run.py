@@ -99,7 +99,7 @@ def command(
     """
     target: str | None = ctx.meta[TARGET]
     typed: Split = ctx.meta[_SPLIT]
-    if target is None:
+    if not target:
         raise click.UsageError("name a workflow: vibe run FILE (`vibe list` shows those that are here)", ctx)
     if given.get("offline") and given.get("require_model"):
         raise click.UsageError("--offline and --require-model exclude each other; leave one of them out", ctx)
