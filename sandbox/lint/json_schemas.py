@@ -7,7 +7,7 @@ import re
 from difflib import get_close_matches
 from typing import Any, Final
 
-from ..schemas import check_schema
+from ..schemas import TYPES, check_schema, type_hint
 from .findings import Findings
 from .literals import Literals, NotLiteral
 from .script import Script
@@ -33,16 +33,6 @@ _OTHERS: Final = frozenset(
 _KNOWN: Final = sorted(_OF_NAMES | _OF_ONE | _OF_SEVERAL | _OTHERS)
 #: What gives a schema properties that "properties" does not list.
 _OPEN: Final = frozenset({"patternProperties", "allOf", "anyOf", "oneOf", "$ref", "additionalProperties"})
-_TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
-_OF_PYTHON: Final = {
-    "str": "string",
-    "text": "string",
-    "int": "integer",
-    "float": "number",
-    "bool": "boolean",
-    "dict": "object",
-    "list": "array",
-}
 _DEPTH: Final = 64
 
 
@@ -123,11 +113,9 @@ class _SchemaRules:
         source = self._literals.source(node)
         for item in source.elts if isinstance(source, ast.List) else [source]:
             name = item.value if isinstance(item, ast.Constant) else None
-            if item is not None and isinstance(name, str) and name not in _TYPES:
+            if item is not None and isinstance(name, str) and name not in TYPES:
                 self._told |= {item, source or item}
-                near = [_OF_PYTHON[name]] if name in _OF_PYTHON else get_close_matches(name[:100], _TYPES, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_TYPES)}"
-                self._findings.report("schema", item, f"{name!r} is no type; {hint}")
+                self._findings.report("schema", item, f"{name!r} is no type; {type_hint(name)}")
 
     def _check_required(self, parts: dict[str, ast.expr]) -> None:
         required, properties = (
