@@ -13,7 +13,7 @@ from .completing import values
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.arguments import ArgumentOption
-    from vibe_workflows.catalog.discovery import WorkflowFile
+    from vibe_workflows.catalog.discovery import WorkflowFile, WorkflowSource
     from vibe_workflows.catalog.metadata import Metadata
     from vibe_workflows.engine.config import Settings
     from vibe_workflows.sandbox.replies import PlanNode
@@ -39,11 +39,12 @@ def command(target: str, only_plan: bool, only_source: bool, as_json: bool) -> N
     from .settings import load
 
     settings = load({})
-    file, metadata, source = workflow_files.describe(settings, target)
+    found, metadata = workflow_files.describe(settings, target)
+    file, source = found.file, found.text
     if only_source:
         print_text(clean(source).rstrip("\n") if sys.stdout.isatty() else source.rstrip("\n"))
         return
-    plan, problem = _plan(settings, metadata, source)
+    plan, problem = _plan(settings, metadata, found)
     if as_json:
         print_json(_as_json(file, metadata, source) | {"plan": [to_builtins(node) for node in plan]})
         return
@@ -57,7 +58,7 @@ def command(target: str, only_plan: bool, only_source: bool, as_json: bool) -> N
     print_text("\n".join(parts))
 
 
-def _plan(settings: Settings, metadata: Metadata, source: str) -> tuple[tuple[PlanNode, ...], str]:
+def _plan(settings: Settings, metadata: Metadata, source: WorkflowSource) -> tuple[tuple[PlanNode, ...], str]:
     """The plan, and why there is none."""
     from . import workflow_files
 
