@@ -75,7 +75,7 @@ def _check_phases(script: Script, literals: Literals, about: Description, findin
         if declared and title not in declared and not _same_but_case(title, declared):
             hint = f"did you mean {near[0]!r}?" if near else "add it there, so that the plan shows it"
             findings.report("undeclared-phase", node, f'the phase {title!r} is not in meta["phases"]; {hint}')
-    _check_case(used, declared, about, findings)
+    _check_case(used, declared, findings)
     items = about.part("phases")
     for item in items.elts if isinstance(items, ast.List | ast.Tuple) and not computed else ():
         title = literals.text(item)
@@ -96,7 +96,7 @@ def _same_but_case(title: str, others: list[str]) -> str:
     return next((each for each in others if each != title and each.casefold() == title.casefold()), "")
 
 
-def _check_case(used: dict[str, ast.AST], declared: list[str], about: Description, findings: Findings) -> None:
+def _check_case(used: dict[str, ast.AST], declared: list[str], findings: Findings) -> None:
     known = list(declared)
     for title, node in used.items():
         if title not in known and (other := _same_but_case(title, known)):
