@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from . import options
 from .completing import values
+from .spelling import default_of
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.arguments import ArgumentOption
@@ -120,7 +120,7 @@ def _kind(each: ArgumentOption) -> str:
 def _default(each: ArgumentOption) -> str:
     if each.default is None:
         return "(required)" if each.required else ""
-    return each.default if isinstance(each.default, str) else json.dumps(each.default, ensure_ascii=False)
+    return default_of(each)
 
 
 def _limit(unit: str, value: float) -> str:
