@@ -289,9 +289,9 @@ def test_a_file_that_is_no_file_is_an_error(place: Place) -> None:
 
 
 def test_wrong_variables_and_flags_are_named_as_such(place: Place) -> None:
-    assert place.error({"VIBE_CONCURRENCY": "x"}).startswith("VIBE_CONCURRENCY: `concurrency`: a whole number")
-    assert place.error(max_usd="lots").startswith("--max-usd: `max_usd`: dollars")
-    assert place.error(model="fast=").startswith("--model: `aliases`: alias `fast`")
+    assert place.error({"VIBE_CONCURRENCY": "x"}).startswith("VIBE_CONCURRENCY: a whole number")
+    assert place.error(max_usd="lots").startswith("--max-usd: dollars")
+    assert place.error(model="fast=").startswith("--model: alias `fast`")
     held = place.load({"VIBE_CONCURENCY": "3", "VIBE_OF_ANOTHER_TOOL": "x", "VIBE_MODEL": ""})
     assert held.warnings == ("the environment variable VIBE_CONCURENCY is not known; did you mean VIBE_CONCURRENCY?",)
     with pytest.raises(ValueError, match="no setting `nope`"):
