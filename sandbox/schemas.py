@@ -67,7 +67,7 @@ def check_schema(schema: Any) -> list[str]:
     except SchemaError as error:
         path = list(error.absolute_path)
         if path[-1:] == ["type"] and isinstance(error.instance, str):
-            return [_at(path, f"{_show(error.instance)} is no type of JSON; {type_hint(error.instance)}")]
+            return [_at(path, f"{error.instance[:80]!r} is no type of JSON; {type_hint(error.instance)}")]
         return [_at(path, _short(error.message, error.instance))]
     return list(islice(_bad_parts(schema), MAX_PROBLEMS))
 
