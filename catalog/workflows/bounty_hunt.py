@@ -382,7 +382,7 @@ TESTS = re.compile(r"(^|[/_.-])(tests?|spec|fixtures?|testdata|examples?|vendor|
 
 async def code_below(path):
     """The files of code there, without tests, examples and what others wrote: what a hunt should have looked at."""
-    path = re.sub(r"^(\./)+", "", path).rstrip("/") or "."
+    path = plain(path).rstrip("/") or "."
     if path != ".":
         parent, _, name = path.rpartition("/")
         entries = (await tool("list_files", path=parent or "."))["entries"]
@@ -469,7 +469,7 @@ async def texts_of(wanted, texts):
     missing = sorted({plain(place["path"]) for place in wanted} - set(texts))
     read = await gathered(tool("read_file", path=path) for path in missing)
     return texts | {
-        path: None if failed(each) else [squeezed(line) for line in each["text"].splitlines()]
+        path: None if failed(each) else [squeezed(line) for line in each["text"].split("\n")]
         for path, each in zip(missing, read)
     }
 

@@ -316,7 +316,7 @@ async def selected(args):
 
 
 async def below(args):
-    path = re.sub(r"^(\./)+", "", args.path).rstrip("/") or "."
+    path = plain(args.path).rstrip("/") or "."
     if path != ".":
         parent, _, name = path.rpartition("/")
         entries = (await tool("list_files", path=parent or "."))["entries"]
@@ -329,12 +329,7 @@ async def below(args):
 
 async def changed(args):
     found = await tool("git_diff", base=args.diff, path=args.path, merge_base=True)
-    texts = {}
-    for text in re.split(r"^(?=diff --git )", found["diff"], flags=re.MULTILINE):
-        for line in text.splitlines()[:8]:
-            name = re.match(r"(?:\+\+\+ b/|--- a/|rename to )(.*)$", line)
-            if name:
-                texts[name.group(1).rstrip("\t")] = text
+    texts = {path_of(text): text for text in re.split(r"^(?=diff --git )", found["diff"], flags=re.MULTILINE)}
     files = [
         {"path": file["path"], "status": file["status"], "diff": clipped(texts.get(file["path"], ""))}
         for file in found["files"]
@@ -344,6 +339,16 @@ async def changed(args):
     if found["truncated"]:
         left.append({"path": args.path, "why": "the change is too large to be shown whole"})
     return files, left
+
+
+def path_of(diff):
+    """The file that the diff of one file is of; "" where its head does not say so plainly."""
+    head = diff.partition("\n@@")[0].split("\n")  # lines of the file itself can look like those of a head
+    for sign in ("+++ b/", "--- a/", "rename to "):
+        for line in head:
+            if line.startswith(sign):
+                return line.removeprefix(sign).rstrip("\t")
+    return ""
 
 
 def clipped(text):
@@ -391,7 +396,7 @@ async def review(args, files, rules):
             unread += [{"path": path, "why": f"{name}: the reviewer failed ({result.kind})"} for path in paths]
             failures.append(failure(f"review:{name}", ", ".join(paths), result))
             continue
-        skipped = [path for path in paths if path in result["not_read"]]
+        skipped = [path for path in paths if path in (plain(each) for each in result["not_read"])]
         unread += [{"path": path, "why": f"{name}: the reviewer did not read it"} for path in skipped]
         findings += [finding | {"lenses": [name], "behind": []} for finding in result["findings"]]
     return await located(findings, {file["path"]: file["diff"] for file in files}), unread, failures
@@ -403,7 +408,7 @@ def names(lenses):
 
 async def located(findings, diffs):
     """The same findings with the line on which their quote stands; those that quote what is not there get a note."""
-    findings = [found | {"path": re.sub(r"^(\./)+", "", found["path"])} for found in findings]
+    findings = [found | {"path": plain(found["path"])} for found in findings]
     paths = sorted({finding["path"] for finding in findings})
     read = await gathered(tool("read_file", path=path) for path in paths)
     return [placed(finding, dict(zip(paths, read))[finding["path"]], diffs) for finding in findings]
@@ -415,10 +420,14 @@ def placed(finding, read, diffs):
     removed = finding if said and said in squeezed(diffs.get(finding["path"], "")) else None
     if failed(read):
         return removed or finding | {"note": f"the file that it names cannot be read: {read.message}"}
-    lines = [number for number, line in enumerate(read["text"].splitlines(), 1) if said and said in squeezed(line)]
+    lines = [number for number, line in enumerate(read["text"].split("\n"), 1) if said and said in squeezed(line)]
     if lines:
         return finding | {"line": min(lines, key=lambda number: abs(number - finding["line"]))}
     return removed or finding | {"note": "the code that it quotes is not in that file"}
+
+
+def plain(path):
+    return re.sub(r"^(\./)+", "", path)
 
 
 def squeezed(text):

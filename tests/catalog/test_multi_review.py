@@ -106,9 +106,19 @@ def test_a_quote_puts_the_line_right_or_unmasks_the_finding() -> None:
     assert review.placed(finding(line=1, quote="2\tx = 1\n"), read, {})["line"] == 2, "as the tool shows it"
     assert "not in that file" in review.placed(finding(quote="x = 3"), read, {})["note"]
     assert "not in that file" in review.placed(finding(quote=" \n"), read, {})["note"]
+    paged = {"text": "import os\x0c\u2028\nx = 1\n", "more": False}
+    assert review.placed(finding(line=9), paged, {})["line"] == 2, "only a newline ends a line"
     assert "cut off" in review.placed(finding(), DOWN, {})["note"]
     gone = review.placed(finding(line=7, quote="check(user)"), read, {"a.py": "-check(user)\n+pass\n"})
     assert (gone["line"], "note" in gone) == (7, False), "a line that the change took out"
+
+
+def test_the_head_of_a_diff_says_whose_it_is_and_no_line_of_a_file_does() -> None:
+    hostile = "diff --git a/x.py b/x.py\n--- a/x.py\n+++ b/x.py\n@@ -1,2 +1 @@\n--- a/safe.py\n+++ b/safe.py\n"
+    assert review.path_of(hostile) == "x.py"
+    assert review.path_of("diff --git a/old.py b/old.py\n--- a/old.py\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n") == "old.py"
+    assert review.path_of("diff --git a/o.py b/n.py\nrename from o.py\nrename to n.py\n") == "n.py"
+    assert review.path_of("") == ""
 
 
 def test_what_was_not_reviewed_is_told_by_folder_and_reason() -> None:

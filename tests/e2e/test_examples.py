@@ -97,8 +97,7 @@ def test_an_example_is_shown_with_what_it_says_of_itself(machine: Machine) -> No
 
 def test_the_page_of_examples_has_them_all() -> None:
     linked = re.findall(r"\]\(\.\./examples/workflows/(\w+)\.py\)", (ROOT / "docs/examples.md").read_text())
-    # The audit does real work rather than show one idea: the README has it.
-    assert sorted([*linked, "todo_audit"]) == sorted({path.stem for path in EXAMPLES} | {"todo_audit"})
+    assert sorted(linked) == sorted(path.stem for path in EXAMPLES)
 
 
 def test_a_built_in_workflow_runs_by_its_name(online: Machine, model_server: ModelServer) -> None:
