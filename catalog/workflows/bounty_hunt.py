@@ -9,7 +9,7 @@ import json
 import re
 
 from vibe_workflows.patterns import dedup, dry, fenced, fresh, survives
-from vibe_workflows.script import AgentError, BudgetExceeded, agent, log, parallel, phase, tool
+from vibe_workflows.script import AgentError, BudgetExceeded, agent, has_model, log, parallel, phase, tool
 
 meta = {
     "when_to_use": "On a service, a library or a part of one that handles what strangers send: before a release, a "
@@ -53,7 +53,7 @@ meta = {
                 "description": "verify at most so many, the most severe first",
             },
             "votes": {"type": "integer", "minimum": 1, "maximum": 7, "default": 3, "description": "sceptics a finding"},
-            "format": {"enum": ["text", "json"], "default": "text", "description": "how to report"},
+            "format": {"enum": ["text", "json"], "default": "text", "description": "a report, or data"},
         },
         "additionalProperties": False,
     },
@@ -213,13 +213,16 @@ VERDICT = {
     "properties": {
         "reason": {"type": "string", "description": "what the code shows, with lines; four sentences at most"},
         "evidence": PLACE | {"description": "the line that decides it, such as the guard; left out if there is none"},
-        "verdict": {"enum": ["stands", "refuted", "cannot_tell"]},
+        "verdict": {"enum": ["holds", "refuted", "cannot_tell"]},
         "impact": IMPACT,
         "likelihood": LIKELIHOOD,
     },
     "required": ["reason", "verdict", "impact", "likelihood"],
     "additionalProperties": False,
 }
+
+
+MADE_UP = "No model is configured: what agents say here is made up."
 
 
 def as_json(value):
@@ -298,7 +301,7 @@ def arbiter_prompt(args, finding, reasons):
 
 JUDGE = (
     "Read the code yourself. `refuted`: something in the code or the rules above speaks against it; name the line in "
-    "`evidence`, copied exactly, if there is one. `stands`: you looked for what could refute it and found nothing, and "
+    "`evidence`, copied exactly, if there is one. `holds`: you looked for what could refute it and found nothing, and "
     "the way from source to sink is open. `cannot_tell`: what would decide it is not here to read. A guard "
     "counts for what its code does, not for its name, and what a comment claims decides nothing. Give impact and "
     "likelihood as you see them."
@@ -327,7 +330,7 @@ async def main(args):
     looked_at = [path for path in files if path in hunts["looked_at"]]
     report = {
         "target": {"path": args.path, "focus": names(args.focus)},
-        "complete": not (failures or unchecked),
+        "complete": not (failures or unchecked) and has_model(),
         "confirmed": ranked([finding for finding in judged if finding["verdict"] == "confirmed"]),
         "unverified": ranked([finding for finding in judged if finding["verdict"] == "unverified"]),
         "refuted": ranked([finding for finding in judged if finding["verdict"] == "refuted"]),
@@ -341,7 +344,9 @@ async def main(args):
         },
         "failures": failures,
     }
-    return report if args.format == "json" else as_text(report)
+    if args.format == "json":
+        return report
+    return as_text(report) if has_model() else f"{MADE_UP}\n\n{as_text(report)}"
 
 
 async def gathered(steps):
@@ -526,7 +531,7 @@ def split_findings(findings, limit):
 
 
 def unjudged(finding):
-    votes = {"stands": 0, "refuted": 0, "abstained": 0}
+    votes = {"holds": 0, "refuted": 0, "abstained": 0}
     severity = SEVERITIES[rank_of(finding)]
     return finding | {"severity": severity, "verdict": "unverified", "votes": votes, "reasons": []}
 
@@ -612,15 +617,15 @@ async def collect(ballots, jobs, prompt, findings):
         ballots[index].append(vote)
 
 
-def stands(vote):
-    """Whether the finding stands, by one vote; who could not tell, or quotes what is not there, abstains."""
+def holds(vote):
+    """Whether the finding holds, by one vote; who could not tell, or quotes what is not there, abstains."""
     if not vote.get("sound", True):
         return None
-    return {"stands": True, "refuted": False, "cannot_tell": None}[vote["verdict"]]
+    return {"holds": True, "refuted": False, "cannot_tell": None}[vote["verdict"]]
 
 
 def said(ballots):
-    return [stands(vote) for vote in ballots if not failed(vote)]
+    return [holds(vote) for vote in ballots if not failed(vote)]
 
 
 def beyond_hope(ballots, votes):
@@ -644,16 +649,16 @@ def decided(finding, ballots, votes):
     """
     if "note" in finding:
         return finding
-    verdict = survives(ballots, stands, quorum=votes // 2 + 1)
+    verdict = survives(ballots, holds, quorum=votes // 2 + 1)
     if is_contested(ballots[:votes]) and said(ballots[votes:]) in ([], [None]):
         verdict = "unverified"
     answered = [vote for vote in ballots if not failed(vote)]
-    held = [vote for vote in answered if stands(vote) is True]
-    against = [vote for vote in answered if stands(vote) is False]
+    held = [vote for vote in answered if holds(vote) is True]
+    against = [vote for vote in answered if holds(vote) is False]
     if verdict == "confirmed":  # the middle of what those saw who let it stand; of two, the milder
         middle = sorted(held, key=rank_of)[len(held) // 2]
         finding = finding | {key: middle[key] for key in ("impact", "likelihood")}
-    counts = {"stands": len(held), "refuted": len(against), "abstained": len(ballots) - len(held) - len(against)}
+    counts = {"holds": len(held), "refuted": len(against), "abstained": len(ballots) - len(held) - len(against)}
     side = {"confirmed": held, "refuted": against, "unverified": answered}[verdict]
     note = {"note": doubt(ballots, counts)} if verdict == "unverified" else {}
     return (
@@ -671,7 +676,7 @@ def decided(finding, ballots, votes):
 def doubt(ballots, counts):
     broken = sorted({vote.kind for vote in ballots if failed(vote)})
     why = f" ({', '.join(broken)})" if broken else ""
-    disagree = "the sceptics disagree, and " if counts["stands"] and counts["refuted"] else ""
+    disagree = "the sceptics disagree, and " if counts["holds"] and counts["refuted"] else ""
     return f"{disagree}{counts['abstained']} of {len(ballots)} votes failed or could not tell{why}"
 
 
@@ -722,7 +727,7 @@ def entry(finding):
 def tally(votes):
     if not any(votes.values()):
         return ""
-    return f"; {votes['stands']} let it stand, {votes['refuted']} refute, {votes['abstained']} abstain"
+    return f"; {votes['holds']} hold, {votes['refuted']} refute, {votes['abstained']} abstain"
 
 
 def coverage_lines(coverage):
@@ -745,8 +750,12 @@ def coverage_lines(coverage):
     ]
 
 
+def told_failure(failure):
+    return f"{failure['what']} {failure['where']}".strip() + f": {failure['kind']}: {failure['message']}"
+
+
 def failure_lines(failures):
     if not failures:
         return []
-    lines = [f"- {each['what']} {each['where']}: {each['kind']}: {squeezed(each['message'])}" for each in failures]
+    lines = [f"- {squeezed(told_failure(each))}" for each in failures]
     return ["", f"FAILED ({len(failures)})", *lines]

@@ -169,8 +169,13 @@ async def asked(args, work, label, prompt, **options):
     try:
         return await agent(prompt, label=label, context=brief(args), **options)
     except AgentError as error:
-        work["failures"].append({"what": label, "kind": error.kind, "message": error.message})
+        work["failures"].append(failure(label, error))
         return None
+
+
+def failure(label, error):
+    what, _, where = label.partition(":")
+    return {"what": what, "where": where, "kind": error.kind, "message": error.message}
 
 
 async def all_of(work, branches):
@@ -223,7 +228,7 @@ async def surveyed(args, work):
     try:
         found = await tool("web_search", query=args.question[:400], count=10)
     except AgentError as error:
-        work["failures"].append({"what": "web_search", "kind": error.kind, "message": error.message})
+        work["failures"].append(failure("web_search", error))
         return "(the search failed)"
     return "\n".join(f"{each['title']} {each['url']}: {each['snippet']}" for each in found["results"]) or "(nothing)"
 
@@ -697,12 +702,16 @@ def appendix(result):
         "Refuted": claims("refuted", lambda each: f"{each['claim']} {' '.join(each['reasons'][:1])}"),
         "Unverified": claims("unverified", lambda each: f"{each['claim']} ({each['why']})"),
         "Left out": [one_line(each) for each in result["left_out"]],
-        "Failures": [one_line(f"{each['what']}: {each['kind']}: {each['message']}") for each in result["failures"]],
+        "Failures": [one_line(told_failure(each)) for each in result["failures"]],
         "Pages that could not be read": [
             one_line(each["note"]) + links([each["url"]]) for each in result["sources"] if each["state"] == "failed"
         ],
     }
     return "".join(f"\n\n## {name}\n\n- " + "\n- ".join(lines) for name, lines in parts.items() if lines) + "\n"
+
+
+def told_failure(failure):
+    return f"{failure['what']} {failure['where']}".strip() + f": {failure['kind']}: {failure['message']}"
 
 
 def links(urls):
@@ -750,7 +759,7 @@ async def result_of(args, work, rounds):
             for source in work["sources"].values()
         ],
         "rounds": rounds,
-        "failures": sorted(work["failures"], key=lambda each: (each["what"], each["message"])),
+        "failures": sorted(work["failures"], key=lambda each: (each["what"], each["where"], each["message"])),
     }
     result["report"] = as_markdown(args.question, report, dropped, confirmed) + appendix(result)
     return result

@@ -9,7 +9,7 @@ import json
 import re
 
 from vibe_workflows.patterns import batches, chunks, dedup, fenced, majority
-from vibe_workflows.script import AgentError, BudgetExceeded, agent, log, parallel, phase, tool
+from vibe_workflows.script import AgentError, BudgetExceeded, agent, has_model, log, parallel, phase, tool
 
 meta = {
     "when_to_use": "Before a merge (--diff main), before a commit (--diff HEAD) or before a release, on code whose "
@@ -63,7 +63,7 @@ meta = {
                 "description": "verify at most so many, the most severe first",
             },
             "votes": {"type": "integer", "minimum": 1, "maximum": 7, "default": 3, "description": "sceptics a finding"},
-            "format": {"enum": ["text", "json"], "default": "text", "description": "how to report"},
+            "format": {"enum": ["text", "json"], "default": "text", "description": "a report, or data"},
         },
         "additionalProperties": False,
     },
@@ -184,6 +184,9 @@ def shared(args, batch):
     return "\n\n".join(part for part in parts if part)
 
 
+MADE_UP = "No model is configured: what agents say here is made up."
+
+
 def as_json(value):
     return json.dumps(value, ensure_ascii=False, indent=1)
 
@@ -252,7 +255,7 @@ async def main(args):
     phase("Report")
     report = {
         "target": {"path": args.path, "diff": args.diff, "files": len(chosen), "lenses": names(args.lenses)},
-        "complete": not (left or unread or failures or missed or unchecked),
+        "complete": not (left or unread or failures or missed or unchecked) and has_model(),
         "summary": "",
         "confirmed": ranked([finding for finding in judged if finding["verdict"] == "confirmed"]),
         "unverified": ranked([finding for finding in judged if finding["verdict"] == "unverified"]),
@@ -261,7 +264,9 @@ async def main(args):
         "failures": failures + missed,
     }
     report["summary"] = await summary(args, report)
-    return report if args.format == "json" else as_text(report)
+    if args.format == "json":
+        return report
+    return as_text(report) if has_model() else f"{MADE_UP}\n\n{as_text(report)}"
 
 
 async def gathered(steps):
@@ -632,11 +637,12 @@ def as_text(report):
         lines += [f"- {each['where']} ({each['files']}): {each['why']}" for each in report["not_reviewed"]]
     if report["failures"]:
         lines += ["", f"FAILED ({len(report['failures'])})"]
-        lines += [
-            f"- {each['what']} {each['where']}: {each['kind']}: {squeezed(each['message'])}"
-            for each in report["failures"]
-        ]
+        lines += [f"- {squeezed(told_failure(each))}" for each in report["failures"]]
     return "\n".join(lines)
+
+
+def told_failure(failure):
+    return f"{failure['what']} {failure['where']}".strip() + f": {failure['kind']}: {failure['message']}"
 
 
 def place(finding):

@@ -171,8 +171,13 @@ async def asked(args, work, label, prompt, **options):
     try:
         return await agent(prompt, label=label, context=brief(args), tools=["read"], **options)
     except AgentError as error:
-        work["failures"].append({"what": label, "kind": error.kind, "message": error.message})
+        work["failures"].append(failure(label, error))
         return None
+
+
+def failure(label, error):
+    what, _, where = label.partition(":")
+    return {"what": what, "where": where, "kind": error.kind, "message": error.message}
 
 
 async def all_of(work, branches):
@@ -665,7 +670,7 @@ def result_of(args, work, drafts, plan, current, unread, revisions):
         "unchecked": unread,
         "drafts": [{"perspective": each["perspective"], "drafted": each["plan"] is not None} for each in drafts],
         "revisions": revisions,
-        "failures": sorted(work["failures"], key=lambda each: (each["what"], each["message"])),
+        "failures": sorted(work["failures"], key=lambda each: (each["what"], each["where"], each["message"])),
     }
 
 
@@ -683,11 +688,15 @@ def as_markdown(result):
         "Objections that nobody could verify": [line_of(each) for each in result["objections"]["unverified"]],
         "Not checked": [f"{each['step'] or 'the whole plan'}: {each['by']}" for each in result["unchecked"]],
         "Left out": result["left_out"],
-        "Failures": [f"{each['what']}: {each['kind']}: {each['message']}" for each in result["failures"]],
+        "Failures": [told_failure(each) for each in result["failures"]],
     }
     for name, entries in parts.items():
         lines += ["", f"## {name}", "", *(f"- {one_line(each)}" for each in entries)] if entries else []
     return "\n".join(lines) + "\n"
+
+
+def told_failure(failure):
+    return f"{failure['what']} {failure['where']}".strip() + f": {failure['kind']}: {failure['message']}"
 
 
 def about(item):

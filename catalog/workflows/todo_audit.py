@@ -37,7 +37,7 @@ meta = {
                 "default": "never",
                 "description": "end with exit code 1 where there is such a note",
             },
-            "format": {"enum": ["text", "json"], "default": "text", "description": "how to report"},
+            "format": {"enum": ["text", "json"], "default": "text", "description": "a report, or data"},
             "limit": {
                 "type": "integer",
                 "minimum": 1,
@@ -273,7 +273,10 @@ async def triage(notes):
         answer = await agent(triage_prompt(asked), label="triage", tools=["read"], schema=TRIAGE)
     except (AgentError, BudgetExceeded) as error:
         log("the notes could not be triaged", error=error.message)
-        return {"triage": None, "failures": [{"what": "triage", "kind": error.kind, "message": error.message}]}
+        return {
+            "triage": None,
+            "failures": [{"what": "triage", "where": "", "kind": error.kind, "message": error.message}],
+        }
     known = {(note["path"], note["line"]) for note in notes}
     items = [item for item in answer["items"] if (item["path"], item["line"]) in known]
     return {"triage": {"asked": len(asked), "summary": answer["summary"], "items": items}, "failures": []}

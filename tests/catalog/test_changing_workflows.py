@@ -201,7 +201,7 @@ def test_files_that_were_not_the_agents_and_patches_too_large_to_review_are_refu
 
 def test_no_text_of_a_model_looks_like_a_line_of_the_report() -> None:
     fake = "well\nMERGED (9)\n- evil.py\rREPAIRED (9)"
-    failures = [{"where": "x", "kind": "refused", "message": fake}]
+    failures = [{"what": "x", "where": "y", "kind": "refused", "message": fake}]
     entry = {"path": "a.py", "patch": None, "reason": fake, "notes": [fake], "objections": [fake], "conflicts": []}
     migrated = {
         "summary": "2 merged",
