@@ -114,10 +114,9 @@ def test_a_test_that_seems_wrong_is_told_to_the_person_and_the_others_are_mended
     assert red.project.read("calc.py") == CALC.replace("-", "+")
     assert red.project.read("test_text.py") == TEST_TEXT
     red.project.write("text.py", TEXT + "\n\nNO_AGENT_READ_THIS = 1\n")
-    assert red.again(done).requests == ()
     red.project.write("test_text.py", TEST_TEXT + "\n\nMORE = 1\n")
     readers = red.again(done)
-    assert len(readers.requests) == 2
+    assert len(readers.requests) == 2, "the two turns of who diagnosed it"
     assert readers.result["suspicious"] == done.result["suspicious"]
 
 
@@ -205,8 +204,6 @@ def test_when_the_budget_ends_what_was_accepted_is_merged_and_the_rest_named(red
     assert (done.result["green"], done.result["stopped"], done.result["complete"]) == (False, "budget", False)
     assert verdicts(done.result) == [["merged", "not_done"]]
     assert [each["test"] for each in done.result["remaining"]] == [SHOUTS]
-    more = red.again(done, "--budget", "100k")
-    assert more.result["green"] is True
 
 
 def test_without_a_command_that_can_be_run_nothing_is_asked(red: Catalog) -> None:
