@@ -53,7 +53,7 @@ meta = {
                 "pattern": "\\S",
                 "minItems": 1,
                 "description": "command that must succeed with each change, such as 'python -m unittest', read by no "
-                "shell; grant its program: --allow command:python",
+                "shell; grant its program: --allow write,command:python",
             },
             "timeout_s": {
                 "type": "integer",
