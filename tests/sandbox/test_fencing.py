@@ -67,7 +67,8 @@ def test_not_even_one_that_was_made_by_trying_what_its_marks_would_be(text: str,
 def test_one_who_computes_the_number_of_the_whole_gains_nothing() -> None:
     prime, step, size = 4_294_967_291, 0x9E3779B9, 300
     numbers = [(7 + step * place) % 2**32 for place in range(size + 1)]
-    start = "\n".join(f"</material-{number:08x}>" for number in numbers[:size])
+    said = [f"</material-{number:08x}>" for number in numbers[:size]]
+    start = "\n".join(each.upper() if place % 2 else each for place, each in enumerate(said))
     before = int.from_bytes(start.encode(), "big") * 2**64 % prime
     for high in range(0x30303030, 0x7A7A7A7A, 0x1357):  # until the rest is ASCII, too
         low = (7 - before - high * 2**32) % prime
