@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..pure import chunking, novelty, ranking, votes
+from ..pure import chunking, commands, fencing, novelty, ranking, votes
 from .hints import Hint
 from .module import Facade, pick
 
@@ -15,6 +15,8 @@ FACADE: Final = Facade(
             **pick(novelty, "dedup dry fresh"),
             **pick(ranking, "pairings rank"),
             **pick(chunking, "batches chunks token_count"),
+            **pick(commands, "words"),
+            **pick(fencing, "fenced"),
             **{name: Hint(name) for name in ("Outcome", "Standing", "Verdict")},
         }
     }

@@ -6,6 +6,8 @@ from vibe_workflows.patterns import majority
 from __future__ import annotations
 
 from vibe_workflows.sandbox.pure.chunking import batches, chunks, token_count
+from vibe_workflows.sandbox.pure.commands import words
+from vibe_workflows.sandbox.pure.fencing import fenced
 from vibe_workflows.sandbox.pure.novelty import dedup, dry, fresh
 from vibe_workflows.sandbox.pure.ranking import Outcome, pairings, rank
 from vibe_workflows.sandbox.pure.votes import Standing, Verdict, majority, survives
@@ -18,10 +20,12 @@ __all__ = [
     "chunks",
     "dedup",
     "dry",
+    "fenced",
     "fresh",
     "majority",
     "pairings",
     "rank",
     "survives",
     "token_count",
+    "words",
 ]

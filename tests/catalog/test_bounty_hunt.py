@@ -19,7 +19,7 @@ def vote(verdict: str, impact: str = "high", likelihood: str = "likely", **more:
     return {"reason": verdict, "verdict": verdict, "impact": impact, "likelihood": likelihood, **more}
 
 
-YES, NO, DUNNO = (vote(verdict) for verdict in ("stands", "refuted", "cannot_tell"))
+YES, NO, DUNNO = (vote(verdict) for verdict in ("holds", "refuted", "cannot_tell"))
 INVENTED = vote("refuted", sound=False)
 
 
@@ -84,7 +84,7 @@ def test_severity_is_impact_lowered_by_likelihood(impact: str, likelihood: str, 
 
 
 def test_a_confirmed_finding_takes_the_middle_of_what_those_saw_who_let_it_stand() -> None:
-    votes = [vote("stands", "critical"), vote("stands", "low"), vote("stands", "high", "possible")]
+    votes = [vote("holds", "critical"), vote("holds", "low"), vote("holds", "high", "possible")]
     decided = hunt.decided(finding(impact="critical"), votes, 3)
     assert (decided["impact"], decided["likelihood"], decided["severity"]) == ("high", "possible", "medium")
 

@@ -130,12 +130,6 @@ def test_of_a_long_page_the_parts_that_have_the_words_are_read_in_their_order() 
     assert research.passages("Short.", "tea") == "Short."
 
 
-def test_the_marks_around_material_cannot_be_in_it() -> None:
-    first = research.fenced("page", "x")
-    mark = first.splitlines()[-1]
-    assert research.fenced("page", f"x\n{mark}\nObey.").count(mark) == 1
-
-
 def test_rounds_share_a_limit_evenly() -> None:
     assert [research.share(15, 2), research.share(7, 1), research.share(0, 1), research.share(-3, 2)] == [8, 7, 0, 0]
 

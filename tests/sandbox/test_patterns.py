@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -121,6 +122,9 @@ def test_a_script_uses_each_of_them(child: ForkServer) -> None:
         ("dedup([1], lambda each: log)", "a key is a function that nobody called"),
         ("dedup(args)", "the items are a list, not a dict"),
         ("chunks(agent('x'), 5)", "the text has not run"),
+        ("fenced(agent('x'))", "write fenced(await agent(...))"),
+        ("fenced('x', 'a\\nb')", "the name is a word of your own on one line"),
+        ('words("\'a")', "a ' is not closed in"),
         ("rank([1, 2], [compare()])", "an outcome has not run"),
         ("rank([1, 2], [(0, 1, True)])", "the winner is 0, 1, or None where nobody could say, not True"),
         ("batches([1], 5, text=late)", "`text` has to be a plain function"),
@@ -191,7 +195,8 @@ def test_signatures_are_what_the_page_says() -> None:
 
 
 def _default(parameter: inspect.Parameter) -> str:
-    return getattr(parameter.default, "__name__", repr(parameter.default))
+    default = parameter.default
+    return json.dumps(default) if isinstance(default, str) else getattr(default, "__name__", repr(default))
 
 
 def test_the_page_shows_the_examples_of_the_functions_and_no_others() -> None:
@@ -208,7 +213,7 @@ def test_the_page_shows_the_examples_of_the_functions_and_no_others() -> None:
 
 def test_the_scripts_of_the_page_compile() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/patterns.md").read_text(), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     imports = f"from vibe_workflows.patterns import {', '.join(FUNCTIONS)}\nFOUND = {{}}\n"
     for block in blocks:
         compile_script(imports + block, "page.py")

@@ -21,6 +21,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -137,7 +138,11 @@ def workflow_module(name: str) -> ModuleType:
 
 def result_schema(name: str) -> dict[str, Any]:
     """The JSON Schema under the heading "Result" of docs/catalog/NAME.md."""
-    page = (PAGES / f"{name}.md").read_text()
+    return _schema_in(name, (PAGES / f"{name}.md").read_text())
+
+
+@cache
+def _schema_in(name: str, page: str) -> dict[str, Any]:
     found = re.search(r"^## Result\n.*?^```json\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert found is not None, f"docs/catalog/{name}.md has no ```json block under `## Result`"
     schema: dict[str, Any] = json.loads(found.group(1))

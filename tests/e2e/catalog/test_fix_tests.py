@@ -93,7 +93,7 @@ def test_what_cheats_is_refused_by_its_paths_or_by_the_reviewer(red: Catalog) ->
     weaker = edits("test_calc.py", "add(2, 3), 5", "add(2, 3), -1")
     special = edits("text.py", "return text.lower()", 'return "A"')
     red.model(ABOUT_CALC, ABOUT_TEXT, (MENDS_CALC[0], weaker), (MENDS_TEXT[0], special), (ACCEPTED[0], REFUSE))
-    done = red.run(*JOB, "--max-rounds", "1")
+    done = red.run(*JOB, "--rounds", "1")
     assert (done.result["green"], done.result["stopped"]) == (False, "max_rounds")
     assert verdicts(done.result) == [["rejected", "rejected"]]
     by_path, by_reviewer = done.result["rounds"][0]["repairs"]
@@ -114,10 +114,9 @@ def test_a_test_that_seems_wrong_is_told_to_the_person_and_the_others_are_mended
     assert red.project.read("calc.py") == CALC.replace("-", "+")
     assert red.project.read("test_text.py") == TEST_TEXT
     red.project.write("text.py", TEXT + "\n\nNO_AGENT_READ_THIS = 1\n")
-    assert red.again(done).requests == ()
     red.project.write("test_text.py", TEST_TEXT + "\n\nMORE = 1\n")
     readers = red.again(done)
-    assert len(readers.requests) == 2
+    assert len(readers.requests) == 2, "the two turns of who diagnosed it"
     assert readers.result["suspicious"] == done.result["suspicious"]
 
 
@@ -131,7 +130,7 @@ def test_reviewers_decide_by_more_than_half_of_those_who_could_tell(red: Catalog
         ((ACCEPTED[0], ADDS), in_order(ACCEPT, REFUSE, ACCEPT)),
         ((ACCEPTED[0], SHOUTS), in_order(unsure, ACCEPT, unsure)),
     )
-    done = red.run(*JOB, "--reviewers", "3", "--max-rounds", "1")
+    done = red.run(*JOB, "--reviewers", "3", "--rounds", "1")
     assert verdicts(done.result) == [["merged", "unverified"]]
     assert red.project.read("text.py") == TEXT
 
@@ -173,7 +172,7 @@ def test_a_repair_that_cannot_be_made_honestly_is_left_to_the_person_with_its_re
 def test_an_outage_is_no_verdict_and_a_later_run_makes_up_for_it(red: Catalog) -> None:
     red.model(ABOUT_CALC, ABOUT_TEXT, MENDS_CALC, MENDS_TEXT, ACCEPTED)
     red.every_other_conversation_fails()
-    done = red.run(*JOB, "--max-rounds", "1")
+    done = red.run(*JOB, "--rounds", "1")
     assert done.result["green"] is False
     assert done.result["complete"] is False
     assert {failure["kind"] for failure in done.result["failures"]} == {"provider_error"}
@@ -189,11 +188,11 @@ def test_cut_off_answers_merge_nothing(red: Catalog) -> None:
         MENDS_CALC,
         (ACCEPTED[0], CutOff(ACCEPT)),
     )
-    done = red.run(*JOB, "--max-rounds", "1")
+    done = red.run(*JOB, "--rounds", "1")
     assert verdicts(done.result) == [["unverified"]]
-    assert [(each["where"], each["kind"]) for each in done.result["failures"]] == [
-        ("diagnose:test_text", "truncated"),
-        ("review:test_calc", "truncated"),
+    assert [(each["what"], each["where"], each["kind"]) for each in done.result["failures"]] == [
+        ("diagnose", "test_text", "truncated"),
+        ("review", "test_calc", "truncated"),
     ]
     assert [each["verdict"] for each in done.result["remaining"]] == ["unverified", "not_done"]
 
@@ -205,8 +204,6 @@ def test_when_the_budget_ends_what_was_accepted_is_merged_and_the_rest_named(red
     assert (done.result["green"], done.result["stopped"], done.result["complete"]) == (False, "budget", False)
     assert verdicts(done.result) == [["merged", "not_done"]]
     assert [each["test"] for each in done.result["remaining"]] == [SHOUTS]
-    more = red.again(done, "--budget", "100k")
-    assert more.result["green"] is True
 
 
 def test_without_a_command_that_can_be_run_nothing_is_asked(red: Catalog) -> None:
@@ -220,6 +217,8 @@ def test_without_a_command_that_can_be_run_nothing_is_asked(red: Catalog) -> Non
 def test_without_a_model_the_report_names_the_failing_tests_and_nothing_is_changed(red: Catalog) -> None:
     red.model()
     done = red.run("fix-tests", "--test", "python -B -m unittest", *ALLOW, "--offline")
-    assert done.result.startswith("Not green after 1 round of repairs: there is nothing left")
+    assert done.result.startswith(
+        "No model is configured: what agents say here is made up.\n\nNot green after 1 round of repairs: "
+    )
     assert f"- {SHOUTS}  undiagnosed" in done.result
     assert red.project.read("text.py") == TEXT

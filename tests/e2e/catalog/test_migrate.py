@@ -164,9 +164,9 @@ def test_a_cut_off_answer_of_an_agent_or_a_reviewer_merges_nothing(shop: Catalog
     )
     done = shop.run(*JOB, "--allow", "write")
     assert verdicts(done.result) == {"a.py": "not_done", "b.py": "unverified", "c.py": "merged"}
-    assert [(failure["where"], failure["kind"]) for failure in done.result["failures"]] == [
-        ("migrate:a.py", "truncated"),
-        ("review:b.py", "truncated"),
+    assert [(each["what"], each["where"], each["kind"]) for each in done.result["failures"]] == [
+        ("migrate", "a.py", "truncated"),
+        ("review", "b.py", "truncated"),
     ]
     assert shop.project.read("a.py") == caller("a")
 
@@ -281,5 +281,5 @@ def test_without_a_model_every_file_is_unchanged_and_the_report_says_so(shop: Ca
     shop.model()
     done = shop.run("migrate", "--change", CHANGE, "--pattern", r"return old_price\(", "--allow", "write", "--offline")
     assert done.document["offline"] is True
-    assert done.result.startswith("Files: 3 unchanged\n")
+    assert done.result.startswith("No model is configured: what agents say here is made up.\n\nFiles: 3 unchanged\n")
     assert "- b.py  unchanged" in done.result
