@@ -146,7 +146,7 @@ def _refuse_unknown(schema: Schema | None, name: str) -> None:
         return
     if schema.get("additionalProperties", False) is not False:
         return
-    meant = nearest(name, properties)
+    meant = nearest(name, properties, cutoff=0.7)
     if meant:
         rest = f"did you mean `{meant}`?"
     elif properties:
@@ -183,7 +183,8 @@ def _json(text: str, where: str) -> JSON:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise WorkflowError(
-            f"{where}: not valid JSON: {error.msg} ({place}); text needs quotes, as in '\"src\"'"
+            f"{where}: not valid JSON: {error.msg} ({place}); names and texts need double quotes, "
+            """as in '{"path": "src"}'"""
         ) from error
     except (ValueError, RecursionError) as error:
         raise WorkflowError(f"{where}: not valid JSON: {error}") from error

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 _FORMAT = 1  # of the tables
-REPORT_FORMAT = 1  # of what the locked child reports of a file: a new one makes all kept reports unknown
+REPORT_FORMAT = 2  # of what the locked child reports of a file: a new one makes all kept reports unknown
 _MOST_REPORTS = 5_000
 _MOST_MEMOS = 5_000
 _MAX_TEXT = 4 * 1024 * 1024

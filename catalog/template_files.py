@@ -88,8 +88,8 @@ def _require_name(name: str) -> None:
         raise WorkflowError(f"`{name}` is a file; name the workflow alone: `{_suggested(name)}`")
     if not is_name(name):
         raise WorkflowError(
-            f"`{name}` is no command's name: letters, digits, `-` and `_` are, a letter or digit first, at most 100; "
-            f"such as `{_suggested(name)}`"
+            f"`{name}` cannot be the name of a workflow: use letters, digits, `-` and `_`, at most 100, "
+            f"with a letter or digit first, such as `{_suggested(name)}`"
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import SkippedFile, WorkflowFile
-    from vibe_workflows.catalog.metadata import Metadata, MetadataProblem
+    from vibe_workflows.catalog.metadata import Metadata
     from vibe_workflows.engine.agents.profiles import Hiding
     from vibe_workflows.engine.trust import ConfigOffer
 
@@ -28,13 +28,6 @@ class WorkflowList(NamedTuple):
     skipped: tuple[SkippedFile, ...]
     switched_off: tuple[str, ...] = ()  # names of built-in ones ...
     switched_off_by: str = ""  # ... and the setting, with its place
-
-
-class CheckedFile(NamedTuple):
-    """A file that was validated; `path` as it was given."""
-
-    path: str
-    problems: tuple[MetadataProblem, ...]
 
 
 class WorkflowOffer(NamedTuple):

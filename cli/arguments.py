@@ -148,8 +148,16 @@ def _json_value(name: str, text: str) -> JSON:
     try:
         value: JSON = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"{name}:={text} is no JSON ({error}); for a text write {name}={text}") from error
+        raise click.UsageError(
+            f"{name}:={text} is no JSON ({_reason(error)}); for a text write {name}={text}"
+        ) from error
     return value
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
+    return str(error)
 
 
 def _no_constant(name: str) -> JSON:

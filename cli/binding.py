@@ -114,15 +114,14 @@ def _taker(
     """The argument that words without a name are for: the only required one that is missing, if it is text."""
     if len(missing) == 1 and takes_bare_words(missing[0]):
         return missing[0]
-    told = f"cannot make sense of {words[0]!r}: "
+    told = f"no argument takes {words[0]!r}: "
     if missing:
         raise WorkflowError(f"{told}{_names(missing)} are missing; name them: {example(target, missing)}")
     if not known:
         raise WorkflowError(f"{told}the workflow declares no arguments; `{command_line(target)} --help` shows it")
     taken = ", ".join(each.flag for each in list(known.values())[:8])
     raise WorkflowError(
-        f"{told}no required text is missing, so an argument needs its name, as --name value, name=value or name:=JSON; "
-        f"the workflow takes {taken}"
+        f"{told}name the one that is meant, as --name value, name=value or name:=JSON; the workflow takes {taken}"
     )
 
 

@@ -43,7 +43,9 @@ def _judge(error: BaseException) -> tuple[int, str]:
     if isinstance(error, click.Abort | KeyboardInterrupt | EOFError):
         return _INTERRUPTED, "interrupted"
     if isinstance(error, click.ClickException):
-        return _USAGE, _usage(error)
+        from .usage_errors import usage_text
+
+        return _USAGE, usage_text(error)
     from vibe_workflows.engine.errors import InternalError, VibeError
 
     known = _single(error)
@@ -57,14 +59,6 @@ def _single(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
-
-
-def _usage(error: click.ClickException) -> str:
-    lines = [f"error: {error.format_message()}"]
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    if context is not None:
-        lines += [context.get_usage(), f"Try `{context.command_path} --help`."]
-    return "\n".join(lines)
 
 
 def _bug(error: BaseException) -> str:

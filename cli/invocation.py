@@ -24,7 +24,7 @@ from .output import Form, RunOutput
 from .render.faults import origin_of
 from .render.plain import PlainProgress
 from .render.stream import Output
-from .render.words import OFFLINE_NOTICE, summary
+from .render.words import OFFLINE_REMINDER, summary
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,8 @@ def invoke(asked: Asked, settings: Settings, given: Mapping[str, object]) -> int
     failures, edits = Failures(), Edits()
     with RunOutput(_form(given), _text(given.get("output"))) as output:
         try:
-            with _progress(quiet=quiet or (bool(given.get("events")) and output.to_terminal)) as progress:
+            quiet_view = quiet or (bool(given.get("events")) and output.to_terminal)
+            with _progress(quiet=quiet_view, made_up=not settings.require_model) as progress:
                 sinks = [progress, failures, edits, *output.sinks()]
                 report = wiring.run_workflow(settings, _request(asked, settings, given), sinks)
         except VibeError as error:
@@ -115,17 +116,20 @@ def _request(asked: Asked, settings: Settings, given: Mapping[str, object]) -> R
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[EventSink]:
-    """The view on stderr while a run lasts: a live tree where lines can be drawn over, lines elsewhere."""
+def _progress(*, quiet: bool, made_up: bool) -> Iterator[EventSink]:
+    """The view on stderr while a run lasts: a live tree where lines can be drawn over, lines elsewhere.
+
+    Without `made_up`, a run that has no model fails, and does not announce made-up answers.
+    """
     surface = screen(sys.stderr)
     if quiet or not surface.redraws:
-        lines = PlainProgress(Output.of(sys.stderr), quiet=quiet, width=surface.width)
+        lines = PlainProgress(Output.of(sys.stderr), quiet=quiet, width=surface.width, made_up=made_up)
         yield lines
         lines.close()
         return
     from .render.live import LiveProgress
 
-    live = LiveProgress(sys.stderr)
+    live = LiveProgress(sys.stderr, made_up=made_up)
     live.start()
     try:
         yield live
@@ -147,9 +151,11 @@ def _conclude(report: RunReport, failures: Failures, edits: Edits, *, quiet: boo
             say(line)
     if (move := _next_move(run, report.exit_code)) and not quiet:
         say(move)
+    steps = run.stored_steps + run.live_steps
     if not quiet:
         for line in edits.lines():
             say(line)
+    if not quiet and (steps or report.error is None):
         say(
             summary(
                 stored=run.stored_steps,
@@ -160,8 +166,8 @@ def _conclude(report: RunReport, failures: Failures, edits: Edits, *, quiet: boo
                 oldest_stored_s=report.oldest_stored_s,
             )
         )
-    if run.offline:
-        say(OFFLINE_NOTICE)
+    if run.offline and steps:
+        say(OFFLINE_REMINDER)
 
 
 def _next_move(run: Run, exit_code: ExitCode) -> str:
@@ -176,8 +182,8 @@ def _next_move(run: Run, exit_code: ExitCode) -> str:
         case RunStatus.WAITING:
             return f"waiting for an answer; to go on: {again}"
         case _:
-            if exit_code is ExitCode.USAGE:
-                return ""
+            if exit_code is ExitCode.USAGE or run.stored_steps + run.live_steps == 0:
+                return ""  # the message says what to mend, and nothing is kept that is worth a word
             origin = None if run.fault is None else origin_of(run.fault)
             step = "" if origin is None else f" --step {origin.number}"
             return f"everything finished is kept. To look: `vibe trace {run.id}{step}`; to try again: {again}"

@@ -65,7 +65,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except FileExistsError as error:
         raise ConfigError(
-            f"{_named(error, path)}: to be a folder, and something else is there; move it away"
+            f"{_named(error, path)}: in the way, since a folder is to be there; move it away, or name another folder"
         ) from error
     except NotADirectoryError as error:
         raise ConfigError(f"{path}: something on its way is no folder; move that away") from error

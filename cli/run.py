@@ -118,18 +118,21 @@ def command(
 
 
 def _refuse_misspelt(name: str) -> None:
-    """Raise where NAME of `vibe NAME` is close to a command's name, and no workflow's."""
-    from difflib import get_close_matches
+    """Raise where NAME of `vibe NAME` is close to a command's name, or what others call one, and no workflow's."""
+    from vibe_workflows.engine.nearest import nearest
 
-    meant = get_close_matches(name, COMMANDS, n=1, cutoff=0.6)
-    if not meant or "/" in name or name.endswith(".py"):
+    from .usage_errors import ELSEWHERE
+
+    close = nearest(name, COMMANDS)
+    meant = ELSEWHERE.get(name) or (f"vibe {close}" if close else None)
+    if meant is None or "/" in name or name.endswith(".py"):
         return
     from vibe_workflows.catalog.discovery import discover, workflow_name
 
     from .settings import load
 
     if workflow_name(name) not in discover(load({})).workflows:
-        raise click.UsageError(f"no command and no workflow is named `{name}`; did you mean `vibe {meant[0]}`?")
+        raise click.UsageError(f"no command and no workflow is named `{name}`; did you mean `{meant}`?")
 
 
 def _words(refresh: tuple[str, ...]) -> tuple[str, ...]:

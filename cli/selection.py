@@ -20,11 +20,17 @@ def find_run(reader: StoreReader, prefix: str | None, *, wanted: Callable[[Run],
     if len(exact or found) == 1:
         return (exact or found)[0]
     if not found:
-        raise ConfigError(f"no run's id begins with {prefix!r}; `vibe runs` lists them")
+        raise ConfigError(_unknown(prefix))
     lines = [f"  {run.id}  {run.workflow}  {run.status.value}" for run in found[:_SHOWN]]
     if len(found) > _SHOWN:
         lines.append(f"  and {len(found) - _SHOWN:,} more")
     raise ConfigError("\n".join([f"{len(found):,} runs begin with {prefix!r}; give more of the id:", *lines]))
+
+
+def _unknown(prefix: str) -> str:
+    if prefix.endswith(".py"):
+        return f"a run is named by its id, not by its file: `vibe run {prefix}` goes on with the latest one of the file"
+    return f"no run's id begins with {prefix!r}; `vibe runs` lists them"
 
 
 def _latest(reader: StoreReader, wanted: Callable[[Run], bool]) -> Run:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vibe_workflows.engine.errors import WorkflowError
 
-from .answers import CheckedFile, ListedWorkflow, WorkflowList
+from .answers import ListedWorkflow, WorkflowList
 from .sandboxing import open_zygote
 
 if TYPE_CHECKING:
@@ -84,29 +84,20 @@ def plan_of(settings: Settings, source: str) -> tuple[PlanNode, ...]:
         return nodes
 
 
-def validate(settings: Settings, files: Sequence[str]) -> list[CheckedFile]:
-    """Compile each file as a run would, without running it. A file that cannot be read has that as its problem."""
-    from vibe_workflows.catalog.metadata import MetadataProblem
-
-    found: dict[str, WorkflowSource] = {}
-    problems: dict[str, tuple[MetadataProblem, ...]] = {}
-    for name in dict.fromkeys(files):
-        try:
-            found[name] = find_source(settings, name)
-        except WorkflowError as error:
-            problems[name] = (MetadataProblem(line=1, column=1, message=error.message),)
-    for name, metadata in zip(found, _metadata(settings, list(found.values())), strict=True):
-        problems[name] = metadata.problems
-    return [CheckedFile(path=name, problems=problems[name]) for name in dict.fromkeys(files)]
-
-
 def find_source(settings: Settings, target: str, text: str | None = None) -> WorkflowSource:
     """The source of a name or a path; of `text` where it came on standard input."""
-    from vibe_workflows.catalog.discovery import Origin, WorkflowFile, discover, workflow_source
+    from vibe_workflows.catalog.discovery import discover
 
     if text is not None:
-        return workflow_source(WorkflowFile(name="stdin", path=Path("<stdin>"), origin=Origin.PATH), text)
+        return standard_source(text)
     return discover(settings).load(target, Path.cwd(), trusts_of(settings))
+
+
+def standard_source(text: str) -> WorkflowSource:
+    """Of a workflow that came on standard input."""
+    from vibe_workflows.catalog.discovery import Origin, WorkflowFile, workflow_source
+
+    return workflow_source(WorkflowFile(name="stdin", path=Path("<stdin>"), origin=Origin.PATH), text)
 
 
 def trusts_of(settings: Settings) -> Trusts:

@@ -357,7 +357,8 @@ def _exceeded(scope: Scope, unit: str, *, needed: float, left: float, limit: flo
     elif unit == "seconds":
         text = f"{needed:,.1f} s have passed of {limit:,.1f} s"
     else:
-        text = f"{needed:,.0f} {unit} needed, {max(left, 0):,.0f} left of {limit:,.0f}"
+        named = unit.removesuffix("s") if needed == 1 else unit
+        text = f"{needed:,.0f} {named} needed, {max(left, 0):,.0f} left of {limit:,.0f}"
     advice = "raise --max-usd" if not scope.counts_stored else "raise --budget, or narrow the work"
     return BudgetExceeded(f"{scope.name}: {text}; {advice}", scope=scope.name, unit=unit, needed=needed, left=left)
 

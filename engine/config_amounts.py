@@ -71,7 +71,15 @@ def _part(text: str) -> tuple[str, object]:
     if text.startswith("$"):
         return "usd", text
     unit, sign, amount = text.partition("=")
-    return (unit.strip(), amount.strip()) if sign else ("tokens", text)
+    if sign:
+        return unit.strip(), amount.strip()
+    if not tokens(text):
+        lost = "; a shell takes `$1` for a variable: quote it, as in '$1.50'" if text.startswith(".") else ""
+        raise ValueError(
+            f"tokens such as `200k`, dollars such as `$1.50`, `steps=40` or `seconds=600` are needed, not "
+            f"{shown(text)}{lost}"
+        )
+    return "tokens", text
 
 
 def max_usd(value: object, text: bool) -> float | None:

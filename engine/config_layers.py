@@ -168,7 +168,9 @@ def _parsed(key: Key, value: object, source: Source, *, text: bool = False) -> A
     try:
         return key.parse(value, text)
     except ValueError as error:
-        raise ConfigError(f"{source}: `{key.name}`: {error}") from error
+        # A flag and a variable have the key's name already.
+        named = "" if source.layer in (Layer.FLAG, Layer.ENVIRONMENT) else f"`{key.name}`: "
+        raise ConfigError(f"{source}: {named}{error}") from error
 
 
 def _models(key: Key, value: Any) -> list[str]:

@@ -60,7 +60,7 @@ def read_entries(where: str, text: str, sections: frozenset[str] = frozenset()) 
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ConfigError(f"{where}{at}: not valid YAML: {error.problem or error.context}") from error
+        raise ConfigError(f"{where}{at}: not valid YAML: {_problem(error)}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: not valid YAML: {str(error).splitlines()[0]}") from error
 
@@ -136,3 +136,10 @@ def _kind(node: yaml.Node) -> str:
     if isinstance(node, yaml.SequenceNode):
         return "a list"
     return f"`{str(node.value)[:60]}`"
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    problem = str(error.problem or error.context)
+    if "'\\t'" in problem:
+        return "a tab, by which YAML cannot be indented; use spaces"
+    return problem

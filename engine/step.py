@@ -102,7 +102,8 @@ class StepWork:
         else:
             outcome, *seen = await self._hands.look(tool, spec.arguments)
         if isinstance(outcome, BadArguments):  # the script's mistake: no fan-out should turn it into a value
-            raise SetupError(f"tool {tool.spec.name}: {outcome.message}") from outcome
+            told = outcome.message.removeprefix(f"{tool.spec.name}: ")
+            raise SetupError(f"tool {tool.spec.name}: {told}") from outcome
         if not isinstance(outcome, ToolResult):
             raise outcome
         observations = tuple([each for each in seen if each is not None])

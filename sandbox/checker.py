@@ -14,12 +14,15 @@ from .forker import Child, Forker, open_forker
 from .frames import Problem
 from .launcher import Zygote
 from .limits import ALL_LAYERS, MAX_FRAME
+from .lint_report import LintReport, unreadable
 from .patterns import LINE_CHARS
 from .replies import Metadata, Page, PlanNode, Validated, check_hits, chosen, read_reply, read_value
 from .worker_client import LIFETIME, REQUEST_S, ask, cpu_used, ready
 
 #: Characters a request: each takes six bytes at most.
 _BATCH_CHARS = 2_000_000
+#: Of sources that one worker checks: a fifth of its time on a slow machine.
+_LINT_CHARS = 100_000
 #: At once, of one capability.
 _WORKERS = 2
 _RETIRE_S = 300.0
@@ -143,6 +146,31 @@ class LockedChecker:
         nodes = await self._ask("metadata", "the plan", tuple[PlanNode, ...], op="plan", source=source, fresh=True)
         return tuple(node.cleaned() for node in nodes)
 
+    async def lint(self, files: Sequence[tuple[str, str]]) -> list[LintReport]:
+        """What the rules say of (filename, source) pairs, in their order. Never raises for what is in a file."""
+        batches = list(_file_batches(files))
+        reports: list[list[LintReport]] = [[] for _ in batches]
+
+        async def lint_batch(number: int) -> None:
+            reports[number] = await self._lint(batches[number])
+
+        async with trio.open_nursery() as nursery:  # as many at once as there may be workers
+            for number in range(len(batches)):
+                nursery.start_soon(lint_batch, number)
+        return [report for batch in reports for report in batch]
+
+    async def _lint(self, files: list[tuple[str, str]]) -> list[LintReport]:
+        """In a worker of their own; where that fails, one by one."""
+        try:
+            reports = await self._ask("lint", "the workflow", list[LintReport], op="lint", files=files, fresh=True)
+            if len(reports) == len(files):
+                return [report.cleaned() for report in reports]
+            raise ValueError("the workflow: its evaluation went wrong: it gave another number of reports")
+        except ValueError as error:
+            if len(files) == 1:
+                return [unreadable(str(error))]
+        return [report for file in files for report in await self._lint([file])]
+
     async def _read(self, files: list[tuple[str, str]]) -> list[dict[str, Any]]:
         if not files:
             return []
@@ -203,6 +231,20 @@ def _batches(items: Sequence[str]) -> Iterator[list[str]]:
             batch, size = [], 0
         batch.append(item)
         size += len(item) + 4
+    if batch:
+        yield batch
+
+
+def _file_batches(files: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """As many as a worker can check in a fraction of its time."""
+    batch: list[tuple[str, str]] = []
+    size = 0
+    for file in files:
+        if batch and size + len(file[1]) > _LINT_CHARS:
+            yield batch
+            batch, size = [], 0
+        batch.append(file)
+        size += len(file[1])
     if batch:
         yield batch
 

@@ -220,7 +220,7 @@ def checked(primitive: str, checks: dict[str, Check], given: dict[str, Any]) -> 
         try:
             options[name] = check(value)
         except ValueError as error:
-            raise misuse(f"{primitive}: {name} takes {error}, not {_shown(value)}") from None
+            raise misuse(f"{primitive}: {name} takes {error}, not {shown(value)}") from None
     return options
 
 
@@ -244,7 +244,7 @@ def _nearest(name: object, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     if not isinstance(value, str | int | float | bool) and value is not None:
         return f"a value of type {type(value).__name__}"
     try:

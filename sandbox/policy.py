@@ -15,7 +15,8 @@ from . import problems
 from .policy_body import Outline, assemble, check_body, outline
 from .policy_meta import read_meta
 from .policy_nodes import Policy
-from .problems import ScriptProblem, ScriptRefused
+from .problems import ScriptProblem, ScriptRefused, column
+from .undefined import undefined_names
 from .verifier import Unverified, verify
 
 __all__ = ["CompiledScript", "ScriptProblem", "ScriptRefused", "compile_script", "read_metadata"]
@@ -50,7 +51,8 @@ def read_metadata(source: str, filename: str) -> dict[str, Any]:
     """What a script says about itself, and its problems, as far as its source can be read.
 
     Keys: docstring (str or None), meta (dict), meta_line (int or None), body ("main" or "toplevel"), phases_used (list
-    of the literal titles), problems (tuple of ScriptProblem, as compile_script reports them).
+    of the literal titles), problems (tuple of ScriptProblem, as compile_script reports them), undefined (the same, of
+    names that nobody defines: such a script compiles, and would fail when it comes to them).
     """
     examined = _examine(source, filename)
     parts = examined.parts
@@ -61,6 +63,7 @@ def read_metadata(source: str, filename: str) -> dict[str, Any]:
         "body": "main" if parts.has_main else "toplevel",
         "phases_used": examined.phases,
         "problems": examined.problems,
+        "undefined": examined.undefined(source),
     }
 
 
@@ -80,6 +83,11 @@ class _Examined:
         self.problems = problems
         self.meta = meta
         self.phases = phases
+
+    def undefined(self, source: str) -> tuple[ScriptProblem, ...]:
+        found = undefined_names(self.code) if self.code is not None else []
+        lines = source_lines(source) if found else []
+        return tuple(ScriptProblem(each.line, column(lines, each.line, each.offset), each.message) for each in found)
 
 
 _NO_PARTS: Final = Outline(docstring=None, meta=None, mains=())
@@ -104,7 +112,9 @@ def _parse(source: str, filename: str) -> ast.Module:
     try:
         return ast.parse(source, filename)
     except SyntaxError as error:
-        raise ScriptRefused((ScriptProblem(error.lineno or 1, error.offset or 1, _syntax_message(error)),)) from None
+        raise ScriptRefused(
+            (ScriptProblem(error.lineno or 1, error.offset or 1, problems.syntax_message(error, source_lines(source))),)
+        ) from None
     except (RecursionError, MemoryError):
         raise ScriptRefused((ScriptProblem(1, 1, problems.TOO_DEEP),)) from None
     except _HOSTILE as error:
@@ -113,7 +123,7 @@ def _parse(source: str, filename: str) -> ast.Module:
 
 def _examine_tree(tree: ast.Module, source: str, filename: str) -> _Examined:
     parts = outline(tree)
-    policy = Policy(re.split(r"\r\n|\r|\n", source.removeprefix("\ufeff")), has_main=parts.has_main)
+    policy = Policy(source_lines(source), has_main=parts.has_main)
     meta: dict[str, Any] = {}
     try:
         if parts.meta is not None and parts.meta.value is not None:
@@ -127,6 +137,10 @@ def _examine_tree(tree: ast.Module, source: str, filename: str) -> _Examined:
     return _Examined(code, parts, policy.problems, meta, list(policy.phases))
 
 
+def source_lines(source: str) -> list[str]:
+    return re.split(r"\r\n|\r|\n", source.removeprefix("\ufeff"))
+
+
 def _compile(tree: ast.Module, filename: str, policy: Policy) -> CodeType | None:
     """The verified code; None with a problem added to those of `policy`."""
     try:
@@ -136,7 +150,7 @@ def _compile(tree: ast.Module, filename: str, policy: Policy) -> CodeType | None
         line = error.lineno or 1
         # Without source at hand the compiler counts bytes, the parser counts characters.
         column = policy.column(line, (error.offset or 1) - 1)
-        policy.found.add(ScriptProblem(line, column, _syntax_message(error)))
+        policy.found.add(ScriptProblem(line, column, problems.syntax_message(error, policy.lines)))
     except Unverified as error:
         policy.found.add(ScriptProblem(error.line, 1, f"{error}, which is not available in workflow scripts"))
     except (RecursionError, MemoryError):
@@ -146,7 +160,3 @@ def _compile(tree: ast.Module, filename: str, policy: Policy) -> CodeType | None
     else:
         return code
     return None
-
-
-def _syntax_message(error: SyntaxError) -> str:
-    return f"syntax error: {error.msg}"

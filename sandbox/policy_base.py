@@ -59,8 +59,7 @@ class PolicyBase(RestrictingNodeTransformer):  # type: ignore[misc]
 
     def column(self, line: int, offset: int) -> int:
         """The column, from 1 and in characters, of an offset in UTF-8 bytes."""
-        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
-        return len(text.encode("utf-8", "replace")[:offset].decode("utf-8", "replace")) + 1
+        return problems.column(self.lines, line, offset)
 
     def not_allowed(self, node: ast.AST) -> None:
         kind = type(node).__name__

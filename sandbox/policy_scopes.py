@@ -90,6 +90,7 @@ class Scopes:
         self._report = report
         self.module = self.current = Scope("module", None)
         self._all = [self.module]
+        self._refused: set[str] = set()  # names that the script may not define, and did
         #: Names that some function declares `global`.
         self.declared_global: set[str] = set()
 
@@ -124,9 +125,14 @@ class Scopes:
         if how != "import" and name not in _WATCHED:
             return
         if scope.kind == "module" and name in PRIMITIVES:
-            self._report(node, problems.PRIMITIVE_REBOUND.format(name=name))
+            self._refuse(node, name)
             return
         scope.bindings.setdefault(name, []).append(_Binding(getattr(node, "lineno", 0), how, path))
+
+    def _refuse(self, node: ast.AST, name: str) -> None:
+        self._refused.add(name)
+        text = problems.RESERVED_REBOUND if name in NOT_YET else problems.PRIMITIVE_REBOUND
+        self._report(node, text.format(name=name))
 
     def use(
         self,
@@ -146,7 +152,7 @@ class Scopes:
     def declare_global(self, node: ast.Global) -> None:
         for name in node.names:
             if name in PRIMITIVES:
-                self._report(node, problems.PRIMITIVE_REBOUND.format(name=name))
+                self._refuse(node, name)
         self.current.function.global_names.update(node.names)
         self.declared_global.update(node.names)
 
@@ -178,7 +184,8 @@ class Scopes:
             return
         name = use.name
         if name in NOT_YET:
-            self._report(use.node, problems.NOT_IN_THIS_VERSION.format(name=name))
+            if name not in self._refused:
+                self._report(use.node, problems.NOT_IN_THIS_VERSION.format(name=name))
         elif advice := problems.NAMES.get(name) or problems.CALLS.get(name if use.called else ""):
             self._report(use.node, problems.unavailable(name, advice))
         elif name in problems.MODULES and use.attribute is not None:

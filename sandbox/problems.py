@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 MAX_PROBLEMS: Final = 20
+#: How the message about what is no valid Python begins.
+SYNTAX_ERROR: Final = "syntax error: "
 
 
 class ScriptProblem(NamedTuple):
@@ -13,6 +16,10 @@ class ScriptProblem(NamedTuple):
     line: int
     column: int
     message: str
+
+    @property
+    def is_syntax(self) -> bool:
+        return self.message.startswith(SYNTAX_ERROR)
 
 
 class ScriptRefused(Exception):
@@ -24,6 +31,41 @@ class ScriptRefused(Exception):
 
     def __str__(self) -> str:
         return "\n".join(f"{line}:{column}: {message}" for line, column, message in self.problems)
+
+
+#: What the parser says, and what to do about it.
+_SYNTAX_ADVICE: Final = (
+    ("source code string cannot contain null bytes", "the file holds a NUL character; remove it"),
+    ("inconsistent use of tabs", "use spaces alone"),
+    ("unindent does not match", "use the same number of spaces as the lines that it goes with"),
+    ("unexpected indent", "it begins further right than the line above; take the spaces away"),
+    ("unterminated string literal", "close the quote on the same line"),
+    ("unterminated triple-quoted", "close it with three quotes"),
+    ("invalid non-printable character", "delete it, and type what is meant anew"),
+)
+_CURLY_QUOTES: Final = "“”‘’„«»"
+
+
+def syntax_message(error: SyntaxError, lines: Sequence[str]) -> str:
+    """What is no Python, and the next move where one is known."""
+    said = error.msg
+    number = error.lineno or 0
+    if 0 < number <= len(lines) and lines[number - 1].lstrip().startswith("```"):
+        return (
+            f"{SYNTAX_ERROR}a fence of Markdown; a workflow is the Python alone: remove the lines that begin with ```"
+        )
+    if said.startswith("invalid character") and any(quote in said for quote in _CURLY_QUOTES):
+        return f"{SYNTAX_ERROR}{said}; type a straight quote"
+    advice = next((advice for beginning, advice in _SYNTAX_ADVICE if said.startswith(beginning)), "")
+    if "NUL" in advice:
+        return f"{SYNTAX_ERROR}{advice}"
+    return f"{SYNTAX_ERROR}{said}" + (f"; {advice}" if advice else "")
+
+
+def column(lines: Sequence[str], line: int, offset: int) -> int:
+    """The column, from 1 and in characters, of an offset in UTF-8 bytes."""
+    text = lines[line - 1] if 0 < line <= len(lines) else ""
+    return len(text.encode("utf-8", "replace")[:offset].decode("utf-8", "replace")) + 1
 
 
 def unavailable(what: str, advice: str = "") -> str:
@@ -86,6 +128,9 @@ INTERNAL_ATTRIBUTE: Final = "`.{name}`: the interpreter's internals are not avai
 PRIMITIVE_REBOUND: Final = (
     "`{name}` is a primitive and may not be rebound at module level; use another name (inside a function it may be "
     "shadowed)"
+)
+RESERVED_REBOUND: Final = (
+    "`{name}` is kept for a primitive of a later version; use another name (inside a function it may be used)"
 )
 PRIMITIVE_SHADOWED: Final = (
     "`{name}` on line {line} is meant to be the primitive, but line {shadow} makes `{name}` a name of its own here; "
@@ -164,6 +209,8 @@ MODULES: Final = {
     "importlib": "import the module by name",
     "inspect": "values are data here",
     "io": "join strings in a list",
+    "langchain": "call agent(...)",
+    "litellm": "call agent(...)",
     "logging": "use log(...)",
     "multiprocessing": _AWAIT,
     "openai": "call agent(...)",
@@ -275,7 +322,7 @@ def module_problem(name: str, importable: str) -> str:
     if name.startswith("vibe_workflows"):
         return NOT_IN_THIS_VERSION.format(name=name)
     advice = MODULES.get(name) or MODULES.get(name.partition(".")[0])
-    return unavailable(f"import {name}", advice or f"a script may import {importable}")
+    return unavailable(f"import {name}", advice or f"what may be imported is {importable}")
 
 
 def member_problem(module: str, name: str) -> str:

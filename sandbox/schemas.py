@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -15,6 +16,21 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 #: Below these, a key `$ref` or `pattern` means nothing.
 _PLAIN_VALUES = ("const", "enum", "default", "examples")
 _SHOWN_CHARS = 300
+_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
+#: What they are called in other languages.
+_OTHER_TYPES = {
+    "any": "object",
+    "bool": "boolean",
+    "dict": "object",
+    "double": "number",
+    "float": "number",
+    "int": "integer",
+    "list": "array",
+    "map": "object",
+    "none": "null",
+    "str": "string",
+    "text": "string",
+}
 
 
 def load() -> dict[str, Callable[..., Any]]:
@@ -50,7 +66,10 @@ def check_schema(schema: Any) -> list[str]:
     try:
         type(validator).check_schema(schema)
     except SchemaError as error:
-        return [_at(error.absolute_path, _short(error.message, error.instance))]
+        path = list(error.absolute_path)
+        if path[-1:] == ["type"] and isinstance(error.instance, str):
+            return [_at(path, _no_type(error.instance))]
+        return [_at(path, _short(error.message, error.instance))]
     return list(islice(_bad_parts(schema), MAX_PROBLEMS))
 
 
@@ -72,6 +91,12 @@ def validate(schema: Any, value: Any, fill_defaults: bool) -> dict[str, Any]:
     if len(errors) > MAX_PROBLEMS:
         found.append(f"and {len(errors) - MAX_PROBLEMS} more")
     return {"value": value, "problems": found}
+
+
+def _no_type(named: str) -> str:
+    near = _OTHER_TYPES.get(named.lower()) or next(iter(get_close_matches(named, _TYPES, 1)), None)
+    hint = f"did you mean {near!r}?" if near else f"the types are {', '.join(_TYPES)}"
+    return f"{_show(named)} is no type of JSON; {hint}"
 
 
 def _validator(schema: Any) -> Any:

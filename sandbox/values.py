@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 #: Methods that an Args has beside its properties; a property of the same name wins.
@@ -14,7 +15,7 @@ class Args(dict[str, Any]):
     __slots__ = ()
 
     def __missing__(self, name: object) -> NoReturn:
-        raise KeyError(f"{name}: {_known_names(self)}")
+        raise KeyError(f"{name}: {_known_names(self, str(name))}")
 
     def __repr__(self) -> str:
         return dict.__repr__(self)
@@ -38,7 +39,7 @@ def read_args(args: Args, name: str) -> Any:
         return args[name]
     if name in _METHODS:
         return getattr(args, name)
-    raise AttributeError(f"args has no {name!r}: {_known_names(args)}")
+    raise AttributeError(f"args has no {name!r}: {_known_names(args, name)}")
 
 
 def make_args(value: Any) -> Any:
@@ -48,10 +49,11 @@ def make_args(value: Any) -> Any:
     return [make_args(item) for item in value] if isinstance(value, list) else value
 
 
-def _known_names(args: Args) -> str:
+def _known_names(args: Args, name: str) -> str:
     if not args:
         return 'no arguments are declared; declare them in meta["args"]'
-    return f"declared are {', '.join(args)}"
+    near = get_close_matches(name, list(args), n=1)
+    return f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(args)}"
 
 
 def _unfrozen(value: Any) -> Any:

@@ -47,6 +47,10 @@ def _operations(capability: str) -> dict[str, Callable[..., Any]]:
             from . import metadata
 
             return metadata.load()
+        case "lint":
+            from .lint import linter
+
+            return linter.load()
         case _:
             raise ValueError(f"no capability {capability!r}")
 

@@ -43,8 +43,9 @@ _WARNING = Span("warning:", Style.WARN)
 class LiveProgress:
     """An EventSink that owns a drawing thread from `start` to `close`."""
 
-    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.time, made_up: bool = True) -> None:
         self._drawing = Drawing(stream)
+        self._made_up = made_up
         self._clock = clock
         self._progress = Progress()
         self._lock = threading.Lock()  # guards what follows, and _progress
@@ -71,7 +72,7 @@ class LiveProgress:
             self._progress.apply(event)
             self._changed = True
             match event:
-                case RunStarted() if event.offline:
+                case RunStarted() if event.offline and self._made_up:
                     first, rest = OFFLINE_NOTICE.split(" ", 1)
                     self._add(rest, Span(first, Style.WARN))
                 case Logged():

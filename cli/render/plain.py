@@ -61,8 +61,9 @@ class _Alike(msgspec.Struct):
 class PlainProgress:
     """An EventSink. `quiet` keeps warnings and failures; lines wider than `width` are broken between words."""
 
-    def __init__(self, output: Output, *, quiet: bool, width: int | None = None) -> None:
+    def __init__(self, output: Output, *, quiet: bool, width: int | None = None, made_up: bool = True) -> None:
         self._output = output
+        self._made_up = made_up
         self._width = width
         self._quiet = quiet
         self._phase = ""
@@ -71,11 +72,16 @@ class PlainProgress:
         self._failed: dict[tuple[str, str], _Alike] = {}
         self._retried: dict[str, _Alike] = {}
         self._held: list[_Alike] = []  # those of _failed that are not told yet
+        self._latest: _Alike | None = (
+            None  # told with the next event: the one that ends the run gives its reason itself
+        )
 
     def handle(self, event: Event) -> None:
+        if not isinstance(event, RunFinished):
+            self._tell_latest()
         match event:
             case RunStarted():
-                if event.offline:
+                if event.offline and self._made_up:
                     self._say(OFFLINE_NOTICE)
                 self._say(f"run {event.run} of {event.workflow}" + _continues(event))
             case PhaseStarted():
@@ -113,7 +119,7 @@ class PlainProgress:
                 self._stored = self._cancelled = 0
                 self._say("  " + script_restarted(event))
             case RunFinished():
-                self.close()
+                self._close(event.error)
             case StepStarted() | TurnFinished():
                 pass
             case _:
@@ -121,7 +127,12 @@ class PlainProgress:
 
     def close(self) -> None:
         """Tell of what was only counted so far."""
-        self._flush()
+        self._close("")
+
+    def _close(self, ending: str) -> None:
+        """`ending` is the error of the run: it is told after this, and so is the reason of a step that it came from."""
+        self._tell_latest(ending)
+        self._flush(ending)
         for each in self._failed.values():
             if each.more and self._quiet:  # otherwise the last lines of the run tell how many they were
                 self._loud(f"  {figures.count(each.more, 'more step')} failed: {_error(each.first)}")
@@ -162,7 +173,7 @@ class PlainProgress:
                 self._held.append(new)
                 return
         self._flush()
-        self._loud(f"{_step(event)}: {_error(event)}")
+        self._latest = _Alike(event)
 
     def _again(self, event: StepRetried) -> None:
         key = alike(event.error)
@@ -174,7 +185,7 @@ class PlainProgress:
             self._retried[key] = _Alike(event)
         self._say(f"  #{event.number} tried again in {figures.duration(event.wait_s)}: {_error(event)}")
 
-    def _flush(self) -> None:
+    def _flush(self, ending: str = "") -> None:
         """Tell of what came before, and was kept back to be counted."""
         if self._stored:
             count, self._stored = self._stored, 0
@@ -182,17 +193,24 @@ class PlainProgress:
         if self._held:
             held, self._held = self._held, []
             for each in held:
-                self._tell(each)
+                self._tell(each, ending)
         if self._cancelled:
             count, self._cancelled = self._cancelled, 0
             self._say(f"  {figures.count(count, 'step')} cancelled")
 
-    def _tell(self, held: _Alike) -> None:
+    def _tell_latest(self, ending: str = "") -> None:
+        if self._latest is not None:
+            latest, self._latest = self._latest, None
+            self._tell(latest, ending)
+
+    def _tell(self, held: _Alike, ending: str) -> None:
         assert isinstance(held.first, StepFinished)
+        step = held.first
+        reason = "" if ending and ending.endswith(step.error) else f": {_error(step)}"
         if held.more:
-            self._loud(f"  {figures.count(held.more + 1, 'step')} failed: {_error(held.first)}")
+            self._loud(f"  {figures.count(held.more + 1, 'step')} failed{reason}")
         else:
-            self._loud(f"{_step(held.first)}: {_error(held.first)}")
+            self._loud(f"{_step(step)}{reason}")
         held.more = 0
 
     def _say(self, text: str) -> None:

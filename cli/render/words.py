@@ -17,6 +17,10 @@ OFFLINE_NOTICE = (
 )
 
 
+#: At the end of a run, which began with the notice.
+OFFLINE_REMINDER = "offline: what agents answered here is made up; --model NAME asks a model"
+
+
 def status_word(status: str) -> str:
     return status.replace("_", " ")
 

@@ -47,6 +47,8 @@ def os_words(error: OSError, otherwise: str) -> str:
     """What went wrong with a file, and the next move: `otherwise`, unless there is no room."""
     if is_full(error):
         return _FULL
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+        return f"{error.filename} is in the way, and no folder; move it away, or use --db"
     return f"{error.strerror or error}; {otherwise}"
 
 

@@ -82,14 +82,16 @@ def test_validate_prints_each_problem_with_file_line_and_column(catalog: Command
     lines = done.stdout.splitlines()
     assert lines[0].startswith("workflows/broken.py:2:")
     assert lines[1].startswith("workflows/broken.py:3:")
-    assert lines[2].startswith("nope.py:1:1: ")
-    assert "3 files checked, 2 with problems" in done.stderr
+    assert lines[2].startswith("flow.py:9:13: warning[unused-arg]: ")
+    assert lines[3].startswith("nope.py:1:1: ")
+    assert "3 files checked, 3 with problems: 3 errors, 1 warning" in done.stderr
     found = json.loads(catalog("validate", "workflows/broken.py", "flow.py", "--json").stdout)
     assert [(each["file"], each["valid"]) for each in found] == [("workflows/broken.py", False), ("flow.py", True)]
     assert found[0]["problems"][0]["line"] == 2
 
 
 def test_validate_of_sound_files_is_silent_on_stdout(here: CommandHere) -> None:
+    here.command.write("flow.py", FLOW.replace('"loud": {"type": "boolean"},', ""))
     done = here("validate", "flow.py")
     assert (done.returncode, done.stdout) == (0, "")
     assert "1 file checked, no problem found" in done.stderr

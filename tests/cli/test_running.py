@@ -57,7 +57,7 @@ def test_progress_goes_to_stderr_and_its_last_lines_are_the_summary_and_the_offl
     assert "Ask" in first
     assert "  asked n=2" in first
     assert first[-2] == "3 steps: 0 from the store, 3 live, $0.00 paid"
-    assert first[-1].startswith("offline: no model is configured")
+    assert first[-1].startswith("offline: what agents answered here is made up")
     again = here("run", "flow.py").stderr.splitlines()
     assert "  2 steps from the store" in again
     assert again[-2].startswith("3 steps: 3 from the store (oldest 0 seconds), 0 live, $0.00 paid; --fresh runs all")

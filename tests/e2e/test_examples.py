@@ -83,10 +83,16 @@ def test_an_example_runs_without_a_model_and_its_rerun_asks_nothing(
     assert (second.document["paid"]["tokens"] == 0) == (path.stem not in NOT_STORED)
 
 
-def test_all_workflows_are_valid(machine: Machine) -> None:
-    checked = machine.vibe("validate", *map(str, [*EXAMPLES, *BUILT_IN]))
+def test_all_workflows_are_valid_and_want_for_nothing_but_a_persons_own(machine: Machine) -> None:
+    checked = machine.vibe("validate", "--json", *map(str, [*EXAMPLES, *BUILT_IN]))
     assert checked.code == 0, checked.out + checked.err
-    assert checked.err.startswith(f"{len(EXAMPLES) + len(BUILT_IN)} files checked, no problem found")
+    files = json.loads(checked.out)
+    assert len(files) == len(EXAMPLES) + len(BUILT_IN)
+    found = {Path(each["file"]).stem: {problem["code"] for problem in each["problems"]} for each in files}
+    assert {name: codes for name, codes in found.items() if codes} == {
+        "mcp_server": {"unknown-server"},
+        "use_profile": {"unknown-profile"},
+    }
 
 
 def test_an_example_is_shown_with_what_it_says_of_itself(machine: Machine) -> None:

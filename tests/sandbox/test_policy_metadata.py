@@ -49,6 +49,7 @@ def test_metadata_is_what_the_source_says() -> None:
         "body": "main",
         "phases_used": ["Review", "Merge"],
         "problems": (),
+        "undefined": (),
     }
 
 
@@ -60,6 +61,7 @@ def test_a_script_without_metadata_has_none() -> None:
         "body": "toplevel",
         "phases_used": [],
         "problems": (),
+        "undefined": (),
     }
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from ...errors import SetupError, ToolDenied, ToolFailed
 from ...grants import DEFAULT_GRANTS, held_of, require_tool
 from ...mcp.names import server_of
+from ...model import ToolSpec
 from ...nearest import nearest
 from ...ports import CommandRunner, CommandTool, EditingTool, PageReader, Tool
 from .arguments import BadArguments
@@ -30,6 +31,18 @@ GROUPS = ("read", "write", "command", "web")
 _OF_SERVER = "mcp:"
 
 #: Names that the script language knows, so that asking for one is told apart from a misspelling.
+#: What tools of the same kind are called elsewhere.
+_SAME = {
+    "bash": "command",
+    "cat": "read_file",
+    "execute": "command",
+    "fetch": "web_fetch",
+    "find": "glob",
+    "ls": "list_files",
+    "search": "grep",
+    "shell": "command",
+    "terminal": "command",
+}
 _ELSEWHERE = frozenset(
     {
         "spawn_subagent",
@@ -55,13 +68,11 @@ def edit_tools(workspace: Workspace) -> tuple[EditingTool, ...]:
     return (WriteFile(workspace), EditFile(workspace))
 
 
+_EVERY = (ReadFile, ListFiles, Glob, Grep, GitDiff, WriteFile, EditFile, RunCommand, WebFetch, WebSearch)
 #: The tools that every run could have, by name, with their groups.
-BUILT_IN: Mapping[str, str] = MappingProxyType(
-    {
-        tool.spec.name: tool.group
-        for tool in (ReadFile, ListFiles, Glob, Grep, GitDiff, WriteFile, EditFile, RunCommand, WebFetch, WebSearch)
-    }
-)
+BUILT_IN: Mapping[str, str] = MappingProxyType({tool.spec.name: tool.group for tool in _EVERY})
+#: The same, with what they take.
+SPECS: Mapping[str, ToolSpec] = MappingProxyType({tool.spec.name: tool.spec for tool in _EVERY})
 
 
 def web_tools(web: WebAccess, reader: PageReader) -> tuple[Tool, ...]:
@@ -149,7 +160,9 @@ class ToolBox:
         known = f"tools here: {', '.join(own)}; groups: {', '.join(self._groups())}"
         if name in _ELSEWHERE or name in GROUPS:
             return f"tool `{name}` is not available in this version of Vibe; {known}"
-        near = nearest(name, [*self._tools, *self._groups()])
+        here = [*self._tools, *self._groups()]
+        same = _SAME.get(name.lower())
+        near = same if same in here else nearest(name, here)
         hint = f"did you mean `{near}`? " if near else ""
         return f"no tool `{name}`; {hint}{known}"
 
