@@ -89,7 +89,7 @@ def test_a_run_leaves_its_tree_and_its_summary_on_the_terminal(vibe: Command, te
     lines = [" ".join(line.split()) for line in words(screen).splitlines()]
     assert any(line.startswith("✓ Ask 2 live") for line in lines)
     assert any(line.startswith("✓ #3 merge offline") for line in lines)
-    assert lines[-3].startswith("3 steps: 0 from the store, 3 live")
+    assert lines[-2].startswith("3 steps: 0 from the store, 3 live")
     assert "\x1b[32m" in screen, "colours"
 
 
