@@ -104,13 +104,6 @@ def test_every_command_that_the_readme_shows_is_there_and_takes_what_it_is_given
     assert {name for name, *_ in commands} >= _BUILT_IN, "the README names every built-in workflow"
 
 
-def test_the_examples_of_the_readme_say_what_it_says_of_them() -> None:
-    text = (ROOT / "README.md").read_text()
-    for name in re.findall(r"\[(\w+\.py)\]\(examples/workflows/\1\)", text):
-        assert (ROOT / "examples/workflows" / name).is_file(), name
-    assert text.count("](examples/workflows/") >= 5
-
-
 def test_the_workflow_of_the_tutorial_judges_reports_and_costs_what_changed(
     newcomer: Machine, online: Machine, model_server: ModelServer
 ) -> None:
