@@ -62,8 +62,13 @@ class Metadata(NamedTuple):
         return parse_budget(self.budget_units)
 
     def problem_lines(self, filename: str) -> tuple[str, ...]:
-        """Each problem as `file:line:column: message`."""
-        return tuple(f"{filename}:{found.line}:{found.column}: {found.message}" for found in self.problems)
+        """Each problem as `file:line:column: message`, and one that is there several times once, with its lines."""
+        places: dict[str, list[MetadataProblem]] = {}
+        for found in self.problems:
+            places.setdefault(found.message, []).append(found)
+        return tuple(
+            f"{filename}:{first.line}:{first.column}: {_told(first, *more)}" for first, *more in places.values()
+        )
 
 
 def known_metadata(sources: Sequence[WorkflowSource], index: Index) -> list[Metadata | None]:
@@ -157,10 +162,31 @@ def _phases(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _told(first: MetadataProblem, *more: MetadataProblem) -> str:
+    lines = dict.fromkeys(str(each.line) for each in more if each.line != first.line)
+    if not lines:
+        return first.message
+    return f"{first.message} (and in {'line' if len(lines) == 1 else 'lines'} {', '.join(lines)})"
+
+
+#: One of them stands in the schema of any arguments.
+_SCHEMA_KEYS = frozenset(
+    {
+        *("additionalProperties", "allOf", "anyOf", "dependentRequired", "dependentSchemas", "description", "if"),
+        *("maxProperties", "minProperties", "not", "oneOf", "patternProperties", "properties", "propertyNames"),
+        *("required", "title", "type", "unevaluatedProperties"),
+    }
+)
+
+
 def _args(value: object) -> Mapping[str, JSON]:
     """Only the shape that the command line needs: whether it is a sound schema is checked in the locked worker."""
     if not isinstance(value, dict):
         raise ValueError('a JSON Schema is needed, such as {"type": "object", "properties": {...}}')
+    if value and not any(name in _SCHEMA_KEYS or name.startswith("$") for name in value):
+        raise ValueError(
+            f'a JSON Schema is needed: put `{next(iter(value))}` into {{"type": "object", "properties": {{...}}}}'
+        )
     if value.get("type", "object") != "object":
         raise ValueError(f'the "type" of the arguments is "object", not {value["type"]!r:.60}')
     properties = value.get("properties", {})

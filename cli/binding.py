@@ -100,6 +100,8 @@ def _refuse_option(name: str, known: Mapping[str, ArgumentOption]) -> None:
     """Raise WorkflowError for a misspelt option of vibe: it must never pass for an argument and start a run."""
     from .run import own_options
 
+    if name == "resume" and name not in known:
+        raise WorkflowError("a run is gone on with by `vibe resume RUN`, or by the same command without --resume")
     meant = nearest(name, own_options(), cutoff=0.75)
     if meant and not nearest(name.replace("-", "_"), known):
         raise WorkflowError(

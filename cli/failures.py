@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from vibe_workflows.engine.events import Event, StepFinished
+from vibe_workflows.engine.events import Event, StepFinished, Warned
 from vibe_workflows.engine.model import Fault, StepStatus
 
 from .render import figures
@@ -69,10 +69,11 @@ class Failures:
         self.count = 0
         self._folded: dict[tuple[str, str, str], FoldedError] = {}
         self._unfolded = 0  # steps with errors of which none is kept
+        self._warned: list[str] = []  # by fan-outs, which tell of their branches that failed
 
     def lines(self, error: Fault | None) -> list[str]:
         """A line for each different error, but for the one that ended the run."""
-        others = [each for each in self._folded.values() if not each.is_in(error)]
+        others = [each for each in self._folded.values() if not each.is_in(error) and not self._is_told(each)]
         lines = [f"warning: {each.text}" for each in others[:_SHOWN]]
         left = sum(each.steps for each in others[_SHOWN:]) + self._unfolded
         return [*lines, f"warning: {figures.count(left, 'more step')} failed in other ways"] if left else lines
@@ -86,8 +87,14 @@ class Failures:
         return [f"  {told_here}"] if told_here else []
 
     def handle(self, event: Event) -> None:
+        if isinstance(event, Warned) and len(self._warned) < KEPT:
+            self._warned.append(event.message)
         if isinstance(event, StepFinished) and event.status in (StepStatus.FAILED, StepStatus.TIMED_OUT):
             self._failed(event)
+
+    def _is_told(self, error: FoldedError) -> bool:
+        message = error.first.message
+        return error.steps == 1 and any(warning.endswith(message) for warning in self._warned)
 
     def _failed(self, event: StepFinished) -> None:
         self.count += 1

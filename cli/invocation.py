@@ -149,7 +149,7 @@ def _conclude(report: RunReport, failures: Failures, edits: Edits, *, quiet: boo
         say(f"error: {report.error.message}")
         for line in failures.origin_lines(report.error):
             say(line)
-    if (move := _next_move(run, report.exit_code)) and not quiet:
+    if (move := _next_move(run, report.exit_code, failures.count)) and not quiet:
         say(move)
     steps = run.stored_steps + run.live_steps
     if not quiet:
@@ -168,7 +168,7 @@ def _conclude(report: RunReport, failures: Failures, edits: Edits, *, quiet: boo
         )
 
 
-def _next_move(run: Run, exit_code: ExitCode) -> str:
+def _next_move(run: Run, exit_code: ExitCode, failed: int) -> str:
     again = f"`vibe resume {run.id}`, or the same command"
     match run.status:
         case RunStatus.COMPLETED:
@@ -180,8 +180,10 @@ def _next_move(run: Run, exit_code: ExitCode) -> str:
         case RunStatus.WAITING:
             return f"waiting for an answer; to go on: {again}"
         case _:
-            if exit_code is ExitCode.USAGE or run.stored_steps + run.live_steps == 0:
+            steps = run.stored_steps + run.live_steps
+            if exit_code is ExitCode.USAGE or steps == 0:
                 return ""  # the message says what to mend, and nothing is kept that is worth a word
             origin = None if run.fault is None else origin_of(run.fault)
             step = "" if origin is None else f" --step {origin.number}"
-            return f"everything finished is kept. To look: `vibe trace {run.id}{step}`; to try again: {again}"
+            kept = "everything finished is kept. " if steps > failed else ""
+            return f"{kept}{'To' if kept else 'to'} look: `vibe trace {run.id}{step}`; to try again: {again}"

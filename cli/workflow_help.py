@@ -72,6 +72,14 @@ def _about(each: ArgumentOption) -> str:
 
 
 def _grants(metadata: Metadata) -> str:
+    from vibe_workflows.engine.grants import DEFAULT_GRANTS, missing_grants
+
     if not metadata.permissions:
         return "no permission"
-    return f"{', '.join(metadata.permissions)}; grant it with --allow {shlex.quote(','.join(metadata.permissions))}"
+    asked = ", ".join(metadata.permissions)
+    missing = missing_grants(metadata.permissions, DEFAULT_GRANTS)
+    return (
+        f"{asked}; grant it with --allow {shlex.quote(','.join(missing))}"
+        if missing
+        else f"{asked}, as every run has it"
+    )

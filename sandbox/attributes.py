@@ -166,11 +166,17 @@ _SLIPS: Final = {
 _DICT_SLIPS: Final = frozenset({"contains", "has_key", "includes", "iteritems"})
 
 
+#: Where None comes from that nobody expected.
+OF_NONE: Final = "a fan-out gives None for a branch that failed or ended early: leave those out, or check for None"
+
+
 def attribute_problem(value: object, name: str) -> str:
     """What has no such attribute, and what to write instead."""
     cls = type(value)
     if isinstance(value, Module):
         return member_problem(module_name(value), name) + _nearest(name, members(value))
+    if value is None:
+        return f"None has no attribute {name!r}; {OF_NONE}"
     what = f"the type {value.__name__}" if isinstance(value, type) else f"{cls.__name__} object"
     text = f"{what} has no attribute {name!r} in workflow scripts"
     if name.startswith("_"):

@@ -14,6 +14,9 @@ PRIMITIVES: Final = frozenset(
 #: Primitives that this version does not have yet.
 NOT_YET: Final = frozenset({"ask", "spawn", "workflow"})
 
+#: Names of `vibe_workflows.script` that stand for nothing but annotations.
+HINTS: Final = ("Args", "Budget", "JSON", "Phase", "Step", "StepResult")
+
 #: Attributes by which a script can only mean the primitive.
 PRIMITIVE_ATTRIBUTES: Final = {
     "budget": frozenset({"remaining", "spent", "total"}),

@@ -52,7 +52,7 @@ def read_metadata(source: str, filename: str) -> dict[str, Any]:
 
     Keys: docstring (str or None), meta (dict), meta_line (int or None), body ("main" or "toplevel"), phases_used (list
     of the literal titles), problems (tuple of ScriptProblem, as compile_script reports them), undefined (the same, of
-    names that nobody defines: such a script compiles, and would fail when it comes to them).
+    names that nobody defines: such a script compiles, and would fail when it comes to them; and of one without a body).
     """
     examined = _examine(source, filename)
     parts = examined.parts
@@ -85,6 +85,8 @@ class _Examined:
         self.phases = phases
 
     def undefined(self, source: str) -> tuple[ScriptProblem, ...]:
+        if self.code is not None and self.parts.does_nothing:
+            return (ScriptProblem(1, 1, problems.NO_BODY),)
         found = undefined_names(self.code) if self.code is not None else []
         lines = source_lines(source) if found else []
         return tuple(ScriptProblem(each.line, column(lines, each.line, each.offset), each.message) for each in found)

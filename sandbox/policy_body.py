@@ -22,10 +22,12 @@ class Outline:
         docstring: str | None,
         meta: ast.Assign | ast.AnnAssign | None,
         mains: tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...],
+        does_nothing: bool = False,
     ) -> None:
         self.docstring = docstring
         self.meta = meta
         self.mains = mains
+        self.does_nothing = does_nothing  # it defines, and neither has a main nor runs anything
 
     @property
     def has_main(self) -> bool:
@@ -35,7 +37,14 @@ class Outline:
 def outline(tree: ast.Module) -> Outline:
     metas = list(_metas(tree))
     mains = tuple(node for node in tree.body if isinstance(node, _FUNCTIONS) and node.name == "main")
-    return Outline(docstring=_docstring(tree), meta=metas[0] if metas else None, mains=mains)
+    defines = ast.FunctionDef | ast.AsyncFunctionDef | ast.Import | ast.ImportFrom
+    # A fragment that only imports may be meant to be one.
+    is_fragment = bool(tree.body) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
+    does_nothing = not (mains or is_fragment) and all(
+        isinstance(node, defines) or node in metas or _is_string(node) for node in tree.body
+    )
+    meta = metas[0] if metas else None
+    return Outline(docstring=_docstring(tree), meta=meta, mains=mains, does_nothing=does_nothing)
 
 
 def check_body(tree: ast.Module, parts: Outline, report: Report) -> None:

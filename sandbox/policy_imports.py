@@ -9,14 +9,20 @@ from typing import Any, Final
 from . import problems
 from .facades import registry
 from .facades.module import members
-from .names import NOT_YET, PRIMITIVES
+from .names import HINTS, NOT_YET, PRIMITIVES
 from .policy_base import PolicyBase, located
+from .script_errors import ERRORS
 
 _SCRIPT: Final = "vibe_workflows.script"
 _PATTERNS: Final = "vibe_workflows.patterns"
 
 
+_OF_SCRIPT: Final = frozenset({*PRIMITIVES, *HINTS, *ERRORS})
+
+
 class ImportPolicy(PolicyBase):
+    modules_listed = False  # a message has listed what may be imported
+
     def visit_Import(self, node: ast.Import) -> Any:
         if getattr(node, "is_lazy", 0):
             self.error(node, problems.LAZY_IMPORT)
@@ -26,7 +32,7 @@ class ImportPolicy(PolicyBase):
             bound = alias.asname or package
             self.check_name(alias, bound)
             if registry.find(alias.name) is None and alias.name not in registry.FROM_OUTSIDE:
-                self.error(alias, problems.module_problem(alias.name, registry.importable()))
+                self.error(alias, self._no_module(alias.name))
             elif bound == alias.name == "random":
                 continue  # the primitive itself
             self.scopes.bind(alias, bound, "import", path=alias.name if alias.asname else package)
@@ -67,6 +73,8 @@ class ImportPolicy(PolicyBase):
         path = f"{module}.{name}"
         if module == _SCRIPT and name in NOT_YET:
             self.error(alias, problems.NOT_IN_THIS_VERSION.format(name=name))
+        elif module == _SCRIPT and name not in _OF_SCRIPT:
+            self.error(alias, problems.no_member(name, _OF_SCRIPT))
         elif module == _PATTERNS and not self._may_have(module, name):
             self.error(alias, problems.NO_PATTERN.format(name=name, names=_patterns()))
         elif module == "vibe_workflows":
@@ -88,7 +96,13 @@ class ImportPolicy(PolicyBase):
             path = f"{module}.{alias.name}"
             if advice := problems.MEMBERS.get(path) or problems.MODULES.get(path):
                 return problems.unavailable(path, advice)
-        return problems.module_problem(module, registry.importable())
+        return self._no_module(module)
+
+    def _no_module(self, name: str) -> str:
+        """What may be imported is listed once."""
+        text = problems.module_problem(name, "" if self.modules_listed else registry.importable())
+        self.modules_listed = self.modules_listed or registry.importable() in text
+        return text
 
 
 def _patterns() -> str:

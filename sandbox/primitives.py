@@ -9,6 +9,7 @@ from .blocks import Budget, PhaseBlock
 from .channel import NotJson, encode
 from .facades.hints import Hint
 from .fanout import FanOut, claimed_elements, pipeline_elements
+from .names import HINTS
 from .options import FAN_OUT_OPTIONS, PHASE_OPTIONS, RACE_OPTIONS, checked, checked_agent
 from .race import Race
 from .script_errors import ERRORS, misuse
@@ -162,7 +163,7 @@ for _method in (
     _method.__qualname__ = _method.__name__  # as errors of the interpreter name it
 
 #: Types that a script may import for its annotations and has no other use for.
-ANNOTATIONS = {name: Hint(name) for name in ("Args", "Budget", "JSON", "Phase", "Step", "StepResult")}
+ANNOTATIONS = {name: Hint(name) for name in HINTS}
 
 
 def _text(value: object) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 MAX_PROBLEMS: Final = 20
@@ -36,6 +37,7 @@ class ScriptRefused(Exception):
 #: What the parser says, and what to do about it.
 _SYNTAX_ADVICE: Final = (
     ("source code string cannot contain null bytes", "the file holds a NUL character; remove it"),
+    ("'await' outside", "make the function `async def`"),
     ("inconsistent use of tabs", "use spaces alone"),
     ("unindent does not match", "use the same number of spaces as the lines that it goes with"),
     ("unexpected indent", "it begins further right than the line above; take the spaces away"),
@@ -110,6 +112,7 @@ MAIN_TWICE: Final = "`main` is defined twice, here and on line {line}"
 MAIN_DECORATED: Final = "`main` may not be decorated; the engine calls it as it is written"
 MAIN_PARAMETERS: Final = "`main` takes the workflow's arguments or nothing: write `async def main(args)`"
 MAIN_YIELDS: Final = "`main` may not `yield`; collect the values in a list and `return` it"
+NO_BODY: Final = "nothing here is to run: write `async def main(args)`, or code at the top level"
 OUTSIDE_MAIN: Final = (
     "`{keyword}` outside a function, in a script that defines `main`: move it into main, or drop main and let the "
     "whole file be the body"
@@ -137,6 +140,7 @@ PRIMITIVE_SHADOWED: Final = (
     "rename the one on line {shadow}"
 )
 FROM_SCRIPT: Final = "write `from vibe_workflows.script import {name}`, or leave it out: `{name}` is in scope already"
+NO_MEMBER: Final = "`vibe_workflows.script` has no `{name}`; {advice}"
 NO_PATTERN: Final = "vibe_workflows.patterns has no `{name}`; it has {names}"
 NOT_IN_THIS_VERSION: Final = "`{name}` is not available in this version"
 
@@ -318,11 +322,20 @@ MEMBER_LEAVES: Final = frozenset(path.rpartition(".")[2] for path in MEMBERS)
 
 
 def module_problem(name: str, importable: str) -> str:
-    """Why `import name` is refused. `importable` lists the modules that are."""
+    """Why `import name` is refused. `importable` lists the modules that are; "" where that was said."""
     if name.startswith("vibe_workflows"):
         return NOT_IN_THIS_VERSION.format(name=name)
     advice = MODULES.get(name) or MODULES.get(name.partition(".")[0])
-    return unavailable(f"import {name}", advice or f"what may be imported is {importable}")
+    if not advice:
+        advice = f"importable are {importable}" if importable else "it is none of the importable ones"
+    return unavailable(f"import {name}", advice)
+
+
+def no_member(name: str, known: Collection[str]) -> str:
+    """Why `from vibe_workflows.script import name` is refused."""
+    near = get_close_matches(name, sorted(known), 1, 0.75)
+    advice = f"did you mean `{near[0]}`?" if near else "`vibe guide` lists the primitives"
+    return NO_MEMBER.format(name=name, advice=advice)
 
 
 def member_problem(module: str, name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from .paint import Style, paint
-from .sanitize import cell_width, clean, fit, one_line
+from .sanitize import cell_width, clean, fit, folded, one_line
 
 _STYLES: Final = {"error": Style.BAD, "warning": Style.WARN}
 _TAB: Final = "    "
@@ -40,7 +40,13 @@ def problem_lines(path: str, problem: Problem, source: Sequence[str], drawing: D
     """`file:line:column: error[code]: message`, for editors, and what it is about."""
     place = f"{one_line(path)}:{problem.line}:{problem.column}:"
     kind = paint(f"{problem.severity}[{problem.code}]", _STYLES[problem.severity], colour=drawing.colour)
-    yield f"{paint(place, Style.TITLE, colour=drawing.colour)} {kind}: {one_line(problem.message)}"
+    head, *more = [one_line(problem.message)]
+    if drawing.width is not None:
+        plain = f"{place} {problem.severity}[{problem.code}]: "
+        head, *more = folded(plain + head, drawing.width, indent=2)
+        head = head.removeprefix(plain)
+    yield f"{paint(place, Style.TITLE, colour=drawing.colour)} {kind}: {head}"
+    yield from more
     if drawing.width is not None and 0 < problem.line <= len(source):
         yield from _excerpt(problem, source[problem.line - 1], drawing)
 

@@ -75,7 +75,7 @@ async def judge_text(prepared: PreparedSchema, text: str, checker: Checker) -> J
     try:
         value = parse_json(_unfenced(text))
     except ValueError as error:
-        return Judged(problems=(f"it is not JSON: {error}",))
+        return Judged(problems=(f"it is not JSON: {str(error).removeprefix('JSON is malformed: ')}",))
     return await judge(prepared, value, checker)
 
 

@@ -146,7 +146,7 @@ def test_what_is_wrong_is_told_and_the_rest_is_shown(person: CommandHere, monkey
         "warning: the environment variable VIBE_CONCURENCY is not known; did you mean VIBE_CONCURRENCY?",
         f"error: {file}:2: unknown key `modle`; did you mean `model`?",
         f"error: {file}:3: `concurrency`: a whole number is needed, not `many`",
-        "error: VIBE_MAX_TOKENS: `max_tokens`: a whole number is needed, not `very-many`",
+        "error: VIBE_MAX_TOKENS: a whole number is needed, not `very-many`",
     ]
     assert {"model smart vibe.yaml:1", "prefix_warmup false vibe.yaml:4"} <= set(lines(done.stdout))
     assert person("list").returncode == 2, "any other command refuses it"

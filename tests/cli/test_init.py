@@ -171,9 +171,9 @@ def test_ones_own_settings_are_written_once(here: CommandHere) -> None:
 def test_places_that_cannot_be_written_are_told(here: CommandHere, repository: Path) -> None:
     file = repository / "file"
     file.touch()
-    assert "file: to be a folder, and something else is there; move it away" in here("init", "file").stderr
+    assert "file: in the way, since a folder is to be there; move it away" in here("init", "file").stderr
     (repository / "dead").symlink_to("nowhere")
-    assert f"{repository}/dead: to be a folder, and something else is there" in here("init", "dead/x").stderr
+    assert f"{repository}/dead: in the way, since a folder is to be there" in here("init", "dead/x").stderr
     assert "something on its way is no folder" in here("init", "file/x").stderr
     done = here("init", "/proc/vibe")
     assert done.returncode == 2

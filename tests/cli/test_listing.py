@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,15 +28,17 @@ def test_workflows_stand_by_their_origin_and_the_last_line_says_what_to_type(her
     here.command.write("workflows/my_flow.py", FLOW)
     here.command.write("../home/.config/vibe/workflows/daily.py", '"""My own daily."""\nreturn 2\n')
     lines = here("list").stdout.splitlines()
-    assert lines[:5] == [
-        "Project",
-        "  my-flow       Asks about each item, then merges.",
-        "",
-        "Yours",
-        "  daily         My own daily.",
+    assert [line.split() for line in lines[:5]] == [
+        ["Project"],
+        ["my-flow", "Asks", "about", "each", "item,", "then", "merges."],
+        [],
+        ["Yours"],
+        ["daily", "My", "own", "daily."],
     ]
     assert lines[6] == "Built-in"
-    assert any(line.startswith("  multi-review  Review code") for line in lines)
+    begins = {len(name) for line in lines for name in re.findall(r"^  \S+ +", line)}
+    assert len(begins) == 1, "all descriptions begin in one column"
+    assert any(line.startswith("  multi-review ") for line in lines)
     assert lines[-1] == "`vibe my-flow` runs it, `vibe my-flow --help` shows what it takes"
 
 

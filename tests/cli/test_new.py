@@ -86,8 +86,8 @@ def test_nothing_is_overwritten(here: CommandHere) -> None:
         ("run", "`run` is a command of vibe"),
         ("config", "`config` is a command of vibe"),
         ("a b.c", "such as `a-b-c`"),
-        ("_x", "`_x` is no command's name"),
-        ("", "`` is no command's name"),
+        ("_x", "`_x` cannot be the name of a workflow"),
+        ("", "`` cannot be the name of a workflow"),
         ("x" * 101, "at most 100"),
         ("flows/daily.py", "`flows/daily.py` is a path; name the workflow alone, such as `daily`"),
         ("daily.py", "`daily.py` is a file; name the workflow alone: `daily`"),
@@ -149,7 +149,7 @@ def test_a_file_in_the_place_of_the_folder_is_told(here: CommandHere) -> None:
     here.command.write("workflows", "")
     done = here("new", "a")
     assert done.returncode == 2
-    assert "workflows: to be a folder, and something else is there; move it away" in done.stderr
+    assert "workflows: in the way, since a folder is to be there; move it away" in done.stderr
 
 
 @pytest.mark.parametrize("template", templates(), ids=lambda template: template.name)

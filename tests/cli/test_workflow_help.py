@@ -67,3 +67,10 @@ def test_help_of_a_workflow_with_nothing_required_shows_a_command_that_runs(here
 def test_help_of_a_broken_workflow_says_where(here: CommandHere) -> None:
     here.command.write("workflows/bad.py", "x = 1\nif x\n")
     assert "It cannot run:\n  bad.py:2:" in here("bad", "--help").stdout
+
+
+def test_what_every_run_has_is_not_to_be_granted(here: CommandHere) -> None:
+    here.command.write("workflows/reads.py", '"""Reads."""\nmeta = {"permissions": ["read"]}\nreturn 1\n')
+    here.command.write("workflows/writes.py", '"""Writes."""\nmeta = {"permissions": ["read", "write"]}\nreturn 1\n')
+    assert "asks for  read, as every run has it\n" in here("reads", "--help").stdout
+    assert "asks for  read, write; grant it with --allow write\n" in here("writes", "--help").stdout

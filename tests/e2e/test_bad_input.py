@@ -1,4 +1,4 @@
-"""Bad input gets a clear error and an exit code, and loses nothing."""
+"""Bad input gets a clear error and an exit code, and loses nothing. The messages as a whole are in tests/messages."""
 
 from __future__ import annotations
 
@@ -6,106 +6,11 @@ import json
 import os
 import sqlite3
 
-import pytest
-
 from tests.e2e.conftest import Machine
 from tests.support.behaviours import Raw
 from tests.support.model_server import ModelServer
 
 GOOD = 'async def main(args):\n    return await agent("hello")\n'
-WITH_ARGS = (
-    'meta = {"args": {"type": "object", "properties": {"path": {"type": "string"}, "count": {"type": "integer", '
-    '"minimum": 1}}, "required": ["path"]}}\n' + GOOD
-)
-
-#: name, files, command line, exit code, what the message must say
-CASES: list[tuple[str, dict[str, str], list[str], int, list[str]]] = [
-    ("a missing file", {"good.py": GOOD}, ["run", "god.py"], 2, ["god.py", "no such file", "good.py"]),
-    ("a missing name", {}, ["run", "multi-reviev"], 2, ["multi-reviev", "did you mean `multi-review`"]),
-    ("no Python file", {"notes.txt": "hello"}, ["run", "./notes.txt"], 2, ["notes.txt", "Python file"]),
-    ("not a workflow", {"lib.py": "import os\nprint(os.name)\n"}, ["run", "lib.py"], 2, ["lib.py:1:", "os"]),
-    ("a syntax error", {"bad.py": "async def main(args):\n    return (1\n"}, ["run", "bad.py"], 2, ["bad.py:2:"]),
-    ("a refused construct", {"c.py": "class A:\n    pass\n" + GOOD}, ["run", "c.py"], 2, ["c.py:1:1", "class", "dict"]),
-    (
-        "an unknown argument of a primitive",
-        {"p.py": 'async def main(args):\n    return await agent("x", temprature=1)\n'},
-        ["run", "p.py"],
-        2,
-        ["p.py:2", "temprature", "temperature"],
-    ),
-    ("a missing argument", {"w.py": WITH_ARGS}, ["run", "w.py"], 2, ["path", "--path"]),
-    (
-        "an argument that does not fit",
-        {"w.py": WITH_ARGS},
-        ["run", "w.py", "--path", "x", "--count", "0"],
-        2,
-        ["count", "0"],
-    ),
-    (
-        "an argument of another type",
-        {"w.py": WITH_ARGS},
-        ["run", "w.py", "--path", "x", "count=many"],
-        2,
-        ["count", "whole"],
-    ),
-    ("an unknown argument", {"w.py": WITH_ARGS}, ["run", "w.py", "--path", "x", "--cuont", "1"], 2, ["cuont", "count"]),
-    ("a misspelt option", {"g.py": GOOD}, ["run", "g.py", "--frsh"], 2, ["--frsh", "did you mean --fresh?"]),
-    (
-        "a misspelt option beside arguments",
-        {"w.py": WITH_ARGS},
-        ["run", "w.py", "--path", "x", "--frsh"],
-        2,
-        ["--frsh", "did you mean --fresh?"],
-    ),
-    (
-        "an unknown model",
-        {"g.py": GOOD},
-        ["run", "g.py", "--model", "nobody/has-this"],
-        2,
-        ["g.py:2", "nobody/has-this"],
-    ),
-    ("a model without a key", {"g.py": GOOD}, ["run", "g.py", "--model", "openai/gpt-4o-mini"], 2, ["OPENAI_API_KEY"]),
-    ("no model where one is required", {"g.py": GOOD}, ["run", "g.py", "--require-model"], 2, ["g.py:2", "--model"]),
-    (
-        "a grant that is missing",
-        {"p.py": 'meta = {"permissions": ["write"]}\n' + GOOD},
-        ["run", "p.py"],
-        6,
-        ["write", "--allow write"],
-    ),
-    ("a wrong budget", {"g.py": GOOD}, ["run", "g.py", "--budget", "lots"], 2, ["budget", "200k"]),
-    (
-        "an error of the script",
-        {"e.py": "async def main(args):\n    return 1 / 0\n"},
-        ["run", "e.py"],
-        1,
-        ["e.py:2", "Zero"],
-    ),
-    (
-        "an endless loop",
-        {"l.py": "async def main(args):\n    while True:\n        pass\n"},
-        ["run", "l.py"],
-        4,
-        ["l.py", "CPU"],
-    ),
-    ("metadata that is no literal", {"m.py": "meta = dict(a=1)\n" + GOOD}, ["run", "m.py"], 2, ["m.py:1:", "literal"]),
-]
-
-
-@pytest.mark.parametrize(("name", "files", "command", "code", "said"), CASES, ids=[case[0] for case in CASES])
-def test_bad_input_is_told_with_what_where_and_the_next_move(
-    machine: Machine, name: str, files: dict[str, str], command: list[str], code: int, said: list[str]
-) -> None:
-    for path, text in files.items():
-        machine.write(path, text)
-    if name == "an endless loop":
-        (machine.project.parent / "home/.config/vibe").mkdir(parents=True)
-        (machine.project.parent / "home/.config/vibe/config.yaml").write_text("sandbox: {cpu_s: 1}\n")
-    ran = machine.vibe(*command)
-    assert ran.code == code, ran.err
-    assert ran.out == ""
-    for fragment in said:
-        assert fragment in ran.err
 
 
 def test_a_provider_that_answers_garbage_fails_the_step_with_its_kind(

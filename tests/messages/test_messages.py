@@ -57,7 +57,8 @@ def model() -> Iterator[ModelServer]:
 def _answer(request: SeenRequest) -> Behaviour:
     prompt = next(message.text for message in request.conversation().messages if message.role == "user")
     if status := re.search(r"answer (\d{3})", prompt):
-        return Fail(status=int(status[1]), message="as you asked")
+        wait = {"retry-after": "86400"} if status[1] == "429" else {}  # longer than any call waits
+        return Fail(status=int(status[1]), message="as you asked", headers=wait)
     return Answer(text=prompt.partition("answer: ")[2])
 
 
@@ -68,6 +69,9 @@ def test_a_message_says_what_is_wrong_where_and_what_to_do(
     case = MessageCase.of(file.read_text())
     if file.parent.name == "invocations":
         command.write("flow.py", FLOW)
+    config = command.home / ".config/vibe/config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("concurrency: 1\n")  # one step after the other: what is shown has one order
     write_files(case, command.project, command.home)
     for invocation in case.invocations:
         screen = _shown(invocation, command, commands, request)
@@ -99,5 +103,8 @@ def _masked(text: str, command: Command) -> str:
     text = text.replace(str(command.project), "<project>").replace(str(command.home), "<home>")
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:<port>", text)
     text = re.sub(r"\b[0-9a-f]{10}\b", "<run-id->", text)
+    text = re.sub(r"oldest \d+ seconds?", "oldest <age>", text)
     text = re.sub(r"\b(?:\d+m\d\ds|\d+(?:\.\d+)?s|\d+ms)(?=$|[:,;)])", "<time>", text, flags=re.MULTILINE)
+    text = re.sub(r"(?<= )[\d.,]+k? tokens", "<n> tokens", text)  # they follow from the system prompt
+    text = re.sub(r"\(prompt [0-9a-f]{8}\)", "(prompt <digest>)", text)
     return text.replace(str(command.project.parent), "<folder>")
