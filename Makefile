@@ -7,7 +7,7 @@ SET_UP := .venv/.set-up
 
 ## Install, and run a workflow on this repository itself; no key and no network model needed.
 demo: $(SET_UP)
-	$(BIN)/vibe todo-audit
+	$(BIN)/vibe run examples/workflows/review_files.py --pattern "catalog/*.py"
 
 ## Install, and pass the tests, a file at a time in each of up to four processes, one more than there are processors.
 test: $(SET_UP)

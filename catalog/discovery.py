@@ -86,6 +86,11 @@ class Catalog(NamedTuple):
             raise WorkflowError(f"no workflow is named `{name_or_path}`; did you mean the file `{name_or_path}.py`?")
         if os.path.isfile(cwd / name_or_path):
             raise WorkflowError(f"{name_or_path}: a workflow is a Python file; rename it to `{name_or_path}.py`")
+        if " " in name_or_path.strip():
+            raise WorkflowError(
+                f"no workflow is named `{name_or_path}`: what is run is a workflow, and no prompt; "
+                "to ask one agent, run a script of one line: echo 'return await agent(\"...\")' | vibe run -"
+            )
         meant = nearest(workflow_name(name_or_path), self.workflows)
         raise WorkflowError(
             f"no workflow is named `{name_or_path}`; "

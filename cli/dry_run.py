@@ -11,6 +11,7 @@ from .environment import screen
 from .errors import say
 from .output import run_fault_json
 from .render.dry_run import dry_run_text
+from .render.made_up import is_made_up
 from .render.words import OFFLINE_NOTICE
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def show(found: DryRun, output: RunOutput) -> int:
     terminal = output.to_terminal
     text = dry_run_text(found, width=surface.width if terminal else None, colour=surface.colour and terminal)
     output.publish(msgspec.json.encode(document(found)), text)
-    if found.offline:
+    if any(map(is_made_up, (*(step.model for step in found.stored), *(step.model for step in found.live)))):
         say(OFFLINE_NOTICE)
     if found.exit_code:
         say("interrupted")

@@ -22,6 +22,7 @@ from .errors import say
 from .failures import Failures
 from .output import Form, RunOutput
 from .render.faults import origin_of
+from .render.made_up import MadeUp
 from .render.plain import PlainProgress
 from .render.stream import Output
 from .render.words import OFFLINE_REMINDER, summary
@@ -48,18 +49,20 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def invoke(asked: Asked, settings: Settings, given: Mapping[str, object]) -> int:
     """Run it and return the exit code. Raises VibeErrors for what is found before the run exists."""
     quiet = bool(given.get("quiet"))
-    failures, edits = Failures(), Edits()
+    failures, edits, made_up = Failures(), Edits(), MadeUp()
     with RunOutput(_form(given), _text(given.get("output"))) as output:
         try:
             quiet_view = quiet or (bool(given.get("events")) and output.to_terminal)
-            with _progress(quiet=quiet_view, made_up=not settings.require_model) as progress:
-                sinks = [progress, failures, edits, *output.sinks()]
+            with _progress(quiet=quiet_view) as progress:
+                sinks = [progress, failures, edits, made_up, *output.sinks()]
                 report = wiring.run_workflow(settings, _request(asked, settings, given), sinks)
         except VibeError as error:
             output.fail(error)
             raise
         output.finish(report, failures, edits)
     _conclude(report, failures, edits, quiet=quiet)
+    if made_up.found:
+        say(OFFLINE_REMINDER)
     return int(report.exit_code)
 
 
@@ -116,20 +119,17 @@ def _request(asked: Asked, settings: Settings, given: Mapping[str, object]) -> R
 
 
 @contextmanager
-def _progress(*, quiet: bool, made_up: bool) -> Iterator[EventSink]:
-    """The view on stderr while a run lasts: a live tree where lines can be drawn over, lines elsewhere.
-
-    Without `made_up`, a run that has no model fails, and does not announce made-up answers.
-    """
+def _progress(*, quiet: bool) -> Iterator[EventSink]:
+    """The view on stderr while a run lasts: a live tree where lines can be drawn over, lines elsewhere."""
     surface = screen(sys.stderr)
     if quiet or not surface.redraws:
-        lines = PlainProgress(Output.of(sys.stderr), quiet=quiet, width=surface.width, made_up=made_up)
+        lines = PlainProgress(Output.of(sys.stderr), quiet=quiet, width=surface.width)
         yield lines
         lines.close()
         return
     from .render.live import LiveProgress
 
-    live = LiveProgress(sys.stderr, made_up=made_up)
+    live = LiveProgress(sys.stderr)
     live.start()
     try:
         yield live
@@ -166,8 +166,6 @@ def _conclude(report: RunReport, failures: Failures, edits: Edits, *, quiet: boo
                 oldest_stored_s=report.oldest_stored_s,
             )
         )
-    if run.offline and steps > failures.count:
-        say(OFFLINE_REMINDER)
 
 
 def _next_move(run: Run, exit_code: ExitCode, failed: int) -> str:

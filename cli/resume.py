@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import options
 from .completing import values
+
+if TYPE_CHECKING:
+    from vibe_workflows.engine.model import Run
 
 
 @click.command()
@@ -15,7 +19,8 @@ from .completing import values
 @click.option("--accept", is_flag=True, help="Take what earlier runs edited as it lies: steps see the files of now.")
 @options.running
 def command(run: str | None, accept: bool, **given: Any) -> int:
-    """Go on with RUN, a unique beginning of its id; without one, with the latest run that did not complete.
+    """Go on with RUN, a unique beginning of its id; without one, with the latest run that did not complete
+    and that no later run went on with.
 
     Finished steps are answered from the store. A larger --budget, or a grant that was missing, goes on from there.
     """
@@ -29,9 +34,20 @@ def command(run: str | None, accept: bool, **given: Any) -> int:
     settings = load(given)
     reader = wiring.open_reader(settings)
     try:
-        found = find_run(reader, run, wanted=lambda each: not each.status.finished)
+        found = find_run(reader, run, wanted=_left_open())
     finally:
         reader.close()
     if found.status.finished:
         raise ConfigError(f"run {found.id} has completed; `vibe run {found.path}` runs it again from the store")
     return invoke(Asked(target=found.path, resume=found.id, accept=accept), settings, given)
+
+
+def _left_open() -> Callable[[Run], bool]:
+    """Of runs, newest first: those that did not complete, and that no later one went on with."""
+    taken_up: set[str | None] = set()
+
+    def is_open(run: Run) -> bool:
+        taken_up.add(run.parent)
+        return not run.status.finished and run.id not in taken_up
+
+    return is_open

@@ -43,5 +43,7 @@ def _latest(reader: StoreReader, wanted: Callable[[Run], bool]) -> Run:
         if not runs:
             raise ConfigError("no run of this project is stored yet; `vibe run` makes one")
         if len(runs) < limit:
-            raise ConfigError("every run of this project has completed; `vibe run` starts another")
+            raise ConfigError(
+                "every run of this project has completed, or a later one went on with it; `vibe run` starts another"
+            )
         limit *= 8

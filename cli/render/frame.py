@@ -212,6 +212,8 @@ def _done(step: DoneStep, shape: _Shape) -> Line:
 
 def _error(step: DoneStep) -> str:
     """Without the model, which stands beside it, and where that was asked."""
+    if not step.model:
+        return one_line(step.error)
     return re.sub(rf"{re.escape(step.model)}(?: \([^()]*\))?: ", "", one_line(step.error), count=1)
 
 

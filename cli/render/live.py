@@ -18,7 +18,6 @@ from vibe_workflows.engine.events import (
     Event,
     Logged,
     Nearness,
-    RunStarted,
     ScriptRestarted,
     Warned,
 )
@@ -26,6 +25,7 @@ from vibe_workflows.engine.events import (
 from .drawing import Drawing
 from .frame import frame
 from .happenings import edits_adopted, edits_collided, script_restarted
+from .made_up import MadeUp
 from .paint import Line, Span, Style
 from .progress import Progress
 from .sanitize import folded, one_line
@@ -43,9 +43,9 @@ _WARNING = Span("warning:", Style.WARN)
 class LiveProgress:
     """An EventSink that owns a drawing thread from `start` to `close`."""
 
-    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.time, made_up: bool = True) -> None:
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.time) -> None:
         self._drawing = Drawing(stream)
-        self._made_up = made_up
+        self._made_up = MadeUp()
         self._clock = clock
         self._progress = Progress()
         self._lock = threading.Lock()  # guards what follows, and _progress
@@ -71,10 +71,10 @@ class LiveProgress:
         with self._lock:
             self._progress.apply(event)
             self._changed = True
+            if self._made_up.begins(event):
+                first, rest = OFFLINE_NOTICE.split(" ", 1)
+                self._add(rest, Span(first, Style.WARN))
             match event:
-                case RunStarted() if event.offline and self._made_up:
-                    first, rest = OFFLINE_NOTICE.split(" ", 1)
-                    self._add(rest, Span(first, Style.WARN))
                 case Logged():
                     self._add(log_line(event))
                 case Warned():

@@ -37,6 +37,7 @@ from vibe_workflows.engine.model import StepStatus
 from . import figures
 from .faults import LONGEST_ERROR, alike, error_text
 from .happenings import edits_adopted, edits_collided, fell_back, file_edited, model_line, script_restarted, shortened
+from .made_up import MadeUp
 from .sanitize import folded, one_line
 from .stream import Output
 from .words import OFFLINE_NOTICE, log_line, status_word
@@ -61,9 +62,9 @@ class _Alike(msgspec.Struct):
 class PlainProgress:
     """An EventSink. `quiet` keeps warnings and failures; lines wider than `width` are broken between words."""
 
-    def __init__(self, output: Output, *, quiet: bool, width: int | None = None, made_up: bool = True) -> None:
+    def __init__(self, output: Output, *, quiet: bool, width: int | None = None) -> None:
         self._output = output
-        self._made_up = made_up
+        self._made_up = MadeUp()
         self._width = width
         self._quiet = quiet
         self._phase = ""
@@ -79,10 +80,11 @@ class PlainProgress:
     def handle(self, event: Event) -> None:
         if not isinstance(event, RunFinished):
             self._tell_latest()
+        if self._made_up.begins(event):
+            self._flush()
+            self._say(OFFLINE_NOTICE)
         match event:
             case RunStarted():
-                if event.offline and self._made_up:
-                    self._say(OFFLINE_NOTICE)
                 self._say(f"run {event.run} of {event.workflow}" + _continues(event))
             case PhaseStarted():
                 self._enter(event.title)

@@ -12,7 +12,7 @@ from vibe_workflows.engine.spec_diff import names_of
 from . import figures
 from .diffs import diff_lines
 from .paint import Style, paint
-from .sanitize import one_line
+from .sanitize import folded, one_line
 from .tables import Cell, Column, table
 from .words import status_style, status_word
 
@@ -34,7 +34,8 @@ def run_diff_text(diff: RunDiff, *, width: int | None, colour: bool) -> str:
     parts = [_head(diff.before, "before"), _head(diff.after, "after"), *_givens(diff), ""]
     if rows:
         parts += [table(_COLUMNS, rows, width=width, colour=colour), ""]
-    return "\n".join([*parts, *_result(diff, colour=colour), _summary(diff), *_hint(diff)])
+    summary = [_summary(diff)] if width is None else folded(_summary(diff), width, indent=2)
+    return "\n".join([*parts, *_result(diff, colour=colour), *summary, *_hint(diff)])
 
 
 def _head(run: Run, which: str) -> str:

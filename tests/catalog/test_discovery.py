@@ -158,6 +158,7 @@ def test_a_name_is_resolved_whichever_dash_it_is_written_with(house: House, buil
     [
         ("reviw", "no workflow is named `reviw`; did you mean `review`?"),
         ("zzz", "no workflow is named `zzz`; `vibe list` shows all"),
+        ("find bugs in src", "what is run is a workflow, and no prompt; to ask one agent, run a script of one line"),
         ("src", "src: a folder; name a workflow file in it"),
         ("loose", "no workflow is named `loose`; did you mean the file `loose.py`?"),
         ("README", "README: a workflow is a Python file; rename it to `README.py`"),

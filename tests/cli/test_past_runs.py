@@ -9,7 +9,7 @@ import pytest
 from tests.support.command import CommandHere
 from tests.support.past_runs import USAGE, a_run, a_step, delivered, fill
 from vibe_workflows.engine.events import Logged, PhaseStarted, StepStarted, Warned
-from vibe_workflows.engine.model import Attempt, Fault, RunStatus, StepStatus, ToolCall, Turn
+from vibe_workflows.engine.model import Attempt, Fault, RunId, RunStatus, StepStatus, ToolCall, Turn
 from vibe_workflows.engine.ports import Record, RunEvent
 
 
@@ -196,6 +196,32 @@ def test_there_is_nothing_to_resume_where_every_run_completed(filled: CommandHer
     named = filled("resume", "aa11")
     assert named.returncode == 2
     assert "run aa11 has completed; `vibe run /project/review.py` runs it again from the store" in named.stderr
+
+
+def test_resume_leaves_a_run_alone_that_a_later_one_went_on_with(here: CommandHere) -> None:
+    arguments = '{"topic":"cocoa","max_items":1}'
+    path = str(here.project / "flow.py")
+    fill(
+        here.command,
+        [
+            a_run("bb01", started_at=1.0, status=RunStatus.FAILED, path=path),
+            a_run(
+                "bb02",
+                started_at=2.0,
+                status=RunStatus.BUDGET_EXCEEDED,
+                path=path,
+                args=arguments,
+                parent=RunId("bb01"),
+            ),
+            a_run("bb03", started_at=3.0, path=path, parent=RunId("bb02")),
+        ],
+    )
+    done = here("resume")
+    assert done.returncode == 2
+    assert "every run of this project has completed, or a later one went on with it" in done.stderr
+    named = here("resume", "bb02")
+    assert named.returncode == 0
+    assert "going on with run bb02" in named.stderr
 
 
 def test_resume_without_a_name_takes_the_latest_run_that_did_not_complete(here: CommandHere) -> None:

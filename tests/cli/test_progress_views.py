@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 import pytest
 
 from vibe_workflows.cli.render.frame import frame, short_model
+from vibe_workflows.cli.render.made_up import MadeUp
 from vibe_workflows.cli.render.paint import Line, Style
 from vibe_workflows.cli.render.plain import PlainProgress
 from vibe_workflows.cli.render.progress import Progress
@@ -250,9 +252,26 @@ def test_hostile_names_and_errors_are_cleaned_and_cut_in_lines_and_in_the_pictur
     assert max(map(cell_width, shown)) <= 80
 
 
-def test_an_offline_run_says_so_before_anything_else() -> None:
+def test_made_up_answers_are_announced_once_with_the_first_of_them() -> None:
     begun = RunStarted(at=0.0, run="r1", workflow="review", lineage="l1", offline=True)
-    assert lines_of(begun)[0].startswith("offline: no model is configured")
+    tool = StepFinished(at=1.0, number=1, step="s1", label="glob", phase="Review", status="completed")
+    first, second = (msgspec.structs.replace(finished(number), model="offline") for number in (2, 3))
+    lines = lines_of(begun, tool, first, second)
+    assert [line.split()[0] for line in lines] == ["run", "Review", "#1", "offline:", "#2", "#3"]
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "timed_out"])
+def test_a_step_that_had_no_answer_has_none_that_is_made_up(status: str) -> None:
+    view = MadeUp()
+    assert not view.begins(msgspec.structs.replace(finished(1, status=status), model="offline"))
+    assert not view.begins(finished(2))
+    assert view.begins(msgspec.structs.replace(finished(3, stored=True), model="offline"))
+    assert view.found
+
+
+def test_the_picture_shows_the_type_of_an_error_that_came_before_any_model() -> None:
+    failure = msgspec.structs.replace(finished(1, status="failed", error="BudgetExceeded: none left"), model="")
+    assert any("BudgetExceeded: none left" in line for line in picture(BEGUN, failure))
 
 
 def test_a_scripts_text_cannot_steer_the_terminal_or_make_lines_of_its_own() -> None:

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.support.past_runs import a_step, delivered
+from tests.support.past_runs import a_run, a_step, delivered
 from tests.support.whole_runs import RunProject, body, new_project
 from vibe_workflows.cli.main import main
+from vibe_workflows.cli.render.run_diff import run_diff_text
 from vibe_workflows.engine.errors import Refused
 from vibe_workflows.engine.model import ModelRequest
 from vibe_workflows.engine.past import RunStep
-from vibe_workflows.engine.run_diff import pair_steps
+from vibe_workflows.engine.run_diff import pair_steps, run_diff
 
 ITEMS = "return await parallel(agent(f'Look at {{n}}', label='look') for n in {})"
 
@@ -258,3 +259,10 @@ def test_a_file_that_went_along_and_was_edited_is_what_differs(compared: Compare
     (changed,) = compared.json(first, second)["changed"]
     assert (changed["fields"], changed["answer_differs"]) == (["files"], False)
     assert compared.counts(second, compared.project.run(source).run.id) == (0, 0, 0, 1)
+
+
+def test_the_totals_of_a_diff_are_broken_to_the_width_of_the_terminal() -> None:
+    found = run_diff(a_run("aa01"), a_run("aa02"), [], [])
+    whole, broken = (run_diff_text(found, width=width, colour=False).splitlines() for width in (None, 40))
+    assert max(map(len, broken)) <= 40
+    assert max(map(len, whole)) > 60

@@ -53,8 +53,9 @@ def test_no_control_character_of_a_script_reaches_stdout_in_json(options: tuple[
 
 def test_progress_goes_to_stderr_and_its_last_lines_are_the_summary_and_the_offline_notice(here: CommandHere) -> None:
     first = here("run", "flow.py").stderr.splitlines()
-    assert first[0].startswith("offline: no model is configured")
     assert "Ask" in first
+    (told,) = (number for number, line in enumerate(first) if line.startswith("offline: no model is configured"))
+    assert first[told + 1].startswith("  #"), "told with the first answer that is made up"
     assert "  asked n=2" in first
     assert first[-2] == "3 steps: 0 from the store, 3 live, $0.00 paid"
     assert first[-1].startswith("offline: what agents answered here is made up")
@@ -67,6 +68,21 @@ def test_quiet_says_only_that_the_answers_are_made_up(here: CommandHere) -> None
     lines = here("run", "flow.py", "--quiet").stderr.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("offline:")
+
+
+def test_a_run_that_asks_no_agent_says_nothing_of_models(here: CommandHere) -> None:
+    here.command.write("plain.py", 'return (await tool("glob", pattern="*.py"))["paths"]\n')
+    for options in ((), ("--quiet",), ("--dry-run",), ("--fresh",)):
+        done = here("run", "plain.py", *options)
+        assert done.returncode == 0
+        assert "offline" not in done.stderr
+
+
+def test_a_run_that_had_no_room_for_an_answer_does_not_say_that_answers_are_made_up(here: CommandHere) -> None:
+    done = here("run", "flow.py", "--budget", "5")
+    assert done.returncode == 3
+    assert "BudgetExceeded" in done.stderr
+    assert "offline:" not in done.stderr
 
 
 def test_arguments_reach_the_script_by_option_by_pair_and_as_json(here: CommandHere) -> None:
