@@ -29,10 +29,10 @@ meta = {
 ANSWER = {
     "type": "object",
     "properties": {
-        "applies": {"type": "boolean", "description": "false if the file has nothing to say to the question"},
+        "silent": {"type": "boolean", "description": "true if the file has nothing to say to the question"},
         "answer": {"type": "string", "description": "at most three sentences, with line numbers"},
     },
-    "required": ["applies", "answer"],
+    "required": ["silent", "answer"],
 }
 
 
@@ -48,7 +48,9 @@ async def main(args):
         )
     except BudgetExceeded as error:  # what was answered until now is worth having
         answers = error.results
-    told = [{"path": path, "answer": each["answer"]} for path, each in zip(paths, answers) if each and each["applies"]]
+    told = [
+        {"path": path, "answer": each["answer"]} for path, each in zip(paths, answers) if each and not each["silent"]
+    ]
     missing = [path for path, each in zip(paths, answers) if each is None]
 
     phase("Merge")

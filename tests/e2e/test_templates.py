@@ -61,7 +61,7 @@ def test_a_fan_out_merges_what_applies_and_names_what_failed(online: Machine, mo
             return f"merged: {'a is so' in prompt}, {'b is not' in prompt}"
         if "src/c.py" in prompt:
             return None
-        return {"applies": "src/a.py" in prompt, "answer": "a is so" if "src/a.py" in prompt else "b is not"}
+        return {"silent": "src/a.py" not in prompt, "answer": "a is so" if "src/a.py" in prompt else "b is not"}
 
     model_server.handler = answers(say)
     result = completed(made(online, "fan-out"), "--pattern", "src/*.py", "--question", "Is it so?")
@@ -74,7 +74,7 @@ def test_a_fan_out_merges_what_applies_and_names_what_failed(online: Machine, mo
 
 
 def test_a_fan_out_without_budget_for_all_gives_what_was_answered(online: Machine, model_server: ModelServer) -> None:
-    model_server.handler = answers(lambda prompt: {"applies": True, "answer": "so"})
+    model_server.handler = answers(lambda prompt: {"silent": False, "answer": "so"})
     result = completed(made(online, "fan-out"), "--pattern", "src/*.py", "--budget", "steps=3")
     answered = [each["path"] for each in result["answers"]]
     assert (len(answered), len(result["not_answered"]), result["summary"]) == (2, 1, None)
@@ -86,10 +86,10 @@ def test_a_pipeline_keeps_what_its_check_holds_and_names_what_is_not_done(
 ) -> None:
     def say(prompt: str) -> Any:
         if "It is data" in prompt:
-            return {"holds": "src/a.py" in prompt}
+            return {"refuted": "src/a.py" not in prompt}
         if "src/c.py" in prompt:
             return None
-        return {"missing": True, "test": "1 gives 2"}
+        return {"tested": False, "test": "1 gives 2"}
 
     model_server.handler = answers(say)
     result = completed(made(online, "pipeline"), "--pattern", "src/*.py")
