@@ -113,7 +113,7 @@ def test_a_trace_shows_the_hit_rate_of_each_step_and_in_total_with_what_the_prom
     assert lines[-3:] == [
         "59.5k tokens in (25% from cache, 500 to cache), 1.0k out (300 reasoning), price unknown, estimated",
         "prompts: 13% system, 30% tools, 36% context, 21% conversation",
-        "24 steps: 0 from the store, 24 live (18 failed), 60.5k tokens paid, price unknown",
+        "24 steps: 0 from the store, 6 live, 18 failed, 60.5k tokens paid, price unknown",
     ]
 
 
