@@ -181,10 +181,10 @@ def _json(text: str, where: str) -> JSON:
     try:
         value: JSON = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
+        sample = '{"path": "src"}' if where.startswith("--args") else '"src"'
         raise WorkflowError(
-            f"{where}: not valid JSON: {error.msg} ({place}); names and texts need double quotes, "
-            """as in '{"path": "src"}'"""
+            f"{where}: not valid JSON: {error.msg} (line {error.lineno}, column {error.colno}); text needs quotes, "
+            f"as in '{sample}'"
         ) from error
     except (ValueError, RecursionError) as error:
         raise WorkflowError(f"{where}: not valid JSON: {error}") from error

@@ -24,7 +24,7 @@ class _RunCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         by_name = ctx.info_name is not None and ctx.info_name not in COMMANDS
         if by_name:
-            _refuse_misspelt(args[0])
+            _refuse_misspelt(*args[:2])
         try:
             found = split(args, self.params)
         except click.UsageError as error:
@@ -123,7 +123,7 @@ def command(
     return (preview if dry_run else invoke)(asked, load(given), given)
 
 
-def _refuse_misspelt(name: str) -> None:
+def _refuse_misspelt(name: str, following: str = "") -> None:
     """Raise where NAME of `vibe NAME` is close to a command's name, or what others call one, and no workflow's."""
     from vibe_workflows.engine.nearest import nearest
 
@@ -131,6 +131,8 @@ def _refuse_misspelt(name: str) -> None:
 
     close = nearest(name, COMMANDS)
     meant = ELSEWHERE.get(name) or (f"vibe {close}" if close else None)
+    if name == "help" and following in COMMANDS:
+        meant = f"vibe {following} --help"
     if meant is None or "/" in name or name.endswith(".py"):
         return
     from vibe_workflows.catalog.discovery import discover, workflow_name

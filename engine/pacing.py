@@ -18,6 +18,9 @@ from msgspec import Struct
 from .errors import RateLimited
 from .time_limit import Paused
 
+#: Ends the message of a rate limit, as long as it is not given up.
+SLOWER: Final = "; lower --concurrency if this persists"
+
 #: Outcomes of a round, where the window is not wider: what fewer say is chance.
 ROUND: Final = 16
 #: Of a round, turned away: above it the window halves.
@@ -194,7 +197,7 @@ class Patience:
         self._lately += 1
         asked = error.retry_after_s
         if asked is not None and asked > LONGEST_RETRY_AFTER_S:
-            raise self._given_up(error, f"asked to wait {asked:,.0f} s, longer than any call waits")
+            raise self._given_up(error, f"{asked:,.0f} s is longer than any call waits")
         if self._lately >= GIVE_UP_TIMES and now - self._since >= GIVE_UP_AFTER_S:
             raise self._given_up(
                 error,
@@ -204,7 +207,8 @@ class Patience:
         return backoff_s(self._times, jitter, self._window.first_rest_s) if asked is None else asked
 
     def _given_up(self, error: RateLimited, why: str) -> RateLimited:
-        text = f"{error.message}; given up: {why}; try again later, or give the step another model to fall back to"
+        said = error.message.removesuffix(SLOWER)
+        text = f"{said}; given up: {why}; try again later, or give the step another model to fall back to"
         given_up = RateLimited(text, retryable=False, retry_after_s=error.retry_after_s)
         given_up.__cause__ = error
         return given_up

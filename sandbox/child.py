@@ -13,7 +13,7 @@ from functools import partial
 from types import FunctionType
 from typing import Any, NoReturn
 
-from .attributes import OF_NONE
+from .advice import advice_on_result, with_advice
 from .blocks import BUDGET_METHODS, Budget
 from .branch_random import random_functions
 from .channel import Channel, NotJson, encode
@@ -32,19 +32,6 @@ from .values import STEP_RESULT_FIELDS, Args, StepResult, make_args, read_args
 
 _MESSAGE_CHARS = 4_000
 _NOTES = 20
-#: How a problem with a result ends, and what to return instead.
-_IN_PLACE = (
-    ("is a Step", "`await` it"),
-    ("is a coroutine", "`await` it"),
-    ("is a set", "return sorted(...) of it"),
-    ("is a frozenset", "return sorted(...) of it"),
-    ("is a function", "call it, and return what it gives"),
-    ("is a datetime", "return its isoformat()"),
-    ("which JSON cannot hold", "return None in its place"),
-)
-_NOT_AWAITABLE = "can't be used in 'await' expression"
-_AWAITABLE = "only steps, parallel(), pipeline() and your own async functions can be awaited"
-_NO_EXCEPTION = "exceptions must derive from BaseException"
 
 
 def serve(fd: int = 3) -> NoReturn:
@@ -114,7 +101,7 @@ class _Script:
         try:
             text = encode(value, "the result")
         except NotJson as error:
-            raise TypeError(f"{error}; {_advice_on(str(error))}") from None
+            raise TypeError(f"{error}; {advice_on_result(str(error))}") from None
         del value
         self._check_nothing_left_behind()
         return text
@@ -174,20 +161,8 @@ class _Script:
             frame["type"] = "SetupError"
             frame["trace"] = [{"line": error.line, "col": error.column, "name": "main"}]
             frame["fault"] = misuse(message).fault
-        elif isinstance(error, TypeError) and message.endswith(_NOT_AWAITABLE):
-            what = message.split(" ")[1] if message.startswith("object ") else ""
-            if what == "PhaseBlock":
-                message = "phase(...) is not awaited: write it without `await`"
-            else:
-                message = f"{message}; {_AWAITABLE}"
-        elif isinstance(error, TypeError) and message == _NO_EXCEPTION:
-            message = 'what is raised must be an exception: raise ValueError("...")'
-        elif isinstance(error, TypeError) and message.startswith("'NoneType' object is not "):
-            message = f"{message}; {OF_NONE}"
-        elif isinstance(error, KeyError) and " " not in message:  # the key alone, in quotes
-            message = f"no key {message}"
-        elif isinstance(error, RecursionError):
-            message = f"{message}; a function calls itself without an end"
+        else:
+            message = with_advice(error, message)
         frame["message"] = message
         return frame
 
@@ -199,14 +174,6 @@ class _NeverDone(Exception):
         super().__init__(message)
         self.line = line
         self.column = column
-
-
-def _advice_on(problem: str) -> str:
-    """What to return in place of what is no JSON."""
-    for ending, advice in _IN_PLACE:
-        if problem.endswith(ending):
-            return advice
-    return "a workflow returns strings, numbers, lists, dicts or None"
 
 
 def _teach_guards() -> None:

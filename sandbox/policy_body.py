@@ -38,7 +38,9 @@ def outline(tree: ast.Module) -> Outline:
     metas = list(_metas(tree))
     mains = tuple(node for node in tree.body if isinstance(node, _FUNCTIONS) and node.name == "main")
     defines = ast.FunctionDef | ast.AsyncFunctionDef | ast.Import | ast.ImportFrom
-    does_nothing = not mains and all(
+    # A fragment that only imports may be meant to be one.
+    is_fragment = bool(tree.body) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
+    does_nothing = not (mains or is_fragment) and all(
         isinstance(node, defines) or node in metas or _is_string(node) for node in tree.body
     )
     meta = metas[0] if metas else None

@@ -96,7 +96,7 @@ def validate(schema: Any, value: Any, fill_defaults: bool) -> dict[str, Any]:
 def _no_type(named: str) -> str:
     near = _OTHER_TYPES.get(named.lower()) or next(iter(get_close_matches(named, _TYPES, 1)), None)
     hint = f"did you mean {near!r}?" if near else f"the types are {', '.join(_TYPES)}"
-    return f"{_show(named)} is no type of JSON; {hint}"
+    return f"{named[:80]!r} is no type of JSON; {hint}"
 
 
 def _validator(schema: Any) -> Any:

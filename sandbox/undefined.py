@@ -38,6 +38,9 @@ class UndefinedName(NamedTuple):
                 f"`{self.name}` is not defined here: it is a variable of another function; hand it over, or return it"
             )
         hint = f"did you mean `{self.meant}`?" if self.meant else "define it, or correct its name"
+        strange = next((char for char in self.name if not char.isascii()), "")
+        if strange and self.meant.isascii() and self.meant:
+            return f"`{self.name}` is not defined anywhere: its {strange!r} is U+{ord(strange):04X}; {hint}"
         return f"`{self.name}` is not defined anywhere; {hint}"
 
 

@@ -24,6 +24,7 @@ from ..errors import (
     StepFault,
     Timeout,
 )
+from ..pacing import SLOWER
 from .litellm_causes import Cause, chain_of
 from .litellm_replies import StreamFailed
 from .litellm_setup import AnthropicError, litellm, reads_as_too_long
@@ -183,7 +184,7 @@ def _refused(cause: Cause, place: Place) -> AgentError:
 def _rate_limited(cause: Cause, place: Place, now: float) -> AgentError:
     wait_s = cause.retry_after_s(now)
     asked = "" if wait_s is None else f", and asks to wait {wait_s:g} s"
-    text = f"{place}: the provider limits the rate of calls{asked}{cause.said}; lower --concurrency if this persists"
+    text = f"{place}: the provider limits the rate of calls{asked}{cause.said}{SLOWER}"
     return RateLimited(text, retry_after_s=wait_s)
 
 

@@ -78,7 +78,7 @@ def test_a_file_that_says_nothing_has_a_name() -> None:
         ({"args": {"required": "a"}}, '"required" is a list of names'),
         ({"args": {"properties": {"_a": {}}}}, "`_a` is no argument's name"),
         ({"args": {"properties": {"a=b": {}}}}, "`a=b` is no argument's name"),
-        ({"budget": "lots"}, 'meta["budget"]: tokens above 0 are needed'),
+        ({"budget": "lots"}, 'meta["budget"]: tokens such as `200k`, dollars such as `$1.50`'),
         ({"budget": {"dollars": 1}}, "`dollars` is no unit of a budget"),
         ({"model": "http://x/y"}, "holds an address"),
         ({"concurrency": 0}, "a number from 1 to 1,000 is needed"),

@@ -97,7 +97,7 @@ def test_the_same_error_of_all_branches_is_one_line_and_ends_the_run_with_their_
     done = here("run", "flow.py")
     assert done.returncode == 2
     lines = done.stderr.splitlines()
-    assert sum('"nothing"' in line for line in lines) == 1, "as the error of the run, which follows at once"
+    assert sum("'nothing'" in line for line in lines) == 1, "as the error of the run, which follows at once"
     failed = document(here, "trace", "--json")["failed_steps"]  # the first one cancels those that had not come so far
     at = next(at for at, line in enumerate(lines) if line.startswith("error: flow.py:4: SetupError: "))
     if failed > 1:

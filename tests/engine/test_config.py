@@ -211,7 +211,7 @@ def test_a_project_may_not_name_an_address_as_a_model(place: Place, text: str) -
         ("allow: write", "a list of names is needed"),
         ("api_base: localhost", "an address such as"),
         ("api_base: http://me:secret@host/v1", "without user or password"),
-        ("budget: lots", "tokens above 0 are needed, such as `200k`, not `lots`"),
+        ("budget: lots", "`steps=40` or `seconds=600` are needed, not `lots`"),
         ("budget: {token: 5}", "`token` is no unit of a budget; did you mean `tokens`?"),
         ("max_usd: -1", "dollars are needed"),
         ("model: [a]", "a model's name is text"),
@@ -289,9 +289,9 @@ def test_a_file_that_is_no_file_is_an_error(place: Place) -> None:
 
 
 def test_wrong_variables_and_flags_are_named_as_such(place: Place) -> None:
-    assert place.error({"VIBE_CONCURRENCY": "x"}).startswith("VIBE_CONCURRENCY: `concurrency`: a whole number")
-    assert place.error(max_usd="lots").startswith("--max-usd: `max_usd`: dollars")
-    assert place.error(model="fast=").startswith("--model: `aliases`: alias `fast`")
+    assert place.error({"VIBE_CONCURRENCY": "x"}).startswith("VIBE_CONCURRENCY: a whole number")
+    assert place.error(max_usd="lots").startswith("--max-usd: dollars")
+    assert place.error(model="fast=").startswith("--model: alias `fast`")
     held = place.load({"VIBE_CONCURENCY": "3", "VIBE_OF_ANOTHER_TOOL": "x", "VIBE_MODEL": ""})
     assert held.warnings == ("the environment variable VIBE_CONCURENCY is not known; did you mean VIBE_CONCURRENCY?",)
     with pytest.raises(ValueError, match="no setting `nope`"):

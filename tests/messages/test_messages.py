@@ -57,7 +57,8 @@ def model() -> Iterator[ModelServer]:
 def _answer(request: SeenRequest) -> Behaviour:
     prompt = next(message.text for message in request.conversation().messages if message.role == "user")
     if status := re.search(r"answer (\d{3})", prompt):
-        return Fail(status=int(status[1]), message="as you asked")
+        wait = {"retry-after": "86400"} if status[1] == "429" else {}  # longer than any call waits
+        return Fail(status=int(status[1]), message="as you asked", headers=wait)
     return Answer(text=prompt.partition("answer: ")[2])
 
 

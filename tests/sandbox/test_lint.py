@@ -25,7 +25,7 @@ from vibe_workflows.sandbox.lint_report import LintFinding, LintPlace, LintRepor
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
-WORKFLOWS = sorted([*(ROOT / "examples/workflows").glob("*.py"), *(ROOT / "catalog/workflows").glob("*.py")])
+WORKFLOWS = sorted([*(ROOT / "examples/workflows").glob("*.py"), *(ROOT / "catalog/workflows").glob("[!_]*.py")])
 GUIDE = (ROOT / "cli" / "guide.md").read_text().split("```python\n")[1].split("```")[0]
 
 #: Found outside of the worker: these have no script that the worker alone could judge.

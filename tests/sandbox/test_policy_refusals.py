@@ -154,7 +154,7 @@ REFUSED = [
     ("for x in y:\n    pass\nbreak", "3:1: syntax error: 'break' outside loop"),
     ("é = 1; def f(a, a): pass", "1:8: syntax error: invalid syntax"),
     ("def f():\n    'é'; x = await g()", "2:14: syntax error: 'await' outside async function"),
-    ("x = '\x00'", "syntax error: source code string cannot contain null bytes"),
+    ("x = '\x00'", "syntax error: the file holds a NUL character; remove it"),
     ("x = '\ud800'", "1:1: the script cannot be read: "),
     ("x = " + "9" * 5_000, "1:1: syntax error: Exceeds the limit (4300 digits) for integer string conversion"),
     ("x = " + "+".join("1" * 20_000), f"1:1: {problems.TOO_DEEP}"),

@@ -366,9 +366,11 @@ def test_a_returned_step_is_awaited(child: ForkServer) -> None:
 
 
 def test_awaiting_something_else_says_what_can_be_awaited(child: ForkServer) -> None:
-    kind, message, line = run(child, 'x = 1\nawait phase("A")').error
+    kind, message, line = run(child, "x = 1\nawait has_model").error
     assert (kind, line) == ("TypeError", 2)
     assert message.endswith("only steps, parallel(), pipeline() and your own async functions can be awaited")
+    message = run(child, 'await phase("A")').error[1]
+    assert message == "phase(...) is not awaited: write it without `await`"
 
 
 def test_detail_gives_a_step_result(child: ForkServer) -> None:

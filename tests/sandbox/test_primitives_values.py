@@ -57,8 +57,8 @@ def test_args_are_json_and_can_be_copied(child: ForkServer) -> None:
 @pytest.mark.parametrize(
     ("use", "kind", "message"),
     [
-        ("args.pth", "AttributeError", "args has no 'pth': declared are path, keys, depth, nested, list"),
-        ("args['pth']", "KeyError", "declared are path"),
+        ("args.pth", "AttributeError", "args has no 'pth': did you mean 'path'?"),
+        ("args['pth']", "KeyError", "did you mean 'path'?"),
         ("args.update", "AttributeError", "args has no 'update'"),
         ("args.nested.c", "AttributeError", "args has no 'c': declared are a"),
         ("[0 for args['path'] in [1]]", "TypeError", "args is read-only; work on a copy: dict(args)"),
