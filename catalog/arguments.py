@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -88,56 +88,20 @@ def collect_arguments(
     schema: Schema | None,
     *,
     document: str | None = None,
-    words: Sequence[str] = (),
-    options: Mapping[str, object] | None = None,
+    named: Mapping[str, object],
     cwd: Path,
 ) -> dict[str, JSON]:
     """The arguments as given, converted by the schema. Not yet validated. Raises WorkflowError.
 
-    `document` is that of --args: JSON, or `@file`. `words` are `key=value` (converted, a string without a schema) and
-    `key:=JSON`; they stand above the document. `options` maps property names to the text, or list of texts, of their
-    options, None where not given.
+    `document` is that of --args: JSON, or `@file`. `named` maps names to texts and lists of texts, converted by the
+    schema where there is one, and to values that are JSON already; they stand above the document.
     """
     given = _document(document, cwd) if document is not None else {}
-    named: dict[str, JSON] = {}
-    for word in words:
-        name, value = _word(schema, word)
-        if name in named:
-            raise WorkflowError(f"argument `{name}` is given twice; keep one")
-        named[name] = value
-    for name, text in (options or {}).items():
-        if text is None:
-            continue
-        if name in named:
-            raise WorkflowError(f"argument `{name}` is given as an option and as `{name}=...`; keep one")
-        named[name] = _convert(name, _properties(schema).get(name, {}), text)
-    given.update(named)
+    properties = _properties(schema)
+    given |= {name: _convert(name, properties.get(name, {}), value) for name, value in named.items()}
     for name in given:
         _refuse_unknown(schema, name)
     return given
-
-
-def _word(schema: Schema | None, word: str) -> tuple[str, JSON]:
-    name, sign, text = word.partition("=")
-    if not sign or not name.rstrip(":"):
-        known = _properties(schema)
-        meant = nearest(word.lstrip("-"), known)
-        raise WorkflowError(
-            f"`{word}` is no argument: write key=value, or key:=JSON"
-            + (f"; did you mean `{meant}=...`?" if meant else "")
-        )
-    if name.endswith(":"):
-        return name[:-1], _json(text, f"argument `{name[:-1]}`")
-    name = _declared(schema, name)
-    return name, _convert(name, _properties(schema).get(name, {}), text)
-
-
-def _declared(schema: Schema | None, name: str) -> str:
-    """A declared name may be written with `-` for `_`, as its option is."""
-    properties = _properties(schema)
-    if name not in properties:
-        return next((known for known in properties if known.replace("_", "-") == name), name)
-    return name
 
 
 def _refuse_unknown(schema: Schema | None, name: str) -> None:

@@ -137,13 +137,19 @@ def is_name(stem: str) -> bool:
 
 def _files(settings: Settings, skipped: list[SkippedFile]) -> Iterator[WorkflowFile]:
     root = os.path.realpath(settings.project_root)
-    for folder, origin in _folders(settings):
+    for folder, origin in workflow_folders(settings):
         yield from _scan(folder, origin, skipped, root if origin is Origin.PROJECT else None)
 
 
-def _folders(settings: Settings) -> Iterator[tuple[Path, Origin]]:
+def user_folder(settings: Settings) -> Path:
+    """Of the person's own workflows, for all projects."""
+    return settings.user_config_dir / "workflows"
+
+
+def workflow_folders(settings: Settings) -> Iterator[tuple[Path, Origin]]:
+    """Where workflows lie that can be named, whether a folder is there or not; the nearer one first."""
     root = settings.project_root
-    user = settings.user_config_dir / "workflows"
+    user = user_folder(settings)
     extra = [folder for folder in settings.workflow_folders if folder != user]
     ours = [root / folder for folder in PROJECT_FOLDERS] + [folder for folder in extra if folder.is_relative_to(root)]
     yield from ((folder, Origin.PROJECT) for folder in dict.fromkeys(ours))

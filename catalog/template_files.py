@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vibe_workflows.engine.errors import WorkflowError
 from vibe_workflows.engine.nearest import did_you_mean
 
-from .discovery import PROJECT_FOLDERS, Origin, WorkflowFile, files_named, is_name, workflow_name
+from .discovery import PROJECT_FOLDERS, Origin, WorkflowFile, files_named, is_name, user_folder, workflow_name
 
 if TYPE_CHECKING:
     from vibe_workflows.engine.config import Settings
@@ -106,7 +106,7 @@ def _folder(settings: Settings, *, own: bool) -> Path:
     A link out of the project is refused: a repository could have a file written anywhere by it.
     """
     if own:
-        return settings.user_config_dir / "workflows"
+        return user_folder(settings)
     root = settings.project_root
     folders = [root / folder for folder in reversed(PROJECT_FOLDERS)]
     folder = next((folder for folder in folders if folder.is_dir()), folders[0])

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: Names of Vibe's options that are for parts yet to come: a workflow's argument of that name would break later.
 RESERVED = frozenset({"use-defaults", "detach", "strict"})
 
+#: Where the context of a command line holds the workflow that it names.
+TARGET = "vibe.target"
+
 _PAIR = re.compile(r"([^\s=:-][^\s=:]*)(:?=)(.*)", re.DOTALL)
 _HELP = ("-h", "--help")
 

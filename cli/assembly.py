@@ -17,7 +17,6 @@ import trio
 from msgspec.structs import replace
 
 from vibe_workflows.catalog.arguments import bind_arguments
-from vibe_workflows.catalog.index import Index
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
 from vibe_workflows.engine.agents.profiles import Profiles, vocabulary
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
@@ -47,7 +46,6 @@ from vibe_workflows.engine.run import Stop, execute
 from vibe_workflows.engine.store.locks import RunLocks
 from vibe_workflows.engine.store.origin import StoreOrigins
 from vibe_workflows.engine.store.sqlite import open_store
-from vibe_workflows.sandbox.checker import open_checker
 from vibe_workflows.sandbox.errors import SandboxUnavailable
 from vibe_workflows.sandbox.host import SandboxHost, open_host
 from vibe_workflows.sandbox.launcher import Zygote
@@ -71,7 +69,6 @@ if TYPE_CHECKING:
     from vibe_workflows.engine.mcp.servers import RunServers
     from vibe_workflows.sandbox.confine import ConfineReport
     from vibe_workflows.sandbox.doctor import DoctorReport
-    from vibe_workflows.sandbox.replies import PlanNode
 
 
 def run_workflow(
@@ -101,22 +98,6 @@ def dry_run(
 ) -> DryRun:
     make = partial(_dry_run, zygote, settings, request, sinks, backend)
     return trio.run(_run_and_watch, make, restrict_keyboard_interrupt_to_checkpoints=True)
-
-
-def read_all_metadata(zygote: Zygote, sources: Sequence[WorkflowSource], index: Index) -> list[Metadata]:
-    async def main() -> list[Metadata]:
-        async with open_checker(zygote) as checker:
-            return await read_metadata(sources, checker, index)
-
-    return trio.run(main)
-
-
-def read_plan(zygote: Zygote, source: str) -> tuple[PlanNode, ...]:
-    async def main() -> tuple[PlanNode, ...]:
-        async with open_checker(zygote) as checker:
-            return await checker.read_plan(source)
-
-    return trio.run(main)
 
 
 def probe_scripts(zygote: Zygote) -> DoctorReport:

@@ -31,11 +31,11 @@ def given_arguments(request: RunRequest, metadata: Metadata) -> dict[str, JSON]:
     """
     known = {option.name: option for option in argument_options(metadata.args)}
     given, words = _named(request, known)
-    collected = collect_arguments(metadata.args, document=request.args_json, options=given, cwd=Path.cwd())
+    collected = collect_arguments(metadata.args, document=request.args_json, named=given, cwd=Path.cwd())
     missing = missing_options(metadata.args, collected)
     if words:
         taker = _taker(words, missing, request.target, known)
-        collected |= collect_arguments(metadata.args, options={taker.name: _of_words(words, taker)}, cwd=Path.cwd())
+        collected |= collect_arguments(metadata.args, named={taker.name: _of_words(words, taker)}, cwd=Path.cwd())
         missing = []
     if missing:
         _refuse_missing(missing, request.target)

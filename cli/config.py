@@ -85,20 +85,22 @@ def _text(report: ConfigReport, chosen: Sequence[Setting], name: str | None, *, 
 
 
 def _places(report: ConfigReport) -> list[Place]:
-    from vibe_workflows.catalog.discovery import BUILTIN_FOLDER, PROJECT_FOLDERS
+    from vibe_workflows.catalog.discovery import Origin, workflow_folders
 
     from .render.settings import Place
 
     settings = report.settings
     states = {file.path: "cannot be read" for file in report.files if file.unreadable}
-    folders = [settings.project_root / folder for folder in reversed(PROJECT_FOLDERS)]
+    workflows = {
+        Origin.PROJECT: "workflows",
+        Origin.USER: "your workflows",
+        Origin.BUILTIN: "built-in workflows",
+    }
     found = [
         ("project", settings.project_root),
         ("project's settings", settings.project_file),
         ("your settings", settings.user_file),
-        *(("workflows", folder) for folder in (*folders, *settings.workflow_folders)),
-        ("your workflows", settings.user_config_dir / "workflows"),
-        ("built-in workflows", BUILTIN_FOLDER),
+        *((workflows[origin], folder) for folder, origin in workflow_folders(settings)),
         ("profiles", settings.project_root / ".vibe" / "agents"),
         ("your profiles", settings.user_config_dir / "agents"),
         ("database", settings.db_path),

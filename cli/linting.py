@@ -8,24 +8,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import trio
 from click import UsageError
 
 from vibe_workflows.catalog.discovery import Catalog, Origin, discover, read_source
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
 from vibe_workflows.engine.errors import WorkflowError
 from vibe_workflows.engine.nearest import nearest
-from vibe_workflows.sandbox.checker import open_checker
 from vibe_workflows.sandbox.lint.rules import BY_CODE, LOUD, Severity
 from vibe_workflows.sandbox.lint_report import LintPlace, LintReport
 
 from .lint_outside import Outside
-from .sandboxing import open_zygote
+from .sandboxing import ask_checker
 from .workflow_files import open_index, standard_source
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
     from vibe_workflows.engine.config import Settings
+    from vibe_workflows.sandbox.checker import LockedChecker
 
 _MOST_FILES = 1_000
 _LINE_END = re.compile(r"\r\n|\r|\n")  # what ends a line of Python, and nothing else
@@ -141,12 +140,11 @@ def _read(settings: Settings, sources: list[WorkflowSource]) -> tuple[list[Metad
         return [], []
     files = [(str(source.file.path), source.text) for source in sources]
 
-    async def main() -> tuple[list[Metadata], list[LintReport]]:
-        async with open_checker(zygote) as checker:
-            return await read_metadata(sources, checker, index), await checker.lint(files)
+    async def ask(checker: LockedChecker) -> tuple[list[Metadata], list[LintReport]]:
+        return await read_metadata(sources, checker, index), await checker.lint(files)
 
-    with open_index(settings) as index, open_zygote() as zygote:
-        return trio.run(main)
+    with open_index(settings) as index:
+        return ask_checker(ask)
 
 
 def _judged(outside: Outside, about: Metadata, report: LintReport) -> Iterator[Problem]:

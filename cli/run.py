@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from . import options
-from .arguments import Split, split
+from .arguments import TARGET, Split, split
 from .completing import values
 from .main import COMMANDS
+from .standard_input import read_standard_input
 
 _SPLIT = "vibe.split"
-TARGET = "vibe.target"
 _BY_NAME = "vibe.by_name"
-_MOST_SOURCE = 8 * 1024 * 1024
 
 
 class _RunCommand(click.Command):
@@ -108,7 +106,7 @@ def command(
 
     asked = Asked(
         target=target,
-        source_text=_standard_input("the workflow") if target == "-" else None,
+        source_text=read_standard_input("the workflow") if target == "-" else None,
         arguments=typed.arguments,
         options=typed.options,
         followed=typed.followed,
@@ -155,19 +153,7 @@ def _args_text(given: str | None, *, from_stdin: bool) -> str | None:
         return given
     if from_stdin:
         raise click.UsageError("standard input holds the workflow already; give --args as text or as @FILE")
-    return _standard_input("the arguments")
-
-
-def _standard_input(what: str) -> str:
-    if sys.stdin.isatty():
-        click.echo(f"reading {what} from the terminal; Ctrl-D ends it", err=True)
-    data = sys.stdin.buffer.read(_MOST_SOURCE + 1)
-    if len(data) > _MOST_SOURCE:
-        raise click.UsageError(f"standard input holds more than {_MOST_SOURCE >> 20} MB, which {what} cannot be")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"standard input is not UTF-8 text (byte {error.start}); {what} must be") from error
+    return read_standard_input("the arguments")
 
 
 def own_options() -> list[str]:

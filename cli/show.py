@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,10 +9,11 @@ import click
 
 from . import options
 from .completing import values
+from .spelling import default_of
 
 if TYPE_CHECKING:
     from vibe_workflows.catalog.arguments import ArgumentOption
-    from vibe_workflows.catalog.discovery import WorkflowFile
+    from vibe_workflows.catalog.discovery import WorkflowFile, WorkflowSource
     from vibe_workflows.catalog.metadata import Metadata
     from vibe_workflows.engine.config import Settings
     from vibe_workflows.sandbox.replies import PlanNode
@@ -39,11 +39,12 @@ def command(target: str, only_plan: bool, only_source: bool, as_json: bool) -> N
     from .settings import load
 
     settings = load({})
-    file, metadata, source = workflow_files.describe(settings, target)
+    found, metadata = workflow_files.describe(settings, target)
+    file, source = found.file, found.text
     if only_source:
         print_text(clean(source).rstrip("\n") if sys.stdout.isatty() else source.rstrip("\n"))
         return
-    plan, problem = _plan(settings, metadata, source)
+    plan, problem = _plan(settings, metadata, found)
     if as_json:
         print_json(_as_json(file, metadata, source) | {"plan": [to_builtins(node) for node in plan]})
         return
@@ -57,7 +58,7 @@ def command(target: str, only_plan: bool, only_source: bool, as_json: bool) -> N
     print_text("\n".join(parts))
 
 
-def _plan(settings: Settings, metadata: Metadata, source: str) -> tuple[tuple[PlanNode, ...], str]:
+def _plan(settings: Settings, metadata: Metadata, source: WorkflowSource) -> tuple[tuple[PlanNode, ...], str]:
     """The plan, and why there is none."""
     from . import workflow_files
 
@@ -119,7 +120,7 @@ def _kind(each: ArgumentOption) -> str:
 def _default(each: ArgumentOption) -> str:
     if each.default is None:
         return "(required)" if each.required else ""
-    return each.default if isinstance(each.default, str) else json.dumps(each.default, ensure_ascii=False)
+    return default_of(each)
 
 
 def _limit(unit: str, value: float) -> str:

@@ -66,8 +66,8 @@ def _value(option: ArgumentOption) -> str:
 
 
 def default_of(option: ArgumentOption) -> str:
-    """A text as it is, a list of texts with commas, anything else as JSON."""
+    """As it can be typed: a text as it is, a list of texts with commas, anything else as JSON."""
     value = option.default
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
         return ",".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -13,8 +13,6 @@ from .completing import values
 if TYPE_CHECKING:
     from .linting import LintedFile
 
-_MOST_SOURCE = 8 * 1024 * 1024
-
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[FILE|FOLDER|NAME|-]...", shell_complete=values.workflows)
@@ -41,8 +39,9 @@ def command(targets: tuple[str, ...], strict: bool, form: str, as_json: bool, ru
 
     from .linting import lint_files
     from .settings import load
+    from .standard_input import read_standard_input
 
-    linted = lint_files(load({}), targets, _standard_input() if "-" in targets else None)
+    linted = lint_files(load({}), targets, read_standard_input("the workflow") if "-" in targets else None)
     _print(linted, form)
     errors, warnings = (sum(each.count(severity) for each in linted) for severity in ("error", "warning"))
     _sum_up(linted, errors, warnings)
@@ -96,11 +95,3 @@ def _list_rules(*, as_json: bool) -> int:
         for line in rule_lines(RULES, colour=screen(sys.stdout).colour):
             print_text(line)
     return 0
-
-
-def _standard_input() -> str:
-    data = sys.stdin.buffer.read(_MOST_SOURCE + 1)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"standard input is not UTF-8 text (byte {error.start})") from error

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vibe_workflows.engine.errors import WorkflowError
 
 from .answers import ListedWorkflow, WorkflowList
-from .sandboxing import open_zygote
+from .sandboxing import ask_checker
 
 if TYPE_CHECKING:
-    from vibe_workflows.catalog.discovery import Trusts, WorkflowFile, WorkflowSource
+    from vibe_workflows.catalog.discovery import Trusts, WorkflowSource
     from vibe_workflows.catalog.index import Index
     from vibe_workflows.catalog.metadata import Metadata
     from vibe_workflows.engine.config import Settings
@@ -58,29 +57,25 @@ def _switch(settings: Settings) -> str:
     return key if source is None else f"{key} of {source}"
 
 
-def describe(settings: Settings, target: str) -> tuple[WorkflowFile, Metadata, str]:
-    """A workflow by name or path, its metadata and its source. Raises WorkflowError and TrustNeeded."""
+def describe(settings: Settings, target: str) -> tuple[WorkflowSource, Metadata]:
+    """A workflow by name or path, and its metadata. Raises WorkflowError and TrustNeeded."""
     source = find_source(settings, target)
     (metadata,) = _metadata(settings, [source])
-    return source.file, metadata, source.text
+    return source, metadata
 
 
-def plan_of(settings: Settings, source: str) -> tuple[PlanNode, ...]:
+def plan_of(settings: Settings, source: WorkflowSource) -> tuple[PlanNode, ...]:
     """What a workflow can do, as its source spells it out. Raises ValueError where it cannot be read or drawn."""
     import msgspec
 
     from vibe_workflows.sandbox.replies import PlanNode
 
-    digest = blake2b(source.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
     with open_index(settings) as index:
-        if known := index.memo(_PLAN, digest):
+        if known := index.memo(_PLAN, source.digest):
             with suppress(msgspec.MsgspecError):
                 return msgspec.json.decode(known, type=tuple[PlanNode, ...])
-        with open_zygote() as zygote:
-            from . import assembly
-
-            nodes = assembly.read_plan(zygote, source)
-        index.keep_memo(_PLAN, digest, msgspec.json.encode(nodes).decode())
+        nodes = ask_checker(lambda checker: checker.read_plan(source.text))
+        index.keep_memo(_PLAN, source.digest, msgspec.json.encode(nodes).decode())
         return nodes
 
 
@@ -116,14 +111,11 @@ def open_index(settings: Settings) -> Index:
 
 def _metadata(settings: Settings, sources: Sequence[WorkflowSource]) -> list[Metadata]:
     """From the index where it knows all of them, else with a locked child for those that it does not."""
-    from vibe_workflows.catalog.metadata import known_metadata
+    from vibe_workflows.catalog.metadata import known_metadata, read_metadata
 
     with open_index(settings) as index:
         known = known_metadata(sources, index)
         metadata = [each for each in known if each is not None]
         if len(metadata) == len(sources):
             return metadata
-        with open_zygote() as zygote:
-            from . import assembly
-
-            return assembly.read_all_metadata(zygote, sources, index)
+        return ask_checker(lambda checker: read_metadata(sources, checker, index))

@@ -21,7 +21,7 @@ def write_help(target: str, own: list[str], formatter: click.HelpFormatter) -> N
     from .settings import load
     from .show import facts
 
-    file, metadata, _source = workflow_files.describe(load({}), target)
+    source, metadata = workflow_files.describe(load({}), target)
     options = argument_options(metadata.args)
     formatter.write_paragraph()
     with formatter.indentation():
@@ -36,11 +36,11 @@ def write_help(target: str, own: list[str], formatter: click.HelpFormatter) -> N
     if options:
         with formatter.section("Arguments"):
             formatter.write_dl([(_left(each, own), _about(each)) for each in options])
-    if problems := metadata.problem_lines(file.path.name):
+    if problems := metadata.problem_lines(source.file.path.name):
         with formatter.section("It cannot run"):
             for line in problems[:5]:
                 formatter.write_text(one_line(line))
-    asked = {name: value for name, value in facts(file, metadata) if name not in ("phases", "permissions")}
+    asked = {name: value for name, value in facts(source.file, metadata) if name not in ("phases", "permissions")}
     with formatter.section("Workflow"):
         formatter.write_dl(
             [(name, one_line(value)) for name, value in {"asks for": _grants(metadata), **asked}.items()]

@@ -96,9 +96,9 @@ class Layers:
         if not self.values["require_model"]:
             self._put(KEYS["require_model"], True, Source(layer=Layer.ENVIRONMENT, name=variable))
 
-    def check(self, key: Key, value: object, source: Source, *, text: bool = False) -> None:
+    def check(self, key: Key, value: object, source: Source) -> None:
         """Raise the ConfigError that taking this value would end with; nothing is taken."""
-        parsed = _parsed(key, value, source, text=text)
+        parsed = _parsed(key, value, source)
         if source.layer is Layer.PROJECT:
             for name in _models(key, parsed):
                 refuse_address(name, str(source))

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
-from .grants import PARTED_GROUPS
+from .grants import GRANTS, PARTED_GROUPS
 from .nearest import did_you_mean
 
 Parser = Callable[[object, bool], object]
@@ -143,16 +143,13 @@ def variables(value: object, text: bool) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-_GRANTS = ("read", "write", "command", "agent", "web", "net", "mcp")
-
-
 def grants(value: object, text: bool = False) -> dict[str, None]:
     given = names(value, text)
     for grant in given:
         group, colon, rest = grant.partition(":")
-        if group not in _GRANTS or (colon and not rest) or not grant.isprintable():
+        if group not in GRANTS or (colon and not rest) or not grant.isprintable():
             raise ValueError(
-                f"`{grant}` is no grant such as `write` or `command:pytest`; {did_you_mean(group, _GRANTS)}"
+                f"`{grant}` is no grant such as `write` or `command:pytest`; {did_you_mean(group, GRANTS)}"
             )
         if colon and group not in PARTED_GROUPS:
             raise ValueError(f"`{grant}` is no grant: `{group}` has no parts, and is granted as a whole or not at all")

@@ -19,6 +19,9 @@ DEFAULT_GRANTS = ("read",)
 #: Of programs that agents run, and of gates.
 COMMAND_GRANT = "command"
 
+#: All groups that can be granted.
+GRANTS = ("read", "write", COMMAND_GRANT, "agent", "web", "net", "mcp")
+
 #: Groups of which a part can be granted (`command:pytest`), since their tools hold each call against the parts.
 PARTED_GROUPS = frozenset({COMMAND_GRANT, "agent", "mcp"})
 

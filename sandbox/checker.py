@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -21,6 +21,8 @@ from .worker_client import LIFETIME, REQUEST_S, ask, cpu_used, ready
 
 #: Characters a request: each takes six bytes at most.
 _BATCH_CHARS = 2_000_000
+#: Around each text in a request: quotes and a comma.
+_FRAMING_CHARS = 4
 #: Of sources that one worker checks: a fifth of its time on a slow machine.
 _LINT_CHARS = 100_000
 #: At once, of one capability.
@@ -75,14 +77,14 @@ class LockedChecker:
 
     async def match_paths(self, pattern: str, paths: Sequence[str]) -> list[str]:
         found: list[str] = []
-        for batch in _batches(paths):
+        for batch in _path_batches(paths):
             hits = await self._ask("text", "the glob", tuple[int, ...], op="match_paths", pattern=pattern, paths=batch)
             found += chosen(batch, hits, "the glob")
         return found
 
     async def ignored(self, rules: Mapping[str, str], paths: Sequence[str]) -> list[str]:
         found: list[str] = []
-        for batch in _batches(paths):
+        for batch in _path_batches(paths):
             hits = await self._ask(
                 "text", "the .gitignore files", tuple[int, ...], op="ignored", rules=dict(rules), paths=batch
             )
@@ -148,7 +150,7 @@ class LockedChecker:
 
     async def lint(self, files: Sequence[tuple[str, str]]) -> list[LintReport]:
         """What the rules say of (filename, source) pairs, in their order. Never raises for what is in a file."""
-        batches = list(_file_batches(files))
+        batches = list(_batches(files, lambda file: len(file[1]), _LINT_CHARS))
         reports: list[list[LintReport]] = [[] for _ in batches]
 
         async def lint_batch(number: int) -> None:
@@ -222,43 +224,25 @@ def _unreadable(message: str) -> dict[str, Any]:
     return Metadata(None, {}, None, "", [], [problem]).to_dict()
 
 
-def _batches(items: Sequence[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    size = 0
-    for item in items:
-        if batch and size + len(item) > _BATCH_CHARS:
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += len(item) + 4
-    if batch:
-        yield batch
-
-
-def _file_batches(files: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    """As many as a worker can check in a fraction of its time."""
-    batch: list[tuple[str, str]] = []
-    size = 0
-    for file in files:
-        if batch and size + len(file[1]) > _LINT_CHARS:
-            yield batch
-            batch, size = [], 0
-        batch.append(file)
-        size += len(file[1])
-    if batch:
-        yield batch
+def _path_batches(paths: Sequence[str]) -> Iterator[list[str]]:
+    return _batches(paths, lambda path: len(path) + _FRAMING_CHARS, _BATCH_CHARS)
 
 
 def _text_batches(files: Sequence[tuple[str, str]]) -> Iterator[list[_Text]]:
-    batch: list[_Text] = []
-    size = 0
-    for number, (_, text) in enumerate(files):
-        for piece in _pieces(number, text):
-            if batch and size + len(piece.text) > _BATCH_CHARS:
-                yield batch
-                batch, size = [], 0
-            batch.append(piece)
-            size += len(piece.text) + 4
+    pieces = (piece for number, (_, text) in enumerate(files) for piece in _pieces(number, text))
+    return _batches(pieces, lambda piece: len(piece.text) + _FRAMING_CHARS, _BATCH_CHARS)
+
+
+def _batches(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """Items in their order; a batch is at most `most` in size, or one item alone."""
+    batch: list[T] = []
+    held = 0
+    for item in items:
+        if batch and held + size(item) > most:
+            yield batch
+            batch, held = [], 0
+        batch.append(item)
+        held += size(item)
     if batch:
         yield batch
 

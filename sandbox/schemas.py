@@ -16,10 +16,9 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 #: Below these, a key `$ref` or `pattern` means nothing.
 _PLAIN_VALUES = ("const", "enum", "default", "examples")
 _SHOWN_CHARS = 300
-_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
+TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
 #: What they are called in other languages.
 _OTHER_TYPES = {
-    "any": "object",
     "bool": "boolean",
     "dict": "object",
     "double": "number",
@@ -68,7 +67,7 @@ def check_schema(schema: Any) -> list[str]:
     except SchemaError as error:
         path = list(error.absolute_path)
         if path[-1:] == ["type"] and isinstance(error.instance, str):
-            return [_at(path, _no_type(error.instance))]
+            return [_at(path, f"{error.instance[:80]!r} is no type of JSON; {type_hint(error.instance)}")]
         return [_at(path, _short(error.message, error.instance))]
     return list(islice(_bad_parts(schema), MAX_PROBLEMS))
 
@@ -93,10 +92,10 @@ def validate(schema: Any, value: Any, fill_defaults: bool) -> dict[str, Any]:
     return {"value": value, "problems": found}
 
 
-def _no_type(named: str) -> str:
-    near = _OTHER_TYPES.get(named.lower()) or next(iter(get_close_matches(named, _TYPES, 1)), None)
-    hint = f"did you mean {near!r}?" if near else f"the types are {', '.join(_TYPES)}"
-    return f"{named[:80]!r} is no type of JSON; {hint}"
+def type_hint(named: str) -> str:
+    """What to write in place of a "type" that is none."""
+    near = _OTHER_TYPES.get(named.lower()) or next(iter(get_close_matches(named[:100], TYPES, 1)), None)
+    return f"did you mean {near!r}?" if near else f"the types are {', '.join(TYPES)}"
 
 
 def _validator(schema: Any) -> Any:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 #: Methods that an Args has beside its properties; a property of the same name wins.
-_METHODS = frozenset({"get", "items", "keys", "values"})
+ARGS_METHODS = frozenset({"get", "items", "keys", "values"})
 
 
 class Args(dict[str, Any]):
@@ -37,7 +37,7 @@ def read_args(args: Args, name: str) -> Any:
     """`args.name`, as the guards let a script read it."""
     if name in args:
         return args[name]
-    if name in _METHODS:
+    if name in ARGS_METHODS:
         return getattr(args, name)
     raise AttributeError(f"args has no {name!r}: {_known_names(args, name)}")
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
-from vibe_workflows.cli.run import TARGET, command
+from vibe_workflows.cli.arguments import TARGET
+from vibe_workflows.cli.run import command
 
 from . import values
 
@@ -121,7 +122,9 @@ def _declared(line: _Line) -> tuple[ArgumentOption, ...]:
 
 
 def _about(each: ArgumentOption) -> str:
-    default = "" if each.default is None else f"(default: {each.default})"
+    from vibe_workflows.cli.spelling import default_of
+
+    default = "" if each.default is None else f"(default: {default_of(each)})"
     return f"{each.description} {default}".strip() or each.kind
 
 

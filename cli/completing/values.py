@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from vibe_workflows.cli.arguments import TARGET
+
 if TYPE_CHECKING:
     from vibe_workflows.catalog.metadata import Metadata
     from vibe_workflows.engine.config import Settings
@@ -22,7 +24,6 @@ Items = list[CompletionItem[str]]
 
 _MOST_ENTRIES = 5_000
 _MOST_RUNS = 30
-_GRANTS = ("read", "write", "command", "agent", "web", "net", "mcp")
 
 
 def files(incomplete: str, ending: str = "") -> Items:
@@ -147,10 +148,12 @@ def models(_context: click.Context, _parameter: click.Parameter, incomplete: str
 
 def allowed(context: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """What the workflow asks for, then the kinds of grants; after a comma, too."""
-    target = context.meta.get("vibe.target")
+    from vibe_workflows.engine.grants import GRANTS
+
+    target = context.meta.get(TARGET)
     asked = metadata_of(target).permissions if isinstance(target, str) and target != "-" else ()
     before = incomplete[: incomplete.rfind(",") + 1]
-    about = {**dict.fromkeys(asked, "the workflow asks for it"), **{name: "" for name in _GRANTS if name not in asked}}
+    about = {**dict.fromkeys(asked, "the workflow asks for it"), **{name: "" for name in GRANTS if name not in asked}}
     return [CompletionItem(before + grant, help=help_) for grant, help_ in about.items()]
 
 
@@ -159,7 +162,7 @@ def refreshed(context: click.Context, _parameter: click.Parameter, _incomplete: 
     from vibe_workflows.cli import wiring
     from vibe_workflows.engine.errors import VibeError
 
-    metadata = metadata_of(context.meta["vibe.target"])
+    metadata = metadata_of(context.meta[TARGET])
     found = dict.fromkeys(metadata.phases or metadata.phases_used, "phase")
     try:
         reader = wiring.open_reader(_settings(), glance=True)

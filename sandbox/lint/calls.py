@@ -12,6 +12,7 @@ from ..script_errors import SetupError
 from .findings import Findings
 from .literals import Literals, NotLiteral
 from .script import Script
+from .works import PRIMITIVES_OF_WORK
 
 _OPTIONS: Final = {
     "agent": options.AGENT_OPTIONS,
@@ -30,7 +31,6 @@ _FIRST: Final = {
     "race": "a list of steps",
     "phase": "a title",
 }
-_WORK: Final = frozenset({"agent", "tool", "merge", "parallel", "pipeline", "race"})
 _NO_STEPS: Final = frozenset({"budget", "has_model", "log", "now", "phase"})
 _UNITS: Final = ("tokens", "usd", "steps", "seconds")
 #: What providers know, in any spelling that one of them has.
@@ -107,7 +107,7 @@ class _CallCheck:
                 self._bad(first, f"the prompt of agent is a string, not {_kind(value)}", "bad-value")
             case "tool" | "phase" if value is not _UNKNOWN and not (isinstance(value, str) and value.strip()):
                 self._bad(first, f"{self._name} takes {_FIRST[self._name]}, a string that is not empty", "bad-value")
-            case "merge" if self._script.called(first) in _WORK:
+            case "merge" if self._script.called(first) in PRIMITIVES_OF_WORK:
                 self._bad(first, "merge takes a result, not a step: await the step first, merge(await agent(...))")
 
     # ------------------------------------------------------------ options
@@ -183,7 +183,7 @@ class _CallCheck:
             self._check_stage(stage)
 
     def _check_stage(self, stage: ast.expr) -> None:
-        made = self._script.called(stage) in _WORK
+        made = self._script.called(stage) in PRIMITIVES_OF_WORK
         if isinstance(stage, ast.Call) and not made:
             made = isinstance(self._script.function(stage.func), ast.AsyncFunctionDef)
         if made:
@@ -232,7 +232,7 @@ def _check_await(script: Script, findings: Findings, node: ast.Await) -> None:
         findings.report("bad-await", node, "this gives its value at once; leave `await` out")
     elif name in _NO_STEPS:
         findings.report("bad-await", node, f"`{name}` does its work at once; leave `await` out")
-    elif name in _WORK and not isinstance(value, ast.Call):
+    elif name in PRIMITIVES_OF_WORK and not isinstance(value, ast.Call):
         findings.report("bad-await", node, f"`{name}` is not called here; write `await {name}(...)`")
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ast
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any
 
+from ..values import ARGS_METHODS
 from .findings import Findings
-from .literals import Literals, NotLiteral
+from .json_schemas import is_open
+from .literals import Literals, NotLiteral, item_of
 from .script import Script
-
-_METHODS: Final = frozenset({"get", "items", "keys", "values"})
-#: What may allow arguments that "properties" does not list.
-_OPEN: Final = frozenset({"patternProperties", "allOf", "anyOf", "oneOf", "$ref", "if"})
 
 
 class Description:
@@ -38,7 +36,7 @@ class Description:
         """The node of a value by its keys."""
         node: ast.expr | None = self.node
         for name in path:
-            node = _item(node, name)
+            node = item_of(node, name)
         return node
 
     def key(self, *path: str) -> ast.expr | None:
@@ -75,7 +73,7 @@ def _check_phases(script: Script, literals: Literals, about: Description, findin
         if declared and title not in declared and not _same_but_case(title, declared):
             hint = f"did you mean {near[0]!r}?" if near else "add it there, so that the plan shows it"
             findings.report("undeclared-phase", node, f'the phase {title!r} is not in meta["phases"]; {hint}')
-    _check_case(used, declared, about, findings)
+    _check_case(used, declared, findings)
     items = about.part("phases")
     for item in items.elts if isinstance(items, ast.List | ast.Tuple) and not computed else ():
         title = literals.text(item)
@@ -96,7 +94,7 @@ def _same_but_case(title: str, others: list[str]) -> str:
     return next((each for each in others if each != title and each.casefold() == title.casefold()), "")
 
 
-def _check_case(used: dict[str, ast.AST], declared: list[str], about: Description, findings: Findings) -> None:
+def _check_case(used: dict[str, ast.AST], declared: list[str], findings: Findings) -> None:
     known = list(declared)
     for title, node in used.items():
         if title not in known and (other := _same_but_case(title, known)):
@@ -115,7 +113,7 @@ def _check_args(script: Script, about: Description, findings: Findings) -> None:
     properties = schema.get("properties", {})
     if not isinstance(properties, dict):
         return
-    open_ended = bool(schema.keys() & _OPEN) or schema.get("additionalProperties", False) is not False
+    open_ended = is_open(schema)
     read: set[str] = set()
     whole = False
     for name in script.names:
@@ -161,16 +159,8 @@ def _read_of(script: Script, name: ast.Name) -> tuple[str, ast.AST] | None:
     """The argument that is read here, and where; None where all of them may be."""
     parent = script.parents[name]
     match parent:
-        case ast.Attribute(attr=attribute) if attribute not in _METHODS:
+        case ast.Attribute(attr=attribute) if attribute not in ARGS_METHODS:
             return attribute, parent
         case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)) if value is name:
             return key, parent
-    return None
-
-
-def _item(node: ast.expr | None, name: str) -> ast.expr | None:
-    if isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Constant) and key.value == name:
-                return value
     return None

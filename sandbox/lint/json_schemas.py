@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
-from ..schemas import check_schema
+from ..schemas import TYPES, check_schema, type_hint
 from .findings import Findings
-from .literals import Literals, NotLiteral
+from .literals import Literals, NotLiteral, item_of
 from .script import Script
 
 _OF_NAMES: Final = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
@@ -31,19 +32,14 @@ _OTHERS: Final = frozenset(
     }
 )
 _KNOWN: Final = sorted(_OF_NAMES | _OF_ONE | _OF_SEVERAL | _OTHERS)
-#: What gives a schema properties that "properties" does not list.
-_OPEN: Final = frozenset({"patternProperties", "allOf", "anyOf", "oneOf", "$ref", "additionalProperties"})
-_TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
-_OF_PYTHON: Final = {
-    "str": "string",
-    "text": "string",
-    "int": "integer",
-    "float": "number",
-    "bool": "boolean",
-    "dict": "object",
-    "list": "array",
-}
+#: What may give a value properties that "properties" does not list.
+_OPEN: Final = frozenset({"patternProperties", "allOf", "anyOf", "oneOf", "$ref", "if"})
 _DEPTH: Final = 64
+
+
+def is_open(schema: Mapping[str, Any]) -> bool:
+    """Whether it tells of properties that its "properties" do not list. Where it says nothing, nobody counts on any."""
+    return bool(schema.keys() & _OPEN) or schema.get("additionalProperties", False) is not False
 
 
 def check_schemas(script: Script, literals: Literals, args: ast.expr | None, findings: Findings) -> None:
@@ -123,11 +119,9 @@ class _SchemaRules:
         source = self._literals.source(node)
         for item in source.elts if isinstance(source, ast.List) else [source]:
             name = item.value if isinstance(item, ast.Constant) else None
-            if item is not None and isinstance(name, str) and name not in _TYPES:
+            if item is not None and isinstance(name, str) and name not in TYPES:
                 self._told |= {item, source or item}
-                near = [_OF_PYTHON[name]] if name in _OF_PYTHON else get_close_matches(name[:100], _TYPES, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_TYPES)}"
-                self._findings.report("schema", item, f"{name!r} is no type; {hint}")
+                self._findings.report("schema", item, f"{name!r} is no type; {type_hint(name)}")
 
     def _check_required(self, parts: dict[str, ast.expr]) -> None:
         required, properties = (
@@ -137,7 +131,7 @@ class _SchemaRules:
         if (
             not isinstance(required, ast.List | ast.Tuple)
             or not isinstance(properties, ast.Dict)
-            or parts.keys() & _OPEN
+            or is_open({word: part.value if isinstance(part, ast.Constant) else part for word, part in parts.items()})
         ):
             return
         names = [each.value for each in properties.keys if isinstance(each, ast.Constant)]
@@ -163,11 +157,7 @@ class _SchemaRules:
 def _part(node: ast.AST | None, name: str, index: int | None) -> ast.AST | None:
     if index is not None:
         return node.elts[index] if isinstance(node, ast.List | ast.Tuple) and index < len(node.elts) else None
-    if isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Constant) and key.value == name:
-                return value
-    return None
+    return item_of(node, name)
 
 
 def _first_key(node: ast.AST) -> ast.AST:

@@ -98,3 +98,12 @@ class Literals:
             case ast.AugAssign():
                 return False
         return True
+
+
+def item_of(node: ast.AST | None, name: str) -> ast.expr | None:
+    """The value that a dict in the source has under a name."""
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and key.value == name:
+                return value
+    return None

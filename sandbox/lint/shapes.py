@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any, Final
 
+from .json_schemas import is_open
 from .literals import Literals, NotLiteral
 from .script import Script
 
@@ -118,13 +119,7 @@ def shape_of(schema: Any) -> Shape | None:
             return Several(shape_of(schema.get("items")), holey=False)
         case "object":
             properties = schema.get("properties")
-            if not isinstance(properties, dict) or not properties.keys() or schema.keys() & _OPEN:
+            if not isinstance(properties, dict) or not properties or is_open(schema):
                 return Record({}, closed=False)
             return Record(properties, closed=True)
     return None
-
-
-#: What may give a value properties that are not listed.
-_OPEN: Final = frozenset(
-    {"patternProperties", "allOf", "anyOf", "oneOf", "additionalProperties", "if", "propertyNames"}
-)

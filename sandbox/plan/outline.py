@@ -263,14 +263,14 @@ def _budget(call: ast.Call) -> list[str]:
     return [f"{name} {calls.text_of(value)}" for name in names if (value := calls.keyword(call, name)) is not None]
 
 
-def _elements(node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Iterator[ast.expr]:
+def _elements(node: _COMPREHENSIONS) -> Iterator[ast.expr]:
     yield from [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
     for each in node.generators:
         yield from each.ifs
     yield from (each.iter for each in node.generators[1:])
 
 
-def _loops(node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> str:
+def _loops(node: _COMPREHENSIONS) -> str:
     """`for x in xs if x`."""
     parts = []
     for each in node.generators:

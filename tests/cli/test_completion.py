@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Command, CommandHere
-from vibe_workflows.cli import workflow_files
+from vibe_workflows.cli import sandboxing
 from vibe_workflows.cli.completing import scripts, shells, values
 from vibe_workflows.cli.completing.shells import open_quote, split_line
 from vibe_workflows.cli.main import COMMANDS, main
@@ -164,7 +164,7 @@ def test_only_a_workflow_that_stands_on_the_line_is_read_and_once(
         opened.append(None)
         return open_zygote()
 
-    monkeypatch.setattr(workflow_files, "open_zygote", counted)
+    monkeypatch.setattr(sandboxing, "open_zygote", counted)
     complete("vibe ")
     assert opened == []
     complete("vibe re-view --")

@@ -18,6 +18,7 @@ meta = {
         "deep": {"type": "boolean", "default": False},
         "style": {"enum": ["short", "long"], "default": "short"},
         "hosts": {"type": "array", "items": {"type": "string"}, "default": ["a.org", "b.org"]},
+        "tags": {"type": "array", "items": {"type": "string"}, "default": []},
         "model": {"type": "string"},
         "limits": {"type": "object", "properties": {"pages": {}, "seconds": {}}, "description": "of the search"},
     }},
@@ -40,6 +41,7 @@ Arguments:
   --deep / --no-deep  (default: false)
   --style short|long  (default: short)
   --hosts A,B,...     (default: a.org,b.org)
+  --tags A,B,...      (default: [])
   model=TEXT          -
   limits:=JSON        of the search (JSON with pages, seconds; here or in
                       --args)

@@ -221,6 +221,15 @@ BROKEN = (
         """,
         "did you mean `title`?",
     ),
+    Broken(
+        "unknown-key",
+        """
+        S = {"type": "object", "properties": {"title": {"type": "string"}}, "additionalProperties": False}
+        found = await agent("Hi", schema=S)
+        return found["titel"]  #<--
+        """,
+        "did you mean `title`?",
+    ),
     # ------------------------------------------------------------ meta
     Broken(
         "undeclared-phase",

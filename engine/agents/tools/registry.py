@@ -30,7 +30,6 @@ GROUPS = ("read", "write", "command", "web")
 #: How the group of all tools of one MCP server begins.
 _OF_SERVER = "mcp:"
 
-#: Names that the script language knows, so that asking for one is told apart from a misspelling.
 #: What tools of the same kind are called elsewhere.
 _SAME = {
     "bash": "command",
@@ -43,6 +42,7 @@ _SAME = {
     "shell": "command",
     "terminal": "command",
 }
+#: Names that the script language knows, so that asking for one is told apart from a misspelling.
 _ELSEWHERE = frozenset(
     {
         "spawn_subagent",
