@@ -1,4 +1,4 @@
-"""The steps of a run that failed, as its events tell of them: for the last lines and the document of a run."""
+"""How the steps of a run ended and why some failed, by its events: for its last lines and its document."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from vibe_workflows.engine.model import Fault, StepStatus
 from .render import figures
 from .render.faults import LONGEST_ERROR, alike, fault_name, origin_line, origin_of, told
 from .render.sanitize import one_line
+from .render.tally import Tally
 
 #: Steps and errors that are kept; of more there is only the number.
 KEPT = 20
@@ -65,8 +66,8 @@ class Failures:
     """An EventSink. Bounded: the first steps and the first different errors are kept, all are counted."""
 
     def __init__(self) -> None:
+        self.over = Tally()
         self.steps: list[FailedStep] = []
-        self.count = 0
         self._folded: dict[tuple[str, str, str], FoldedError] = {}
         self._unfolded = 0  # steps with errors of which none is kept
         self._warned: list[str] = []  # by fan-outs, which tell of their branches that failed
@@ -89,15 +90,20 @@ class Failures:
     def handle(self, event: Event) -> None:
         if isinstance(event, Warned) and len(self._warned) < KEPT:
             self._warned.append(event.message)
-        if isinstance(event, StepFinished) and event.status in (StepStatus.FAILED, StepStatus.TIMED_OUT):
-            self._failed(event)
+        if isinstance(event, StepFinished):
+            self.over.add(event.status, stored=event.stored)
+            if event.status in (StepStatus.FAILED, StepStatus.TIMED_OUT):
+                self._failed(event)
+
+    @property
+    def count(self) -> int:
+        return self.over.failed
 
     def _is_told(self, error: FoldedError) -> bool:
         message = error.first.message
         return error.steps == 1 and any(warning.endswith(message) for warning in self._warned)
 
     def _failed(self, event: StepFinished) -> None:
-        self.count += 1
         key = (event.error_type, event.error_kind, alike(event.error, event.label))
         known = self._folded.get(key)
         if known is not None:

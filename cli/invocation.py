@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from vibe_workflows.engine.config import Settings, parse_budget
 from vibe_workflows.engine.errors import ExitCode, VibeError
@@ -25,6 +26,7 @@ from .render.faults import origin_of
 from .render.made_up import MadeUp
 from .render.plain import PlainProgress
 from .render.stream import Output
+from .render.tally import Tally
 from .render.words import OFFLINE_REMINDER, summary
 
 
@@ -149,18 +151,17 @@ def _conclude(report: RunReport, failures: Failures, edits: Edits, *, quiet: boo
         say(f"error: {report.error.message}")
         for line in failures.origin_lines(report.error):
             say(line)
-    if (move := _next_move(run, report.exit_code, failures.count)) and not quiet:
+    # A script that started over was answered by the store what had been live in the same run.
+    over = replace(failures.over, stored=run.stored_steps)
+    if (move := _next_move(run, report.exit_code, over)) and not quiet:
         say(move)
-    steps = run.stored_steps + run.live_steps
     if not quiet:
         for line in edits.lines():
             say(line)
-    if not quiet and (steps or report.error is None):
+    if not quiet and (run.stored_steps + run.live_steps or report.error is None):
         say(
             summary(
-                stored=run.stored_steps,
-                live=run.live_steps,
-                failed=failures.count,
+                over,
                 paid_microusd=run.paid.cost_microusd,
                 paid_tokens=run.paid.tokens,
                 oldest_stored_s=report.oldest_stored_s,
@@ -168,7 +169,7 @@ def _conclude(report: RunReport, failures: Failures, edits: Edits, *, quiet: boo
         )
 
 
-def _next_move(run: Run, exit_code: ExitCode, failed: int) -> str:
+def _next_move(run: Run, exit_code: ExitCode, over: Tally) -> str:
     again = f"`vibe resume {run.id}`, or the same command"
     match run.status:
         case RunStatus.COMPLETED:
@@ -180,10 +181,9 @@ def _next_move(run: Run, exit_code: ExitCode, failed: int) -> str:
         case RunStatus.WAITING:
             return f"waiting for an answer; to go on: {again}"
         case _:
-            steps = run.stored_steps + run.live_steps
-            if exit_code is ExitCode.USAGE or steps == 0:
+            if exit_code is ExitCode.USAGE or run.stored_steps + run.live_steps == 0:
                 return ""  # the message says what to mend, and nothing is kept that is worth a word
             origin = None if run.fault is None else origin_of(run.fault)
             step = "" if origin is None else f" --step {origin.number}"
-            kept = "everything finished is kept. " if steps > failed else ""
+            kept = "everything finished is kept. " if over.stored + over.live else ""
             return f"{kept}{'To' if kept else 'to'} look: `vibe trace {run.id}{step}`; to try again: {again}"

@@ -19,7 +19,7 @@ from .model_trouble import model_lines
 from .paint import Line, Span, Style
 from .progress import DoneStep, PhaseState, Progress, RunningStep
 from .sanitize import cell_width, fit, one_line, pad
-from .words import counts, phase_status, phases_ahead, status_mark, status_style, status_word
+from .words import counts, counts_text, phase_status, phases_ahead, status_mark, status_style, status_word
 
 _TOKENS, _COST, _TIME = 8, 9, 7
 _RIGHT = _TOKENS + _COST + _TIME
@@ -94,19 +94,13 @@ def _ahead(titles: Sequence[str], *, width: int, over: bool) -> Line:
 
 
 def _header(phase: PhaseState, shape: _Shape, *, now: float) -> Line:
-    status = phase_status(stored=phase.stored, done=phase.done, failed=phase.failed, running=len(phase.running))
-    told_of = counts(
-        stored=phase.stored,
-        live=phase.live,
-        failed=phase.failed,
-        dropped=phase.dropped,
-        running=len(phase.running),
-    )
+    running = len(phase.running)
+    status = phase_status(phase.over, running=running)
     return _row(
         [
             Span(status_mark(status) + " ", status_style(status)),
             Span(f"{one_line(phase.title) or 'steps'}  ", Style.TITLE),
-            Span(told_of, Style.FAINT),
+            Span(counts_text(phase.over, running=running), Style.FAINT),
         ],
         tokens=phase.tokens,
         microusd=phase.microusd,
@@ -138,7 +132,7 @@ def _choose(phase: PhaseState, room: int) -> _Chosen:
         if len(chosen) == room:
             break
         chosen.setdefault(step.number, step)
-    hidden = phase.done + len(phase.running) - sum(map(_weight, chosen.values()))
+    hidden = phase.over.done + len(phase.running) - sum(map(_weight, chosen.values()))
     if hidden and len(chosen) == room:
         hidden += _weight(chosen.popitem()[1])
     if not chosen:  # the line of the phase counts them
@@ -252,17 +246,8 @@ def short_model(name: str, cells: int) -> str:
 
 
 def _totals(progress: Progress, *, width: int, now: float) -> Line:
-    pairs = (
-        (progress.stored, "stored", Style.TITLE),
-        (progress.live, "live", Style.TITLE),
-        (progress.failed, "failed", Style.BAD),
-        (progress.dropped, "cancelled", Style.PLAIN),
-        (len(progress.running), "running", Style.LIVE),
-        (progress.waiting, "waiting", Style.PLAIN),
-    )
-    told_of = [Span(f"{count:,} {word}", style) for count, word, style in pairs if count]
-    done = progress.live + progress.stored + progress.failed + progress.dropped
-    whole = f"{figures.count(done, 'step')}{': ' if told_of else ''}"
+    told_of = counts(progress.over, running=len(progress.running), waiting=progress.waiting)
+    whole = f"{figures.count(progress.over.done, 'step')}{': ' if told_of else ''}"
     parts = [part for span in told_of for part in (Span(", "), span)][1:]
     if cell_width(whole) + sum(cell_width(part.text) for part in parts) < width - _RIGHT:
         parts.insert(0, Span(whole, Style.TITLE))  # else the sum is left out, and its parts are told

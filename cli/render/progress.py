@@ -37,6 +37,7 @@ from vibe_workflows.engine.model import StepStatus
 
 from .budget_bar import Spent
 from .faults import alike, error_text
+from .tally import Tally
 
 #: Finished steps of a phase that stay visible one by one, and different errors of a phase.
 KEPT = 12
@@ -89,20 +90,12 @@ class PhaseState(msgspec.Struct):
     title: str
     started_at: float
     last_at: float
-    live: int = 0
-    stored: int = 0
-    failed: int = 0
-    dropped: int = 0  # cancelled or skipped
+    over: Tally = msgspec.field(default_factory=Tally)
     tokens: int = 0  # of live steps that are over
     microusd: int | None = 0
     running: dict[int, RunningStep] = {}
     recent: deque[DoneStep] = msgspec.field(default_factory=lambda: deque(maxlen=KEPT))
     failures: dict[tuple[str, str], DoneStep] = {}  # the first of each error, the latest different ones
-
-    @property
-    def done(self) -> int:
-        """Steps that are over, in any way."""
-        return self.live + self.stored + self.failed + self.dropped
 
 
 class _Used(msgspec.Struct):
@@ -129,10 +122,7 @@ class Progress:
         self.announced: tuple[str, ...] = ()  # phases
         self.waiting = 0  # calls of the script, as of the last step that began
         self.phases: dict[str, PhaseState] = {}
-        self.live = 0
-        self.stored = 0
-        self.failed = 0
-        self.dropped = 0  # cancelled or skipped
+        self.over = Tally()
         self.running: dict[int, RunningStep] = {}
         self.models: dict[str, ModelState] = {}  # that are slowed or down
         self.tokens = 0  # of live steps, those under way included
@@ -153,7 +143,7 @@ class Progress:
         return Spent(
             tokens=self.tokens - before.tokens + stored.tokens,
             microusd=None if microusd is None or before.microusd is None else microusd - before.microusd,
-            steps=self._begun + self.stored,
+            steps=self._begun + self.over.stored,
             seconds=now - (now if self.started_at is None else self.started_at),
             paid_microusd=self.microusd,
         )
@@ -199,7 +189,7 @@ class Progress:
         """What was answered is answered again. What was paid stays."""
         self.phases.clear()
         self.running.clear()
-        self.live = self.stored = self.failed = self.dropped = 0
+        self.over = Tally()
         self._begun = self.waiting = 0
         self._from_store = _Used()
         self._before = _Used(self.tokens, self.microusd)
@@ -265,7 +255,11 @@ class Progress:
             duration_s=event.duration_s,
             error=error_text(event),
         )
-        if self._count(phase, done):
+        for over in (self.over, phase.over):
+            over.add(done.status, stored=done.stored)
+        if done.status in (StepStatus.FAILED, StepStatus.TIMED_OUT):
+            _fold(phase.failures, done)
+        else:
             phase.recent.append(done)
 
     def _settle(self, event: StepFinished, running: RunningStep | None) -> None:
@@ -276,24 +270,6 @@ class Progress:
             self.microusd = None
         else:
             self.microusd += event.cost_microusd - seen
-
-    def _count(self, phase: PhaseState, done: DoneStep) -> bool:
-        """Whether the step is one of those that are shown for being the latest."""
-        if done.status in (StepStatus.FAILED, StepStatus.TIMED_OUT):
-            self.failed += 1
-            phase.failed += 1
-            _fold(phase.failures, done)
-            return False
-        if done.status in (StepStatus.CANCELLED, StepStatus.SKIPPED):
-            self.dropped += 1
-            phase.dropped += 1
-        elif done.stored:
-            self.stored += 1
-            phase.stored += 1
-        else:
-            self.live += 1
-            phase.live += 1
-        return True
 
 
 def _fold(failures: dict[tuple[str, str], DoneStep], done: DoneStep) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from vibe_workflows.engine.events import FileEdited
-from vibe_workflows.engine.model import Run, RunStatus, StepStatus, Usage
+from vibe_workflows.engine.events import FileEdited, StepFinished
+from vibe_workflows.engine.model import Run, RunStatus, Usage
 
 from . import figures
 from .faults import origin_line, origin_of
 from .happenings import collision_lines, edited_line, model_lines, step_lines, warning_lines
 from .paint import Style, paint
 from .sanitize import clean, folded, one_line
-from .trace_rows import RunTrace, as_of_now
+from .trace_rows import RunTrace, as_of_now, rows_of, tally
 from .trace_tree import state_lines, tree_lines
 from .usage import makeup_line, makeup_sum, usage_line
 from .words import status_style, status_word, summary
@@ -113,12 +113,13 @@ def _totals(trace: RunTrace, *, colour: bool) -> list[str]:
         calls = sum(step.turns for step in trace.steps)
         lines.append(usage_line(usage, calls=calls, colour=colour, cost="worth "))
         lines += filter(None, [makeup_line(makeup_sum(list(trace.makeups.values())), "prompts")])
-    failed = sum(step.status in (StepStatus.FAILED, StepStatus.TIMED_OUT) for step in trace.steps)
+    over = tally(rows_of(trace))
+    for event in trace.events:
+        if isinstance(event, StepFinished) and not event.step:  # turned away: it became no step
+            over.add(event.status, stored=False)
     lines.append(
         summary(
-            stored=run.stored_steps,
-            live=run.live_steps,
-            failed=failed,
+            over,
             paid_microusd=run.paid.cost_microusd,
             paid_tokens=run.paid.tokens,
             oldest_stored_s=None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -19,6 +19,8 @@ from vibe_workflows.engine.model import (
     Usage,
 )
 from vibe_workflows.engine.ports import DeliveredStep
+
+from .tally import Tally
 
 #: A phase of more steps is folded: so many of them have a line, the others are counted.
 FOLDED_FROM = 30
@@ -134,6 +136,14 @@ def as_of_now(trace: RunTrace) -> RunTrace:
     return replace(trace, run=run)
 
 
+def tally(rows: Iterable[StepRow]) -> Tally:
+    over = Tally()
+    for row in rows:
+        if row.ended_at is not None:
+            over.add(row.step.status, stored=row.stored)
+    return over
+
+
 class PhaseRows(msgspec.Struct, frozen=True, kw_only=True):
     """The steps of a phase; a phase may have none."""
 
@@ -141,24 +151,12 @@ class PhaseRows(msgspec.Struct, frozen=True, kw_only=True):
     rows: Sequence[StepRow]
 
     @property
-    def stored(self) -> int:
-        return sum(row.stored for row in self.rows)
-
-    @property
-    def failed(self) -> int:
-        return sum(row.failed for row in self.rows)
+    def over(self) -> Tally:
+        return tally(self.rows)
 
     @property
     def running(self) -> int:
         return sum(row.ended_at is None for row in self.rows)
-
-    @property
-    def dropped(self) -> int:
-        return sum(row.step.status in (StepStatus.CANCELLED, StepStatus.SKIPPED) for row in self.rows)
-
-    @property
-    def live(self) -> int:
-        return len(self.rows) - self.stored - self.failed - self.running - self.dropped
 
     @property
     def used(self) -> Usage:

@@ -17,7 +17,7 @@ from .sanitize import fit, folded, one_line
 from .tables import Cell, Column, Grid
 from .trace_rows import PhaseRows, RunTrace, StepRow, phases_ahead_of, phases_of, worth_a_line
 from .usage import hit_rate, rate_style, rate_text
-from .words import counts, phase_status, phases_ahead, status_mark, status_style
+from .words import counts_text, phase_status, phases_ahead, status_mark, status_style
 
 _INDENT = " " * 6
 _WIDE = 100  # columns of a terminal that has room for all of a step
@@ -93,10 +93,7 @@ def state_lines(trace: RunTrace, *, width: int | None, colour: bool) -> list[str
 
 
 def phase_mark(phase: PhaseRows) -> Span:
-    done = len(phase.rows) - phase.running
-    status = phase_status(stored=phase.stored, done=done, failed=phase.failed, running=phase.running)
-    if not phase.rows:
-        status = "skipped"
+    status = phase_status(phase.over, running=phase.running) if phase.rows else "skipped"
     return Span(status_mark(status) + " ", status_style(status))
 
 
@@ -106,9 +103,7 @@ def _header(phase: PhaseRows) -> list[Span]:
 
 
 def _counts(phase: PhaseRows) -> str:
-    return counts(
-        stored=phase.stored, live=phase.live, failed=phase.failed, dropped=phase.dropped, running=phase.running
-    )
+    return counts_text(phase.over, running=phase.running)
 
 
 def _sums(phase: PhaseRows, end: float) -> list[str | Cell]:

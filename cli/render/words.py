@@ -8,8 +8,9 @@ from vibe_workflows.engine.events import Logged
 from vibe_workflows.engine.model import StepStatus
 
 from . import figures
-from .paint import Style
+from .paint import Span, Style
 from .sanitize import one_line
+from .tally import Tally
 
 OFFLINE_NOTICE = (
     "offline: no model is configured, so agent() gives made-up replies that begin [offline]; "
@@ -57,26 +58,30 @@ def status_mark(status: str, *, stored: bool = False) -> str:
     }.get(status, "-")
 
 
-def counts(*, stored: int, live: int, failed: int, dropped: int = 0, running: int = 0, waiting: int = 0) -> str:
+def counts(over: Tally, *, running: int = 0, waiting: int = 0) -> list[Span]:
     """12 stored, 3 live, 4 running: what there is of each."""
     pairs = (
-        (stored, "stored"),
-        (live, "live"),
-        (failed, "failed"),
-        (dropped, "cancelled"),
-        (running, "running"),
-        (waiting, "waiting"),
+        (over.stored, "stored", Style.TITLE),
+        (over.live, "live", Style.TITLE),
+        (over.failed, "failed", Style.BAD),
+        (over.dropped, "cancelled", Style.PLAIN),
+        (running, "running", Style.LIVE),
+        (waiting, "waiting", Style.PLAIN),
     )
-    return ", ".join(f"{count:,} {word}" for count, word in pairs if count)
+    return [Span(f"{count:,} {word}", style) for count, word, style in pairs if count]
 
 
-def phase_status(*, stored: int, done: int, failed: int, running: int) -> str:
-    """The status that a phase is marked with; `done` are all its steps that are over."""
+def counts_text(over: Tally, *, running: int = 0) -> str:
+    return ", ".join(span.text for span in counts(over, running=running))
+
+
+def phase_status(over: Tally, *, running: int) -> str:
+    """The status that a phase is marked with."""
     if running:
         return "running"
-    if failed:
+    if over.failed:
         return "failed"
-    return "cached" if stored and stored == done else "completed"
+    return "cached" if over.stored and over.stored == over.done else "completed"
 
 
 def phases_ahead(titles: Sequence[str], *, over: bool) -> str:
@@ -91,21 +96,24 @@ def log_line(event: Logged) -> str:
 
 
 def summary(
+    over: Tally,
     *,
-    stored: int,
-    live: int,
-    failed: int = 0,
     paid_microusd: int | None,
     paid_tokens: int,
     oldest_stored_s: float | None,
     hint: bool = True,
 ) -> str:
     """The line that ends a run: what it did, what it paid, and how to do it all anew."""
-    oldest = f" (oldest {figures.age(oldest_stored_s)})" if oldest_stored_s is not None and stored else ""
+    oldest = f" (oldest {figures.age(oldest_stored_s)})" if oldest_stored_s is not None and over.stored else ""
     if paid_microusd is None:
         paid = f"{figures.tokens(paid_tokens)} tokens paid, price unknown"
     else:
         paid = f"{figures.money(paid_microusd)} paid"
-    lost = f" ({failed:,} failed)" if failed else ""
-    line = f"{figures.count(stored + live, 'step')}: {stored:,} from the store{oldest}, {live:,} live{lost}, {paid}"
-    return f"{line}; --fresh runs all" if stored and hint else line
+    parts = [
+        f"{over.stored:,} from the store{oldest}",
+        f"{over.live:,} live",
+        counts_text(Tally(failed=over.failed, dropped=over.dropped)),
+        paid,
+    ]
+    line = f"{figures.count(over.done, 'step')}: {', '.join(filter(None, parts))}"
+    return f"{line}; --fresh runs all" if over.stored and hint else line

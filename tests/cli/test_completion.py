@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.command import Command, CommandHere
 from vibe_workflows.cli import sandboxing
-from vibe_workflows.cli.completing import scripts, values
+from vibe_workflows.cli.completing import scripts, shells, values
 from vibe_workflows.cli.completing.shells import open_quote, split_line
 from vibe_workflows.cli.main import COMMANDS, main
 from vibe_workflows.cli.sandboxing import open_zygote
@@ -39,6 +39,7 @@ def complete(here: CommandHere, monkeypatch: pytest.MonkeyPatch, capfd: pytest.C
     here.command.write("workflows/re_view.py", _REVIEW)
 
     def answers(line: str) -> dict[str, str]:
+        monkeypatch.setattr(shells, "PATIENCE_S", 300.0)  # it would end this process, too
         monkeypatch.setenv("_VIBE_COMPLETE", "fish_complete")
         monkeypatch.setenv(scripts.LINE, line)
         with pytest.raises(SystemExit) as ended:

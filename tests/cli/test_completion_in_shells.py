@@ -76,10 +76,10 @@ def test_tab_completes_names_options_values_and_files(place: ShellHome, shell: S
 def test_the_list_shows_commands_and_workflows_with_what_they_are(name: str, place: ShellHome, shell: Shell) -> None:
     place.vibe("list")  # so that the description is known
     shell.type("vibe \t\t")
-    text = shell.until("ask-all")
+    shell.until("ask-all")
     if name != "bash":  # which has no place for descriptions
-        assert "Asks: about each item (and merges)." in text
-        assert "Take the edits of a run back." in text
+        shell.until("Asks: about each item (and merges).")
+        shell.until("Take the edits of a run back.")
 
 
 @shells
@@ -90,7 +90,7 @@ def test_answers_of_the_same_description_keep_their_order(place: ShellHome, shel
     config.write_text(f"aliases: {{{', '.join(f'{name}: openai/x' for name in names)}}}\n")
     shell.type("vibe ask-all -m \t\t")
     for name in names:
-        text = shell.until(name)
+        text = shell.until(name).text
     assert min(names, key=text.rindex) == names[0]
 
 
@@ -103,7 +103,7 @@ def test_a_files_name_is_inserted_as_what_it_is_and_never_run(place: ShellHome, 
     for each in _UNPRINTABLE_FILES:
         assert shell.completed(f"vibe cache import {each[0]}\t")[3:] == [each[0]]
     assert not (place.project / "pwned").exists()
-    assert b"\x1b]0;title" not in shell.output
+    assert "\x1b]0;title" not in shell.screen().output
 
 
 @shells
@@ -118,7 +118,7 @@ def test_a_description_can_neither_run_nor_steer_the_terminal(place: ShellHome, 
     shell.until("ask-all")
     assert shell.completed("\x15vibe bad --a=\t") == ["vibe", "bad", "--a=$(touch pwned)"]
     assert not (place.project / "pwned").exists()
-    assert b"\x1b]0;title" not in shell.output
+    assert "\x1b]0;title" not in shell.screen().output
 
 
 @shells

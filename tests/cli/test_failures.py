@@ -86,7 +86,7 @@ def test_the_last_lines_fold_failures_and_a_fan_outs_warning_reaches_the_trace(h
         "warning: 3 steps failed: ToolFailed: missing0.txt: no such file",
         "warning: 3 steps failed: ToolFailed: missing1.txt: no such file",
     ]
-    assert lines[-2] == "9 steps: 0 from the store, 9 live (6 failed), $0.00 paid"
+    assert lines[-2] == "9 steps: 0 from the store, 3 live, 6 failed, $0.00 paid"
     warned = "warning: parallel (line 8): 6 of 9 failed: tool_failed: missing1.txt: no such file"
     assert warned in lines
     assert warned in here("trace").stdout.splitlines()

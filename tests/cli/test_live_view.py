@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 import pytest
 
 from tests.support.command import Command
+from tests.support.terminals import Terminal, terminal_of
 from vibe_workflows.cli.render import live
 from vibe_workflows.cli.render.live import LiveProgress
 from vibe_workflows.engine.events import EditsCollided, Logged, Nearness, RunStarted, StepFinished, StepStarted
@@ -23,41 +20,18 @@ from vibe_workflows.engine.events import EditsCollided, Logged, Nearness, RunSta
 BEGUN = RunStarted(at=0.0, run="r1", workflow="review", lineage="l1")
 
 
-@dataclass
-class Terminal:
-    """Both ends of a pseudo-terminal, 80 columns and 24 rows."""
-
-    master: int
-    slave: int
-
-    def read_until(self, text: str) -> str:
-        seen = b""
-        while text.encode() not in seen:
-            seen += os.read(self.master, 65_536)
-        return seen.decode("utf-8", "replace")
-
-    def read_all(self) -> str:
-        """What was written until every process has closed its end."""
-        seen = b""
-        while True:
-            try:
-                more = os.read(self.master, 65_536)
-            except OSError:  # EIO: nobody has it open any more
-                more = b""
-            if not more:
-                return seen.decode("utf-8", "replace")
-            seen += more
-
-
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     for name in ("NO_COLOR", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    master, slave = os.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    yield Terminal(master, slave)
-    os.close(master)
+    with terminal_of(80, 24) as made:
+        yield made
+
+
+def all_of(terminal: Terminal) -> str:
+    """What was written, once there is nothing more to come."""
+    return terminal.end(lambda: 0).output
 
 
 def words(text: str) -> str:
@@ -67,20 +41,21 @@ def words(text: str) -> str:
 
 def run_in(terminal: Terminal, command: Command, *args: str, **environ: str) -> tuple[str, str]:
     """(stdout, what the terminal got) of a run whose stderr is the terminal."""
-    with subprocess.Popen(
-        command.argv(*args),
-        cwd=command.project,
-        env={**command.environ, "TERM": "xterm-256color", **environ},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=terminal.slave,
-    ) as process:
-        os.close(terminal.slave)
-        screen = terminal.read_all()
+    with (
+        open(terminal.path, "wb") as stderr,
+        subprocess.Popen(
+            command.argv(*args),
+            cwd=command.project,
+            env={**command.environ, "TERM": "xterm-256color", **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        ) as process,
+    ):
+        screen = terminal.end(process.wait)
+        assert screen.code == 0, screen.text
         assert process.stdout is not None
-        out = process.stdout.read().decode()
-        assert process.wait() == 0, screen
-    return out, screen
+        return process.stdout.read().decode(), screen.output
 
 
 def test_a_run_leaves_its_tree_and_its_summary_on_the_terminal(vibe: Command, terminal: Terminal) -> None:
@@ -111,25 +86,25 @@ def test_a_long_run_is_drawn_while_it_lasts_and_the_cursor_stays_visible(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "_PATIENCE_S", 0.0)
-    with os.fdopen(terminal.slave, "w") as stream:
+    with open(terminal.path, "w") as stream:
         view = LiveProgress(stream, clock=lambda: 10.0)
         view.start()
         view.handle(BEGUN)
         view.handle(StepStarted(at=1.0, number=1, step="s", label="look", phase="Review", kind="agent", model="gpt"))
-        seen = terminal.read_until("#1")
+        terminal.until("#1")
         view.handle(Logged(at=2.0, message="half way"))
-        seen += terminal.read_until("half way")
+        terminal.until("half way")
         view.handle(StepFinished(at=3.0, number=1, step="s", label="look", phase="Review", status="completed"))
         view.close()
         view.close()  # once more is harmless
-    seen += terminal.read_all()
+    seen = all_of(terminal)
     assert "▸ Review  1 running" in words(seen)
     assert words(seen).rstrip().splitlines()[-3:][0].startswith("✓ Review  1 live")
     assert "\x1b[?25l" not in seen, "a process that is killed leaves a cursor"
 
 
 def test_agents_that_edit_one_file_at_once_are_warned_of_where_they_come_near(terminal: Terminal) -> None:
-    with os.fdopen(terminal.slave, "w") as stream:
+    with open(terminal.path, "w") as stream:
         view = LiveProgress(stream)
         view.start()
         for path, where in (("far.py", Nearness.ELSEWHERE), ("near.py", Nearness.SAME)):
@@ -138,29 +113,29 @@ def test_agents_that_edit_one_file_at_once_are_warned_of_where_they_come_near(te
             )
             view.handle(event)
         view.close()
-    seen = words(terminal.read_all())
+    seen = words(all_of(terminal))
     assert "warning: near.py: #5 and #3 edited the same lines, lines 2-4" in seen
     assert "far.py" not in seen
 
 
 def test_a_flood_of_log_lines_is_cut_with_its_number(terminal: Terminal) -> None:
-    with os.fdopen(terminal.slave, "w") as stream:
+    with open(terminal.path, "w") as stream:
         view = LiveProgress(stream)
         for number in range(2_000):
             view.handle(Logged(at=1.0, message=f"line {number}"))
         view.start()
         view.close()
-    lines = words(terminal.read_all()).splitlines()
+    lines = words(all_of(terminal)).splitlines()
     assert lines[499] == "line 499"
     assert lines[500] == "(1,500 lines left out here; `vibe trace --json` has them)"
 
 
-def test_the_view_survives_a_terminal_that_is_gone(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_view_survives_a_terminal_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_PATIENCE_S", 0.0)
-    stream = os.fdopen(terminal.slave, "w")
+    master, slave = os.openpty()
+    stream = os.fdopen(slave, "w")
     view = LiveProgress(stream)
-    os.close(terminal.master)
-    terminal.master = os.open(os.devnull, os.O_RDONLY)
+    os.close(master)
     view.start()
     view.handle(BEGUN)
     view.close()

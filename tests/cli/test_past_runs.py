@@ -120,7 +120,7 @@ def test_a_trace_is_a_tree_of_phases_and_steps_with_what_each_cost(filled: Comma
         "1 line logged; `vibe trace aa11 --json` has them",
         "error: review.py:9: too many requests",
         "12.0k tokens in (50% from cache), 345 out, worth $0.03",
-        "2 steps: 1 from the store, 1 live (1 failed), $0.03 paid",
+        "3 steps: 1 from the store, 1 live, 1 failed, $0.03 paid",
     ]
 
 

@@ -412,7 +412,7 @@ def test_the_state_of_a_long_run_stays_small() -> None:
     (phase,) = progress.phases.values()
     assert len(progress.models) < 20
     assert len(phase.recent) + len(phase.failures) + len(phase.running) + len(progress.running) < 30
-    assert (progress.live, progress.failed) == (10_000, 10_000)
+    assert (progress.over.live, progress.over.failed) == (10_000, 10_000)
 
 
 def test_marks_need_no_colour_to_be_told_apart() -> None:

@@ -10,6 +10,7 @@ from vibe_workflows.cli.render import figures
 from vibe_workflows.cli.render.paint import Style
 from vibe_workflows.cli.render.sanitize import cell_width
 from vibe_workflows.cli.render.tables import Cell, Column, table
+from vibe_workflows.cli.render.tally import Tally
 from vibe_workflows.cli.render.words import summary
 
 COLUMNS = (Column(title="id"), Column(title="note", shrinks=True), Column(title="n", right=True))
@@ -77,10 +78,14 @@ def test_tokens(count: int, text: str) -> None:
 
 def test_the_last_line_of_a_run_says_what_was_reused_and_paid() -> None:
     assert (
-        summary(stored=12, live=2, paid_microusd=30_000, paid_tokens=900, oldest_stored_s=9 * 86_400)
+        summary(Tally(stored=12, live=2), paid_microusd=30_000, paid_tokens=900, oldest_stored_s=9 * 86_400)
         == "14 steps: 12 from the store (oldest 9 days), 2 live, $0.03 paid; --fresh runs all"
     )
     assert (
-        summary(stored=0, live=1, paid_microusd=None, paid_tokens=8_100, oldest_stored_s=None)
+        summary(Tally(live=1), paid_microusd=None, paid_tokens=8_100, oldest_stored_s=None)
         == "1 step: 0 from the store, 1 live, 8.1k tokens paid, price unknown"
+    )
+    assert (
+        summary(Tally(live=1, failed=2, dropped=3), paid_microusd=0, paid_tokens=0, oldest_stored_s=None)
+        == "6 steps: 0 from the store, 1 live, 2 failed, 3 cancelled, $0.00 paid"
     )

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
-import struct
-import subprocess
-import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +11,7 @@ import pytest
 
 from tests.support.command import Command, CommandHere
 from tests.support.past_runs import a_run, fill
+from tests.support.terminals import screen_of
 from tests.support.troubled_run import RUN, a_troubled_run
 from vibe_workflows.cli.render.paint import Style
 from vibe_workflows.cli.render.sanitize import cell_width
@@ -113,7 +109,7 @@ def test_a_trace_shows_the_hit_rate_of_each_step_and_in_total_with_what_the_prom
     assert lines[-3:] == [
         "59.5k tokens in (25% from cache, 500 to cache), 1.0k out (300 reasoning), price unknown, estimated",
         "prompts: 13% system, 30% tools, 36% context, 21% conversation",
-        "24 steps: 0 from the store, 24 live (18 failed), 60.5k tokens paid, price unknown",
+        "24 steps: 0 from the store, 6 live, 18 failed, 60.5k tokens paid, price unknown",
     ]
 
 
@@ -286,35 +282,24 @@ def test_many_warnings_and_models_are_cut_with_their_number() -> None:
 
 
 @pytest.fixture
-def terminal_of(vibe: Command) -> Callable[..., str]:
+def on_terminal(vibe: Command) -> Callable[..., str]:
     fill(vibe, a_troubled_run())
 
     def show(columns: int, *args: str, **environ: str) -> str:
-        """What a terminal of so many columns gets on stdout."""
-        master, slave = os.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        """What a terminal of so many columns gets."""
         env = {**vibe.environ, "TERM": "xterm-256color", **environ}
-        with subprocess.Popen(vibe.argv(*args), cwd=vibe.project, env=env, stdout=slave) as process:
-            os.close(slave)
-            seen = b""
-            while True:
-                try:
-                    more = os.read(master, 65_536)
-                except OSError:  # EIO: the process has closed its end
-                    break
-                seen += more
-            os.close(master)
-            assert process.wait() == 0
-        return seen.decode().replace("\r\n", "\n")
+        screen = screen_of(vibe.argv(*args), columns, 24, env, vibe.project)
+        assert screen.code == 0
+        return screen.output.replace("\r\n", "\n")
 
     return show
 
 
 @pytest.mark.parametrize("columns", [80, 160])
 def test_on_a_terminal_rates_have_their_colour_and_the_table_fits(
-    columns: int, terminal_of: Callable[..., str]
+    columns: int, on_terminal: Callable[..., str]
 ) -> None:
-    text = terminal_of(columns, "trace")
+    text = on_terminal(columns, "trace")
     assert re.search(rf"{re.escape(GREEN)} *60%", text)
     assert re.search(rf"{re.escape(YELLOW)} *30%", text)
     rows = [line for line in text.splitlines() if "review:3" in line or "review:4" in line]
@@ -325,8 +310,8 @@ def test_on_a_terminal_rates_have_their_colour_and_the_table_fits(
     assert max(map(cell_width, table.splitlines())) <= columns
 
 
-def test_without_colour_a_terminal_gets_the_same_words(terminal_of: Callable[..., str]) -> None:
-    coloured = terminal_of(80, "trace", "--step", "6")
-    plain = terminal_of(80, "trace", "--step", "6", NO_COLOR="1")
+def test_without_colour_a_terminal_gets_the_same_words(on_terminal: Callable[..., str]) -> None:
+    coloured = on_terminal(80, "trace", "--step", "6")
+    plain = on_terminal(80, "trace", "--step", "6", NO_COLOR="1")
     assert "\x1b" not in plain
     assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain

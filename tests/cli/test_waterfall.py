@@ -108,7 +108,7 @@ def test_of_a_run_without_an_end_counts_what_it_has_answered(here: CommandHere) 
     lines = here("trace", "--waterfall").stdout.splitlines()
     assert "· to come: Sum up" in lines
     assert any(line.startswith("budget  [") and "60.2k of 2M tokens" in line for line in lines)
-    assert lines[-1] == "14 steps: 1 from the store, 13 live (1 failed), $0.16 paid"
+    assert lines[-1] == "14 steps: 1 from the store, 12 live, 1 failed, $0.16 paid"
 
 
 def test_a_run_without_steps_has_no_bars(here: CommandHere) -> None:

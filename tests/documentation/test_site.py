@@ -29,7 +29,7 @@ def test_the_site_builds_without_a_warning_and_has_every_page(tmp_path: Path) ->
         [*argv, "-b", "html", str(ROOT / "docs"), str(tmp_path / "site")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert built.returncode == 0, built.stderr

@@ -18,7 +18,7 @@ from tests.documentation.pages import Block, Page
 from vibe_workflows import patterns
 from vibe_workflows.engine.config import load_settings
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0  # for a command that never ends, and not for a busy machine
 GRANTS = "write,command,web"
 #: Shown, not done: what a terminal or another program prints, or the reader's own words.
 PROSE = frozenset({"text", "markdown", "diff", "{toctree}"})

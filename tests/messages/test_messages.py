@@ -25,7 +25,7 @@ from tests.support.exchanges import SeenRequest
 from tests.support.fork_server import Server, fork_server
 from tests.support.message_cases import Invocation, MessageCase, write_files
 from tests.support.model_server import ModelServer
-from tests.support.terminals import Screen, expect_screen, terminal_of
+from tests.support.terminals import Screen, expect_screen, masked, terminal_of
 
 HERE = Path(__file__).parent
 CASES = sorted([*HERE.glob("invocations/*.txt"), *HERE.glob("scripts/*.txt")])
@@ -77,7 +77,7 @@ def test_a_message_says_what_is_wrong_where_and_what_to_do(
         screen = _shown(invocation, command, commands, request)
     assert screen.code is not None
     assert "Traceback" not in screen.text
-    shown = _masked(screen.text, command)
+    shown = _without_paths_and_figures(screen.text, command)
     expect_screen(file, case.with_result(screen.code, shown))
 
 
@@ -98,12 +98,10 @@ def _shown(invocation: Invocation, command: Command, commands: Server, request: 
         return terminal.end(lambda: commands.wait(pid))
 
 
-def _masked(text: str, command: Command) -> str:
-    """Without what differs from run to run: paths, ports, ids, times."""
+def _without_paths_and_figures(text: str, command: Command) -> str:
+    """Without what differs from run to run."""
     text = text.replace(str(command.project), "<project>").replace(str(command.home), "<home>")
-    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:<port>", text)
-    text = re.sub(r"\b[0-9a-f]{10}\b", "<run-id->", text)
-    text = re.sub(r"oldest \d+ seconds?", "oldest <age>", text)
+    text = masked(text)
     text = re.sub(r"\b(?:\d+m\d\ds|\d+(?:\.\d+)?s|\d+ms)(?=$|[:,;)])", "<time>", text, flags=re.MULTILINE)
     text = re.sub(r"(?<= )[\d.,]+k? tokens", "<n> tokens", text)  # they follow from the system prompt
     text = re.sub(r"\(prompt [0-9a-f]{8}\)", "(prompt <digest>)", text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import inspect
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from tests.support.script_child import ForkServer, fork_server
 from vibe_workflows import patterns
 from vibe_workflows.sandbox.facades import registry
 from vibe_workflows.sandbox.facades.module import members
-from vibe_workflows.sandbox.policy import compile_script
 
 ROOT = Path(__file__).parents[2]
 TYPES = {"Outcome", "Standing", "Verdict"}
@@ -209,11 +207,3 @@ def test_the_page_shows_the_examples_of_the_functions_and_no_others() -> None:
         for example in doctest.DocTestParser().get_examples(inspect.getdoc(getattr(patterns, name)) or "")
     ]
     assert [(each.source, each.want) for each in shown] == [(each.source, each.want) for each in own]
-
-
-def test_the_scripts_of_the_page_compile() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/patterns.md").read_text(), re.DOTALL)
-    assert len(blocks) == 3
-    imports = f"from vibe_workflows.patterns import {', '.join(FUNCTIONS)}\nFOUND = {{}}\n"
-    for block in blocks:
-        compile_script(imports + block, "page.py")

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import select
 import shutil
-import struct
 import subprocess
 import sys
-import termios
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyte
 import pytest
 
-PATIENCE_S = 60.0
+from tests.support.terminals import Terminal
+
 #: Where `make test-shells` puts what is not installed.
 UNPACKED = Path(__file__).resolve().parents[2] / "build/shells/bin"
 
-_COLUMNS, _ROWS = 100, 40
 _BEGINNING_OF_LINE, _END_OF_LINE = "\x01", "\x05"
 _START_FILES = {
     "bash": (".bashrc", "PS1='$ '\nbind 'set bell-style none'\n"),
@@ -61,7 +55,7 @@ class ShellHome:
         self.start_file.parent.mkdir(parents=True, exist_ok=True)
         self.start_file.write_text(text)
         self.arguments = folder / "arguments"
-        self._program("vibe", f'exec "{sys.executable}" -m vibe_workflows.cli.main "$@"')
+        self._program("vibe", f'exec "{sys.executable}" -c "{_PATIENT}" "$@"')
         self._program(
             "show-args", f"printf '%s\\0' \"$@\" > {self.arguments}.new && mv {self.arguments}.new {self.arguments}"
         )
@@ -89,71 +83,33 @@ class ShellHome:
             shell.close()
 
 
-class Shell:
+class Shell(Terminal):
     """An interactive shell in the project, as a terminal's window has it."""
 
     def __init__(self, place: ShellHome) -> None:
-        self._place = place
-        self._screen = pyte.Screen(_COLUMNS, _ROWS)
-        self._stream = pyte.ByteStream(self._screen)
-        self.output = b""
-        self._master, slave = os.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+        super().__init__(columns=100, rows=40)
+        self._arguments = place.arguments
         program = find_shell(place.name)
         assert program is not None
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _ON_TERMINAL, program, "-i"],
-            cwd=place.project,
-            env=place.environ,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-        )
-        os.close(slave)
-
-    def type(self, text: str) -> None:
-        os.write(self._master, text.encode())
-
-    def until(self, shown: str) -> str:
-        """The screen, once `shown` stands on it."""
-        self._take_until(lambda: shown in self.text, f"{shown!r} on the screen")
-        return self.text
-
-    @property
-    def text(self) -> str:
-        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+        argv = [sys.executable, "-c", _ON_TERMINAL, program, "-i"]
+        self.start(argv, env=place.environ, cwd=place.project, typed=True)
 
     def completed(self, typed: str) -> list[str]:
         """The arguments that the command would get if Enter was pressed after this line, the command's name first.
 
         What follows a TAB is read by the shell once it has completed, so that there is nothing to wait for.
         """
-        file = self._place.arguments
-        file.unlink(missing_ok=True)
+        self._arguments.unlink(missing_ok=True)
         self.type(f"{typed}{_BEGINNING_OF_LINE}show-args {_END_OF_LINE}\r")
-        self._take_until(file.exists, f"the arguments of {typed!r}")
-        return file.read_text(errors="surrogateescape").split("\0")[:-1]
+        self.until(lambda _screen: self._arguments.exists())
+        return self._arguments.read_text(errors="surrogateescape").split("\0")[:-1]
 
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        os.close(self._master)
 
-    def _take_until(self, holds: Callable[[], bool], awaited: str) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not holds():
-            assert time.monotonic() < deadline, f"waited {PATIENCE_S} s for {awaited}; the screen:\n{self.text}"
-            ready, _, _ = select.select([self._master], [], [], 0.02)
-            if ready:
-                self._take(os.read(self._master, 65_536))
-
-    def _take(self, data: bytes) -> None:
-        self.output += data
-        if b"\x1b[c" in data or b"\x1b[0c" in data:  # fish asks what terminal this is, and waits for the answer
-            os.write(self._master, b"\x1b[?62;c")
-        self._stream.feed(data)
-
+#: The command with time to answer on a busy machine; a person's TAB has two seconds.
+_PATIENT = (
+    "import sys; from vibe_workflows.cli.completing import shells; shells.PATIENCE_S = 60.0; "
+    "from vibe_workflows.cli.main import main; sys.exit(main())"
+)
 
 #: Makes its standard input the terminal of its session, as a terminal's window does, and becomes the shell.
 _ON_TERMINAL = (

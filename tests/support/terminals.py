@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import select
 import struct
 import subprocess
@@ -100,10 +101,22 @@ class Terminal:
         """The device, for a process that opens it by itself."""
         return os.ttyname(self._slave)
 
-    def start(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> None:
+    def start(
+        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, typed: bool = False
+    ) -> None:
+        """Its stdout and stderr are the terminal; its stdin, too, where something is `typed` for it."""
         self._process = subprocess.Popen(
-            argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=self._slave, stderr=self._slave
+            argv,
+            env=dict(env),
+            cwd=cwd,
+            stdin=self._slave if typed else subprocess.DEVNULL,
+            stdout=self._slave,
+            stderr=self._slave,
+            start_new_session=typed,
         )
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
 
     def resize(self, columns: int, rows: int) -> None:
         """As a person who drags the window's corner. Lines that become too long are cut off, not broken anew."""
@@ -171,6 +184,8 @@ class Terminal:
             return False
         data = os.read(self._master, 65_536)
         self._output += data
+        if b"\x1b[c" in data or b"\x1b[0c" in data:  # fish asks what terminal this is, and waits for the answer
+            self.type("\x1b[?62;c")
         self._stream.feed(data)
         return True
 
@@ -193,6 +208,13 @@ def screen_of(argv: Sequence[str], columns: int, rows: int, env: Mapping[str, st
     with terminal_of(columns, rows) as terminal:
         terminal.start(argv, env=env, cwd=cwd)
         return terminal.end()
+
+
+def masked(text: str) -> str:
+    """Without what differs in each run: its id, how long ago another was, the port of the model server."""
+    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:<port>", text)
+    text = re.sub(r"\b[0-9a-f]{10}\b", "<run-id->", text)
+    return re.sub(r"oldest \d+ (?:second|minute)s?", "oldest <age>", text)
 
 
 def expect_screen(file: Path, shown: str) -> None:
