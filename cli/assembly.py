@@ -17,6 +17,7 @@ import trio
 from msgspec.structs import replace
 
 from vibe_workflows.catalog.arguments import bind_arguments
+from vibe_workflows.catalog.discovery import Origin
 from vibe_workflows.catalog.metadata import Metadata, read_metadata
 from vibe_workflows.engine.agents.profiles import Profiles, vocabulary
 from vibe_workflows.engine.agents.tools.file_state import FileDigests, FileState
@@ -200,7 +201,9 @@ async def _check(
     (metadata,) = await read_metadata([source], host.checker, index)
     _require_sound(metadata, shown(source.file.path))
     if require_grants:
-        require_requested(shown(source.file.path), metadata.permissions, granted(settings))
+        # Where a built-in workflow is installed tells a person nothing.
+        named = source.file.name if source.file.origin is Origin.BUILTIN else shown(source.file.path)
+        require_requested(named, metadata.permissions, granted(settings))
     args = b""  # a run that is gone on with keeps its own
     if not request.resume:
         args = await bind_arguments(metadata.args, given_arguments(request, metadata), host.checker, index)
