@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -29,6 +30,17 @@ _LONG = (
 def pytest_xdist_auto_num_workers() -> int | None:
     """One more than there are processors: tests wait for other processes for a quarter of their time."""
     return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 1
+
+
+def pytest_sessionstart() -> None:
+    """What is imported and collected is no garbage: it is not looked through meanwhile, nor with every test later."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

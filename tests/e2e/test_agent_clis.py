@@ -36,12 +36,12 @@ def test_however_it_ends_nothing_is_left_and_a_finished_turn_is_not_done_again(
 ) -> None:
     prompt = deeds(append={"a.txt": "one\n"}, again={"append": {"a.txt": "two\n"}, "wait for": "go", "say": "mended"})
     home = _configure(machine, prompt)
-    process = machine.start("run", "flow.py")
+    process = machine.fork("run", "flow.py")
     assert wait_until(lambda: (home / "hanging").exists(), 60)
     family = [psutil.Process(int(pid)) for pid in (home / "hanging").read_text().split()]
     assert machine.project.joinpath("a.txt").read_text() == "old\none\n"
-    process.send_signal(number)
-    process.communicate(timeout=60)
+    os.kill(process.pid, number)
+    process.end()
     assert wait_until(lambda: not any(each.is_running() for each in family))
     # Of the first turn the edit is there; of the second, which had written to its copy, nothing.
     assert machine.project.joinpath("a.txt").read_text() == "old\none\n"

@@ -201,17 +201,17 @@ def test_ctrl_c_in_a_fan_out_starts_nothing_more_and_counts_only_what_was_sent(
 ) -> None:
     model_server.handler = lambda _request: Hang()
     online.write("forty.py", FORTY)
-    process = online.start("run", "forty.py", "--json")
+    process = online.fork("run", "forty.py", "--json")
     model_server.wait_requests(16)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "RuntimeWarning" not in err
+    os.kill(process.pid, signal.SIGINT)
+    ran = process.end()
+    assert ran.code == 130, ran.err
+    assert "RuntimeWarning" not in ran.err
     model_server.wait_closed(16)
     assert len(model_server.requests) == 16
     trace = json.loads(online.vibe("trace", "--json").out)
     assert [step["status"] for step in trace["steps"]] == ["cancelled"] * 16
-    assert json.loads(out)["paid"]["estimated"] is True
+    assert ran.document["paid"]["estimated"] is True
 
 
 def test_two_processes_use_one_store_at_the_same_time(online: Machine, model_server: ModelServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -40,26 +41,23 @@ def _servers(family: psutil.Process) -> list[psutil.Process]:
 def test_no_server_is_left_however_a_run_ends(machine: Machine, number: signal.Signals, code: int) -> None:
     """Neither one that does not answer, nor one that does not want to end."""
     _configure(machine, "no answer", "stays")
-    process = machine.start("run", "flow.py", "--events")
-    assert process.stdout is not None
-    for line in process.stdout:  # the call that is answered: both servers are at work
-        if json.loads(line)["event"] == "step_finished":
-            break
+    process = machine.fork("run", "flow.py", "--events")
+    out = process.folder / "out"
+    # The call that is answered: both servers are at work.
+    assert wait_until(lambda: out.exists() and '"step_finished"' in out.read_text(), 60)
     servers = _servers(psutil.Process(process.pid))
     assert len(servers) == 2
-    process.send_signal(number)
-    process.communicate(timeout=60)
-    assert process.returncode == code
+    os.kill(process.pid, number)
+    assert process.end().code == code
     assert wait_until(lambda: not any(server.is_running() for server in servers))
 
 
 def test_a_server_that_says_nothing_when_it_is_first_asked_can_be_interrupted(machine: Machine) -> None:
     _configure(machine, "silent", "plain")
-    process = machine.start("run", "flow.py")
+    process = machine.fork("run", "flow.py")
     family = psutil.Process(process.pid)
     assert wait_until(lambda: bool(_servers(family)), 60)
     servers = _servers(family)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-    assert process.returncode == 130
+    os.kill(process.pid, signal.SIGINT)
+    assert process.end().code == 130
     assert wait_until(lambda: not any(server.is_running() for server in servers))
