@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from vibe_workflows.catalog.discovery import WorkflowSource
 
 
+def _require_a_model_again(continues: Run, model: str, settings: Settings) -> None:
+    """Raises ConfigError where what a model began would be ended by made-up answers that nobody asked for."""
+    if not (continues.offline or model or settings.offline):
+        raise ConfigError(
+            f"run {continues.id} asked {continues.model}, and no model is configured now; name one with --model, or "
+            "take made-up answers for the rest with --offline"
+        )
+
+
 def run_plan(
     settings: Settings,
     request: RunRequest,
@@ -32,6 +41,8 @@ def run_plan(
     continues: Run | None,
 ) -> RunPlan:
     model = default_model(settings, metadata)
+    if request.resume and continues is not None:
+        _require_a_model_again(continues, model, settings)
     return RunPlan(
         workflow=source.file.name,
         path=str(source.file.path),

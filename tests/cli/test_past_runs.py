@@ -219,9 +219,26 @@ def test_resume_leaves_a_run_alone_that_a_later_one_went_on_with(here: CommandHe
     done = here("resume")
     assert done.returncode == 2
     assert "every run of this project has completed, or a later one went on with it" in done.stderr
-    named = here("resume", "bb02")
+    named = here("resume", "bb02", "--offline")
     assert named.returncode == 0
     assert "going on with run bb02" in named.stderr
+
+
+def test_what_a_model_began_is_not_ended_by_made_up_answers_unasked(here: CommandHere) -> None:
+    began = a_run(
+        "bb01",
+        status=RunStatus.FAILED,
+        path=str(here.project / "flow.py"),
+        args='{"topic":"cocoa","max_items":1}',
+        model="big/one",
+    )
+    fill(here.command, [began])
+    done = here("resume")
+    assert done.returncode == 2
+    assert "run bb01 asked big/one, and no model is configured now; name one with --model" in done.stderr
+    asked = here("resume", "--offline")
+    assert asked.returncode == 0
+    assert "going on with run bb01" in asked.stderr
 
 
 def test_resume_without_a_name_takes_the_latest_run_that_did_not_complete(here: CommandHere) -> None:
@@ -236,7 +253,7 @@ def test_resume_without_a_name_takes_the_latest_run_that_did_not_complete(here: 
             a_run("bb03", started_at=3.0, path=path),
         ],
     )
-    done = here("resume", "--json")
+    done = here("resume", "--offline", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["result"]["topic"] == "cocoa"
     assert "going on with run bb02" in done.stderr
