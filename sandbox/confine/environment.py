@@ -13,12 +13,15 @@ _FALLBACK_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 USER_NAME: Final = "user"
 #: The system's git configuration is not shown, and one that is there but closed is an error to git.
 _GIT: Final = {"GIT_CONFIG_NOSYSTEM": "1"}
+#: Python takes compiled code for that of a file of the same size and the same second. An agent that edits a file twice
+#: within one, with its tests between, would have them judge what it has mended already.
+_PYTHON: Final = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def command_environment(ours: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """What a command gets of our environment, and `extra`. HOME and the temporary folder come from the supervisor."""
     kept = {name: value for name, value in ours.items() if name in _KEPT or name.startswith("LC_")}
-    return {"PATH": _FALLBACK_PATH, "USER": USER_NAME, "LOGNAME": USER_NAME, **_GIT, **kept, **extra}
+    return {"PATH": _FALLBACK_PATH, "USER": USER_NAME, "LOGNAME": USER_NAME, **_GIT, **_PYTHON, **kept, **extra}
 
 
 def path_entries(path: str, *, private: Iterable[str]) -> list[str]:

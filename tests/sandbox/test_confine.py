@@ -164,9 +164,26 @@ def test_a_command_gets_an_allowlist_of_the_environment_and_what_it_is_given(
     end = run(["env"], project, route=route, policy=policy)
     found = dict(line.split("=", 1) for line in end.stdout.decode().splitlines())
     allowed = {"PATH", "LANG", "LANGUAGE", "TERM", "TZ", "NO_COLOR", "SOURCE_DATE_EPOCH", "LC_TIME", "LC_ALL", "CI"}
-    assert set(found) <= allowed | {"USER", "LOGNAME", "HOME", "TMPDIR", "GIT_CONFIG_NOSYSTEM"}
+    assert set(found) <= allowed | {
+        "USER",
+        "LOGNAME",
+        "HOME",
+        "TMPDIR",
+        "GIT_CONFIG_NOSYSTEM",
+        "PYTHONDONTWRITEBYTECODE",
+    }
     assert (found["CI"], found["LC_TIME"]) == ("1", "C")
     assert found["HOME"] != os.environ["HOME"]
+
+
+def test_python_runs_what_a_file_holds_and_not_what_it_held_in_the_same_second(project: Path, route: str) -> None:
+    said = []
+    for source in ("answer = 1\n", "answer = 2\n"):  # of one size
+        (project / "src/judged.py").write_text(source)
+        os.utime(project / "src/judged.py", (1_000_000_000, 1_000_000_000))
+        end = shell(f"cd src && {sys.executable} -c 'import judged; print(judged.answer)'", project, route=route)
+        said.append(end.stdout)
+    assert said == [b"1\n", b"2\n"]
 
 
 def test_home_and_temporary_folder_are_writable_and_leave_nothing(project: Path, route: str) -> None:

@@ -218,7 +218,7 @@ def test_a_budget_that_ends_leaves_what_is_known_and_what_is_not(research: Catal
     # A survey, a plan, two searches, four pages, two readings and a comparison: one vote is left.
     stopped = research.run(*JSON, "--budget", "steps=12")
     assert (stopped.result["complete"], stopped.result["confirmed"], stopped.result["refuted"]) == (False, [], [])
-    assert "steps" in stopped.result["left_out"][0]
+    assert "step needed" in stopped.result["left_out"][0]
     assert "the budget ended before enough sceptics had voted" in {each["why"] for each in stopped.result["unverified"]}
     whole = research.again(stopped, "--budget", "steps=60")
     assert claims(whole.result, "confirmed") == [DRUNK, OLD]
