@@ -81,6 +81,8 @@ def phase_status(over: Tally, *, running: int) -> str:
         return "running"
     if over.failed:
         return "failed"
+    if over.dropped and over.dropped == over.done:
+        return "cancelled"
     return "cached" if over.stored and over.stored == over.done else "completed"
 
 

@@ -459,6 +459,8 @@ def test_steps_that_were_cancelled_are_counted_apart() -> None:
     assert shown[1].startswith("✓ Review  1 live, 1 cancelled ")
     assert shown[3].startswith("  - #2 step:2")
     assert shown[-1].startswith("2 steps: 1 live, 1 cancelled ")
+    nothing = shown_of(BEGUN, finished(1, status="cancelled"))
+    assert nothing[1].startswith("- Review  1 cancelled ")
 
 
 def test_a_phase_that_came_from_the_store_alone_is_marked_so() -> None:
