@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -479,7 +480,11 @@ def test_the_zygote_gets_nothing_from_this_environment(monkeypatch: pytest.Monke
     monkeypatch.setenv("VIBE_SECRET_KEY", "hush")
     zygote = start_zygote()
     try:
-        environment = Path(f"/proc/{zygote.process.pid}/environ").read_bytes().split(b"\0")
+        deadline = time.monotonic() + 10
+        environ = Path(f"/proc/{zygote.process.pid}/environ")
+        while not (held := environ.read_bytes()) and time.monotonic() < deadline:
+            pass  # the kernel tells us that the program was started before it has laid out its environment
+        environment = held.split(b"\0")
     finally:
         zygote.close()
     assert sorted(environment) == [b"", b"LC_ALL=C.UTF-8", b"PYTHONHASHSEED=0", b"PYTHON_JIT=0", b"TZ=UTC"]
