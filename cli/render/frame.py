@@ -19,6 +19,7 @@ from .model_trouble import model_lines
 from .paint import Line, Span, Style
 from .progress import DoneStep, PhaseState, Progress, RunningStep
 from .sanitize import cell_width, fit, one_line, pad
+from .tables import fitted
 from .words import counts, counts_text, phase_status, phases_ahead, status_mark, status_style, status_word
 
 _TOKENS, _COST, _TIME = 8, 9, 7
@@ -279,11 +280,4 @@ def _line(left: list[Span], right: tuple[str, str, str], *, width: int, style: S
     if tokens or cost:
         texts = pad(tokens, _TOKENS, right=True) + pad(cost, _COST, right=True) + texts
     room = width - cell_width(texts) - 1
-    fitted: list[Span] = []
-    for span in left:
-        text = fit(span.text, room)
-        fitted.append(Span(text, span.style))
-        room -= cell_width(text)
-        if text != span.text or room <= 0:
-            break
-    return (*fitted, Span(" " * (room + 1)), Span(texts, style))
+    return (*fitted(left, room), Span(" " if room >= 0 else ""), Span(texts, style))

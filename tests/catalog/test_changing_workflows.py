@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.catalog.test_workflows import module_of
-from vibe_workflows.catalog.discovery import BUILTIN_FOLDER
+from tests.support.catalog_jobs import workflow_module
 
-FIX: Any = module_of(BUILTIN_FOLDER / "fix_tests.py")
-MIGRATE: Any = module_of(BUILTIN_FOLDER / "migrate.py")
+FIX: Any = workflow_module("fix-tests")
+MIGRATE: Any = workflow_module("migrate")
 BOTH = pytest.mark.parametrize("workflow", [FIX, MIGRATE], ids=["fix-tests", "migrate"])
 
 UNITTEST = """\

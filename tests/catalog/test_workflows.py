@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import trio
 
+from tests.support.catalog_jobs import module_of
 from vibe_workflows import patterns
 from vibe_workflows.catalog.arguments import bind_arguments
 from vibe_workflows.catalog.discovery import BUILTIN_FOLDER, Origin, WorkflowFile, read_source
@@ -42,16 +41,6 @@ def described(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> dict[
                 return fresh
 
     return {source.file.name: found for source, found in zip(sources, trio.run(main), strict=True)}
-
-
-def module_of(path: Path) -> ModuleType:
-    """The workflow as ordinary Python, for its pure functions: primitives would refuse to run here."""
-    spec = importlib.util.spec_from_file_location(f"workflow_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_promised_examples_are_there() -> None:

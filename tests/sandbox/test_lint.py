@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import pytest
-import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.checking import locked
 from tests.support.lint_cases import BROKEN, OUTSIDE_BROKEN, SOUND, Broken, Sound
 from tests.support.reuse_world import Call, Several, Tree, source_of
-from vibe_workflows.sandbox.checker import LockedChecker, open_checker
-from vibe_workflows.sandbox.launcher import start_zygote
+from vibe_workflows.sandbox.checker import LockedChecker
 from vibe_workflows.sandbox.lint import linter
 from vibe_workflows.sandbox.lint.findings import MAX_FACTS, MAX_FINDINGS
 from vibe_workflows.sandbox.lint.rules import BY_CODE, LOUD, RULES
 from vibe_workflows.sandbox.lint_report import LintFinding, LintPlace, LintReport
 
-T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted([*(ROOT / "examples/workflows").glob("*.py"), *(ROOT / "catalog/workflows").glob("[!_]*.py")])
 GUIDE = (ROOT / "cli" / "guide.md").read_text().split("```python\n")[1].split("```")[0]
@@ -113,25 +111,13 @@ def test_findings_and_facts_are_bounded() -> None:
 # ---------------------------------------------------------------- in the locked worker
 
 
-def check(work: Callable[[LockedChecker], Awaitable[T]], request_s: float = 2.0) -> T:
-    async def main() -> T:
-        zygote = start_zygote()
-        try:
-            async with open_checker(zygote, request_s=request_s) as checker:
-                return await work(checker)
-        finally:
-            zygote.close()
-
-    return trio.run(main)
-
-
 def test_the_locked_worker_says_the_same() -> None:
     cases = BROKEN[::5]
 
     async def work(checker: LockedChecker) -> list[LintReport]:
         return await checker.lint([("flow.py", case.script) for case in cases])
 
-    reports = check(work)
+    reports = locked(work)
     assert [report.findings[0].code for report in reports] == [case.code for case in cases]
 
 
@@ -155,7 +141,7 @@ def test_an_attack_on_the_rules_is_bounded_and_costs_only_itself() -> None:
     async def work(checker: LockedChecker) -> list[LintReport]:
         return await checker.lint([("good.py", "agent('x')"), *ATTACKS.items()])
 
-    good, *attacked = check(work, request_s=0.3)
+    good, *attacked = locked(work, request_s=0.3)
     assert len(attacked) == len(ATTACKS)
     assert [found.code for found in good.findings] == ["not-awaited"]
     assert all(len(report.findings) <= MAX_FINDINGS for report in attacked)
@@ -240,6 +226,6 @@ def test_no_source_brings_the_locked_worker_down() -> None:
     async def work(checker: LockedChecker) -> list[LintReport]:
         return await checker.lint([("flow.py", mutated(seed)) for seed in range(150)])
 
-    reports = check(work)
+    reports = locked(work)
     assert len(reports) == 150
     assert not any(found.code == "unreadable" for report in reports for found in report.findings)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import pytest
 import trio
 
-from tests.support.checking import PlainChecker
+from tests.support.checking import PlainChecker, locked
 from vibe_workflows.sandbox import pages
-from vibe_workflows.sandbox.checker import LockedChecker, open_checker
+from vibe_workflows.sandbox.checker import LockedChecker
 from vibe_workflows.sandbox.cleaning import clean_page
-from vibe_workflows.sandbox.launcher import start_zygote
 from vibe_workflows.sandbox.replies import Page
-
-T = TypeVar("T")
 
 PAGE = """<!doctype html><html><head><title> A &amp; B </title><style>x{}</style>
 <script>var a = "<p>no</p>"</script></head>
@@ -27,18 +22,6 @@ wrapped.</p><ul><li>one<ul><li>inner</ul><li>two</ul><ol><li>first<li>second</ol
 
 def read(body: bytes, *, charset: str = "", html: bool = True, most: int = 1_000_000) -> Page:
     return trio.run(lambda: PlainChecker().read_page(body, charset=charset, html=html, most=most))
-
-
-def locked(work: Callable[[LockedChecker], Awaitable[T]], *, request_s: float = 2.0) -> T:
-    async def main() -> T:
-        zygote = start_zygote()
-        try:
-            async with open_checker(zygote, request_s=request_s) as checker:
-                return await work(checker)
-        finally:
-            zygote.close()
-
-    return trio.run(main)
 
 
 def test_html_becomes_text_with_its_blocks_lists_tables_and_the_targets_of_links() -> None:

@@ -123,8 +123,12 @@ def _cut(whole: Behaviour) -> Answer:
 
 
 def workflow_module(name: str) -> ModuleType:
-    """A built-in workflow as ordinary Python, for its pure functions: primitives would refuse to run here."""
-    path = BUILTIN_FOLDER / f"{name.replace('-', '_')}.py"
+    """A built-in workflow by its name, as `module_of` gives it."""
+    return module_of(BUILTIN_FOLDER / f"{name.replace('-', '_')}.py")
+
+
+def module_of(path: Path) -> ModuleType:
+    """A workflow as ordinary Python, for its pure functions: primitives would refuse to run here."""
     spec = importlib.util.spec_from_file_location(f"workflow_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

@@ -1,16 +1,22 @@
-"""A `Checker` for tests of the engine: what runs in the locked worker, called in place."""
+"""What runs in the locked worker, for tests: called in place, or in a real one for the time of a test."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
+import trio
 
 from vibe_workflows.engine.model import JSON
 from vibe_workflows.sandbox import pages, patterns, schemas
+from vibe_workflows.sandbox.checker import LockedChecker, open_checker
+from vibe_workflows.sandbox.launcher import start_zygote
 from vibe_workflows.sandbox.replies import Page
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,3 +48,17 @@ class PlainChecker:
     async def read_page(self, body: bytes, *, charset: str, html: bool, most: int) -> Page:
         pages.load()
         return Page(**pages.page(base64.b64encode(body).decode(), charset, html, most)).cleaned(most)
+
+
+def locked(work: Callable[[LockedChecker], Awaitable[T]], *, request_s: float = 2.0) -> T:
+    """What `work` gives, with a checker whose workers are really locked."""
+
+    async def main() -> T:
+        zygote = start_zygote()
+        try:
+            async with open_checker(zygote, request_s=request_s) as checker:
+                return await work(checker)
+        finally:
+            zygote.close()
+
+    return trio.run(main)
